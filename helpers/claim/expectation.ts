@@ -1,0 +1,34 @@
+import semver from "semver";
+import type { World } from "../world/world.ts";
+import type { Claim, Condition, Expectation } from "./catalogue.ts";
+
+type Conditions = Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "nodes">;
+
+/**
+ * Returns the first expectation of the claim whose conditions the world meets.
+ *
+ * @throws RangeError where none does: the catalogue then says nothing of this world, and has to
+ */
+export function expectationFor(claim: Claim, world: Conditions): Expectation {
+  const found = claim.expect?.find(({ when }) => when === undefined || meets(world, when));
+  if (found === undefined) throw new RangeError(`claim ${claim.id} has no expectation for ${describe(world)}`);
+  return found;
+}
+
+function meets(world: Conditions, when: Condition): boolean {
+  return (
+    (when.kubernetes === undefined || semver.satisfies(world.kubernetes, when.kubernetes, { includePrerelease: true })) &&
+    (when.proxyMode === undefined || when.proxyMode === world.proxyMode) &&
+    (when.ipFamily === undefined || world.ipFamilies.includes(when.ipFamily)) &&
+    (when.workers === undefined || when.workers === workersOf(world))
+  );
+}
+
+function workersOf({ nodes }: Conditions): NonNullable<Condition["workers"]> {
+  const count = nodes.filter(({ role }) => role === "worker").length;
+  return count === 0 ? "none" : count === 1 ? "one" : "several";
+}
+
+function describe(world: Conditions): string {
+  return `Kubernetes ${world.kubernetes}, ${world.proxyMode}, ${world.ipFamilies.join("+")}, workers: ${workersOf(world)}`;
+}

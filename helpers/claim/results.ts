@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { World } from "../world/world.ts";
+import { ExpectedVerdict, Verdict } from "./verdict.ts";
+
+const Bilingual = z.strictObject({ en: z.string(), zh: z.string() });
+
+/** What a run found out about one claim. Paths are relative to the results file. */
+export const ClaimResult = z.strictObject({
+  id: z.string(),
+  ref: z.int(),
+  section: z.string(),
+  quote: z.string(),
+  en: z.string(),
+  zh: z.string(),
+  needs: z.array(z.string()),
+  excluded: z.string().optional().describe("why there is nothing to check; such a claim has no verdict"),
+  verdict: Verdict.optional(),
+  expected: ExpectedVerdict.optional(),
+  why: z.string().optional().describe("what this run saw, in a sentence; empty where the claim simply holds"),
+  because: Bilingual.optional().describe("the known reason for the expected verdict"),
+  since: z.string().optional().describe("the version or date since which the expected verdict is what it is"),
+  link: z.url().optional(),
+  milliseconds: z.int().nonnegative().optional(),
+  attempts: z.int().nonnegative().optional().describe("probes sent in all, repeated ones included"),
+  observation: z.string().optional(),
+  evidence: z.array(z.string()),
+  controls: z.array(z.strictObject({ name: z.string(), live: z.boolean(), proven: z.boolean() })),
+});
+export type ClaimResult = z.infer<typeof ClaimResult>;
+
+/** A phase of the run and how long it took. */
+export const Phase = z.strictObject({ name: z.string(), milliseconds: z.int().nonnegative() });
+export type Phase = z.infer<typeof Phase>;
+
+/** The machine-readable result of a run; published as `reports/results.schema.json`. */
+export const Results = z.strictObject({
+  format: z.literal("kind-network-conformance/results/1"),
+  suite: z.strictObject({ version: z.string(), commit: z.string() }),
+  article: Bilingual.extend({ date: z.string(), sha256: z.string() }),
+  sections: z.array(Bilingual.extend({ id: z.string() })),
+  started: z.iso.datetime(),
+  finished: z.iso.datetime(),
+  complete: z.boolean().describe("false where the run ended before every claim had its result"),
+  selection: z.string().describe("which claims were asked for; empty means all"),
+  world: World,
+  phases: z.array(Phase),
+  claims: z.array(ClaimResult),
+});
+export type Results = z.infer<typeof Results>;
+
+/** How a run ends: 0 all verdicts as expected, 1 a verdict is not, 2 something could not be tested. */
+export function exitCodeOf({ claims, complete }: Pick<Results, "claims" | "complete">): 0 | 1 | 2 {
+  const judged = claims.filter(({ excluded, verdict }) => excluded === undefined && verdict !== undefined);
+  if (judged.some(({ verdict, expected }) => verdict !== "inconclusive" && verdict !== expected)) return 1;
+  if (!complete || judged.length === 0 || judged.some(({ verdict }) => verdict === "inconclusive")) return 2;
+  return 0;
+}

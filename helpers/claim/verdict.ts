@@ -1,0 +1,70 @@
+import { z } from "zod";
+
+/**
+ * What a check can say of a claim.
+ *
+ * - `holds`: the cluster shows what the article says
+ * - `refuted`: the cluster shows the opposite
+ * - `external`: a named feature that this machine, kernel or cluster lacks would be needed; it was probed for first
+ * - `inconclusive`: it should have worked and could not be tested
+ */
+export const Verdict = z.enum(["holds", "refuted", "external", "inconclusive"]);
+export type Verdict = z.infer<typeof Verdict>;
+
+/** A verdict that can be known in advance: `inconclusive` never is. */
+export const ExpectedVerdict = Verdict.exclude(["inconclusive"]);
+export type ExpectedVerdict = z.infer<typeof ExpectedVerdict>;
+
+/** Thrown when a check could not be carried out. Its message says what was missing; the verdict is `inconclusive`. */
+export class Inconclusive extends Error {
+  override name = "Inconclusive";
+}
+
+/** Thrown when a feature that the claim needs was probed for and is absent. The verdict is `external`. */
+export class NeedsFeature extends Error {
+  override name = "NeedsFeature";
+}
+
+/** The verdict and the sentence that explains it. */
+export interface Judgement {
+  readonly verdict: Verdict;
+  readonly why: string;
+}
+
+/**
+ * Returns the judgement of a finished `judge` call: none thrown is `holds`, a failed assertion is `refuted` with the
+ * assertion's message, `NeedsFeature` is `external`, and everything else is `inconclusive`, since only positive
+ * evidence makes a verdict.
+ */
+export function judgementOf(judge: () => void): Judgement {
+  try {
+    judge();
+    return { verdict: "holds", why: "" };
+  } catch (error) {
+    return judgementOfError(error);
+  }
+}
+
+/** Returns the judgement that a thrown value stands for; see {@link judgementOf}. */
+export function judgementOfError(error: unknown): Judgement {
+  if (error instanceof NeedsFeature) return { verdict: "external", why: error.message };
+  if (isAssertionError(error)) return { verdict: "refuted", why: firstParagraph(error.message) };
+  if (error instanceof Error) return { verdict: "inconclusive", why: `${error.name}: ${firstParagraph(error.message)}` };
+  return { verdict: "inconclusive", why: `a value that is no Error was thrown: ${String(error)}` };
+}
+
+/**
+ * Throws {@link Inconclusive} unless the positive control beside a check passed: without it, silence would look like
+ * a refusal and a broken probe like a broken network.
+ */
+export function positiveControl(passed: boolean, whatShouldHaveWorked: string): asserts passed {
+  if (!passed) throw new Inconclusive(`positive control failed: ${whatShouldHaveWorked}`);
+}
+
+function isAssertionError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "AssertionError";
+}
+
+function firstParagraph(message: string): string {
+  return (message.split("\n\n")[0] ?? "").trim();
+}

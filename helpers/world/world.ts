@@ -1,0 +1,40 @@
+import { z } from "zod";
+
+const ProxyMode = z.enum(["iptables", "ipvs", "nftables", "userspace", "none"]);
+
+const Node = z.strictObject({
+  name: z.string(),
+  role: z.enum(["control-plane", "worker"]),
+  addresses: z.array(z.string()).min(1).describe("InternalIPs, the first family first"),
+  podCIDRs: z.array(z.string()),
+  kubelet: z.string(),
+  runtime: z.string(),
+  kernel: z.string(),
+  os: z.string(),
+  proxyMode: ProxyMode,
+});
+export type WorldNode = z.infer<typeof Node>;
+
+/** The cluster as found: detected once per run, and the same on all nodes where it has to be. */
+export const World = z.strictObject({
+  cluster: z.string(),
+  fresh: z.boolean().describe("made for this run, not kept from an earlier one"),
+  kind: z.string(),
+  kubernetes: z.string(),
+  proxyMode: ProxyMode,
+  ipFamilies: z.array(z.enum(["ipv4", "ipv6"])).min(1),
+  podSubnets: z.array(z.string()).min(1),
+  serviceSubnets: z.array(z.string()).min(1),
+  dnsDomain: z.string(),
+  nodes: z.array(Node).min(1),
+  engine: z.strictObject({
+    name: z.enum(["docker", "podman"]),
+    version: z.string(),
+    owner: z.enum(["user", "suite"]).describe("suite: the private engine"),
+    cgroup: z.enum(["v1", "v2"]),
+  }),
+  images: z.record(z.string(), z.string()).describe("name in the image lock file -> reference used"),
+  provenance: z.record(z.string(), z.string()).describe("part -> what it really is"),
+  adaptations: z.array(z.string()).describe("what was changed from kind's defaults for this machine, and why"),
+});
+export type World = z.infer<typeof World>;
