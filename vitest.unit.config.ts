@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+/** The project's own unit tests: no cluster, no network beyond loopback. */
+export default defineConfig({
+  test: {
+    name: "unit",
+    include: ["commands/**/*.test.ts", "helpers/**/*.test.ts", "reports/**/*.test.ts"],
+    expect: { requireAssertions: true },
+    testTimeout: 20_000,
+    reporters: ["default"],
+  },
+});
