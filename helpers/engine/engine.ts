@@ -1,0 +1,157 @@
+import { execa } from "execa";
+import { z } from "zod";
+import { UserError } from "../host/errors.ts";
+
+/** A container engine that answers, and how to reach what runs on it. */
+export interface Engine {
+  readonly cli: "docker" | "podman";
+  /** Path or name of the client program. */
+  readonly program: string;
+  readonly version: string;
+  readonly cgroup: "v1" | "v2";
+  /** suite: the private engine, all of whose containers are ours */
+  readonly owner: "user" | "suite";
+  /** What the client, kind and everything started beside them need in their environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The network namespace from which node addresses and published ports are reached; the process's own where absent. */
+  readonly networkNamespace: string | undefined;
+  /** Aborted, with the reason, when an engine that this process started ends by itself. */
+  readonly died: AbortSignal;
+}
+
+/** Options of {@link engineCommand}. */
+export interface CommandOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds; none where absent. */
+  readonly timeout?: number;
+  readonly input?: string;
+  readonly inputFile?: string;
+  readonly cwd?: string;
+}
+
+/** How a command ended; `exitCode` is absent where it was never started or ended by a signal. */
+export interface CommandResult {
+  readonly failed: boolean;
+  readonly exitCode?: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly durationMs: number;
+  readonly timedOut: boolean;
+}
+
+const Info = z.object({ ServerVersion: z.string().min(1), CgroupVersion: z.string() });
+const PodmanInfo = z.object({
+  host: z.object({ cgroupVersion: z.string() }),
+  version: z.object({ Version: z.string() }),
+});
+
+/**
+ * Returns the result of a command of the engine's own client; a failed one is a result too, with its exit code.
+ *
+ * @throws the signal's reason when aborted
+ */
+export async function engineCommand(
+  engine: Pick<Engine, "program" | "environment">,
+  words: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  const { signal, ...rest } = options;
+  const result = await execa(engine.program, words, {
+    ...rest,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+    ...(rest.input === undefined && rest.inputFile === undefined ? { stdin: "ignore" } : {}),
+    env: engine.environment,
+    reject: false,
+  });
+  signal?.throwIfAborted();
+  return result;
+}
+
+/** Returns the output of a command of the engine's client. @throws Error with the client's own words where it fails */
+export async function engineOutput(
+  engine: Pick<Engine, "cli" | "program" | "environment">,
+  words: readonly string[],
+  options: CommandOptions = {},
+): Promise<string> {
+  const result = await engineCommand(engine, words, options);
+  if (result.failed)
+    throw new Error(
+      `${engine.cli} ${words.slice(0, 3).join(" ")} failed: ${lastLine(result.stderr) || "no reason given"}`,
+      { cause: result },
+    );
+  return result.stdout;
+}
+
+/** Returns the words of a command as it has to be started to see the engine's network. */
+export function inEngineNetwork(
+  { networkNamespace }: Pick<Engine, "networkNamespace">,
+  command: readonly string[],
+): [string, ...string[]] {
+  // Not `ip netns exec`: it mounts /sys anew, and programs that look for cgroups there find none.
+  const words = networkNamespace === undefined ? command : ["nsenter", `--net=${networkNamespace}`, "--", ...command];
+  return words as [string, ...string[]];
+}
+
+/**
+ * Returns the engine that the user has, or undefined where there is none: `KIND_EXPERIMENTAL_PROVIDER=podman` asks for
+ * Podman, else Docker is tried (`DOCKER_HOST`, its context), then Podman.
+ *
+ * @throws UserError where one was asked for by name and does not answer
+ */
+export async function findUserEngine(environment: NodeJS.ProcessEnv = process.env): Promise<Engine | undefined> {
+  const provider = environment["KIND_EXPERIMENTAL_PROVIDER"];
+  if (provider !== undefined && provider !== "docker" && provider !== "podman")
+    throw new UserError(`KIND_EXPERIMENTAL_PROVIDER=${provider} is not supported`, "set it to docker or podman");
+  if (provider !== "podman") {
+    const docker = await ask("docker", ["info", "--format", "{{json .}}"], (json) => {
+      const info = Info.parse(json);
+      return { version: info.ServerVersion, cgroup: info.CgroupVersion === "2" ? "v2" : "v1" };
+    });
+    if (docker !== undefined) return docker;
+    const host = environment["DOCKER_HOST"];
+    if (host !== undefined)
+      throw new UserError(`no Docker engine answers at DOCKER_HOST=${host}`, "start it, or unset DOCKER_HOST");
+    if (provider === "docker")
+      throw new UserError(
+        "KIND_EXPERIMENTAL_PROVIDER=docker, and no Docker engine answers",
+        "start it, or unset the variable",
+      );
+  }
+  const podman = await ask("podman", ["info", "--format", "json"], (json) => {
+    const info = PodmanInfo.parse(json);
+    return { version: info.version.Version, cgroup: info.host.cgroupVersion === "v2" ? "v2" : "v1" };
+  });
+  if (podman === undefined && provider === "podman")
+    throw new UserError(
+      "KIND_EXPERIMENTAL_PROVIDER=podman, and Podman does not answer",
+      "install or start it, or unset the variable",
+    );
+  return podman;
+}
+
+async function ask(
+  cli: Engine["cli"],
+  words: readonly string[],
+  read: (json: unknown) => Pick<Engine, "version" | "cgroup">,
+): Promise<Engine | undefined> {
+  const result = await execa(cli, words, { reject: false, timeout: 20_000, stdin: "ignore" });
+  if (result.failed) return undefined;
+  try {
+    return {
+      cli,
+      program: cli,
+      owner: "user",
+      environment: cli === "podman" ? { KIND_EXPERIMENTAL_PROVIDER: "podman" } : {},
+      networkNamespace: undefined,
+      died: new AbortController().signal,
+      ...read(JSON.parse(result.stdout)),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Returns the last line of a command's output that is not empty. */
+export function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) ?? "";
+}

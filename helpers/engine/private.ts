@@ -1,0 +1,243 @@
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { execa } from "execa";
+import { endProcesses, identify, type ProcessIdentity, runMarker } from "../host/process.ts";
+import type { Say } from "../host/progress.ts";
+import { type Engine, engineCommand, engineOutput, lastLine } from "./engine.ts";
+import type { EngineTools } from "./tools.ts";
+
+const startTimeoutMs = 60_000;
+const stopTimeoutMs = 20_000;
+
+/** Where the private engine of a cache folder keeps its things; two cache folders never share any. */
+export interface PrivateEnginePlace {
+  /** Also the name of its network namespace and of its containers' cgroup. */
+  readonly name: string;
+  /** Images and containers; kept between runs. */
+  readonly data: string;
+  /** Socket, pid file, log; gone when it stops. */
+  readonly runtime: string;
+}
+
+/** Returns where the private engine of that cache folder lives. */
+export function privateEnginePlace(cache: string): PrivateEnginePlace {
+  const name = `knc-${createHash("sha256").update(cache).digest("hex").slice(0, 6)}`;
+  return { name, data: join(cache, "engine"), runtime: `/run/${name}` };
+}
+
+/**
+ * Starts the private engine in a network namespace of its own, which has loopback and no uplink, and waits until it
+ * answers. Containers that an earlier, dead run left on it are removed.
+ *
+ * @throws Error with the engine's last words where it does not answer within a minute
+ */
+export async function startPrivateEngine(
+  place: PrivateEnginePlace,
+  tools: EngineTools,
+  run: string,
+  say: Say,
+  signal: AbortSignal,
+  extraArguments: readonly string[] = [],
+): Promise<Engine> {
+  await clearPrivateEngine(place, tools);
+  for (const folder of [place.data, place.runtime]) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const environment = {
+    PATH: tools.path,
+    DOCKER_HOST: `unix://${join(place.runtime, "docker.sock")}`,
+    DOCKER_CONFIG: place.runtime,
+  };
+  const ip = execa({ env: environment });
+  await ip`ip netns add ${place.name}`;
+  await ip`ip -n ${place.name} link set lo up`;
+  const networkNamespace = `/run/netns/${place.name}`;
+  writeFileSync(join(place.runtime, "daemon.json"), "{}");
+  const log = join(place.runtime, "dockerd.log");
+  const daemon = execa(
+    "nsenter",
+    [
+      ...[`--net=${networkNamespace}`, "--", join(tools.folder, "bin", "dockerd")],
+      ...["--config-file", join(place.runtime, "daemon.json"), "--host", environment.DOCKER_HOST],
+      ...[
+        "--data-root",
+        place.data,
+        "--exec-root",
+        join(place.runtime, "exec"),
+        "--pidfile",
+        join(place.runtime, "docker.pid"),
+      ],
+      ...[
+        "--add-runtime",
+        `private=${runcOf(tools)}`,
+        "--default-runtime",
+        "private",
+        "--cgroup-parent",
+        `/${place.name}`,
+      ],
+      ...["--bip", "172.30.0.1/24", "--default-address-pool", "base=172.31.0.0/16,size=24"],
+      ...["--userland-proxy-path", join(tools.folder, "bin", "docker-proxy"), "--group", "root", "--log-level", "warn"],
+      ...extraArguments,
+    ],
+    // Detached, so that Ctrl-C reaches the command and not the engine that its clean-up needs.
+    {
+      env: { ...environment, [runMarker]: run },
+      detached: true,
+      cleanup: false,
+      stdin: "ignore",
+      stdout: { file: log },
+      stderr: { file: log },
+      buffer: false,
+      reject: false,
+    },
+  );
+  const died = new AbortController();
+  const words = () => lastLine(existsSync(log) ? readFileSync(log, "utf8") : "");
+  void daemon.then(() => died.abort(new Error(`the private engine ended by itself; its last words: ${words()}`)));
+  daemon.nodeChildProcess.unref();
+  const engine = { cli: "docker" as const, program: join(tools.folder, "bin", "docker"), environment };
+  const deadline = Date.now() + startTimeoutMs;
+  for (;;) {
+    const answer = await engineCommand(engine, ["info", "--format", "{{.ServerVersion}} {{.CgroupVersion}}"], {
+      signal: AbortSignal.any([signal, died.signal]),
+    });
+    const [version, cgroup] = answer.stdout.split(" ") ?? [];
+    if (!answer.failed && version !== undefined && version !== "") {
+      chmodSync(join(place.runtime, "docker.sock"), 0o600);
+      await removeAllContainers(engine);
+      say(`private engine: docker ${version}, network namespace ${place.name}, no uplink`);
+      return {
+        ...engine,
+        version,
+        cgroup: cgroup === "2" ? "v2" : "v1",
+        owner: "suite",
+        networkNamespace,
+        died: died.signal,
+      };
+    }
+    if (Date.now() > deadline)
+      throw new Error(
+        `the private engine did not answer within ${startTimeoutMs / 1000} s; its last words: ${words()}`,
+      );
+    await delay(100, undefined, { signal });
+  }
+}
+
+/** Returns the private engine of that place where one runs and answers, for instance below a kept cluster. */
+export async function runningPrivateEngine(place: PrivateEnginePlace, tools: EngineTools): Promise<Engine | undefined> {
+  if (!existsSync(join(place.runtime, "docker.sock"))) return undefined;
+  const environment = {
+    PATH: tools.path,
+    DOCKER_HOST: `unix://${join(place.runtime, "docker.sock")}`,
+    DOCKER_CONFIG: place.runtime,
+  };
+  const engine = { cli: "docker" as const, program: join(tools.folder, "bin", "docker"), environment };
+  const answer = await engineCommand(engine, ["info", "--format", "{{.ServerVersion}} {{.CgroupVersion}}"], {
+    timeout: 10_000,
+  });
+  const [version, cgroup] = answer.stdout.split(" ") ?? [];
+  if (answer.failed || version === undefined || version === "") return undefined;
+  return {
+    ...engine,
+    version,
+    cgroup: cgroup === "2" ? "v2" : "v1",
+    owner: "suite",
+    networkNamespace: `/run/netns/${place.name}`,
+    died: new AbortController().signal,
+  };
+}
+
+/** Stops the private engine and removes all it holds but images: containers, processes, mounts, namespace, runtime folder. */
+export async function clearPrivateEngine(place: PrivateEnginePlace, tools: EngineTools): Promise<void> {
+  const running = await runningPrivateEngine(place, tools);
+  if (running !== undefined) await removeAllContainers(running);
+  await endProcesses(engineDaemons(place), stopTimeoutMs);
+  await endProcesses([...processesAt(place), ...processesInCgroups(place)], stopTimeoutMs);
+  for (const mount of mountsBelow(place)) await execa("umount", ["--lazy", mount], { reject: false });
+  if (existsSync(`/run/netns/${place.name}`)) await execa({ env: { PATH: tools.path } })`ip netns del ${place.name}`;
+  rmSync(place.runtime, { recursive: true, force: true });
+  for (const cgroup of cgroupsOf(place)) removeCgroup(cgroup);
+}
+
+/** Returns a line for everything of the private engine that is still there, images excepted. */
+export function privateEngineLeftovers(place: PrivateEnginePlace): string[] {
+  return [
+    ...[...processesAt(place), ...processesInCgroups(place)].map(({ pid }) => `process ${pid} of the private engine`),
+    ...mountsBelow(place).map((mount) => `mount ${mount}`),
+    ...(existsSync(`/run/netns/${place.name}`) ? [`network namespace ${place.name}`] : []),
+    ...(existsSync(place.runtime) ? [`folder ${place.runtime}`] : []),
+    ...cgroupsOf(place).map((cgroup) => `cgroup ${cgroup}`),
+  ];
+}
+
+function runcOf(tools: EngineTools): string {
+  const unpacked = join(tools.folder, "bin", "runc");
+  return existsSync(unpacked) ? unpacked : "/usr/sbin/runc";
+}
+
+async function removeAllContainers(engine: Pick<Engine, "cli" | "program" | "environment">): Promise<void> {
+  const containers = (await engineOutput(engine, ["ps", "--all", "--quiet"])).split("\n").filter(Boolean);
+  if (containers.length > 0) await engineOutput(engine, ["rm", "--force", "--volumes", ...containers]);
+  await engineOutput(engine, ["network", "prune", "--force"]);
+  await engineOutput(engine, ["volume", "prune", "--force", "--all"]);
+}
+
+/** dockerd has to end first: it would start its containerd and containers again. */
+function engineDaemons(place: PrivateEnginePlace): ProcessIdentity[] {
+  return processesAt(place).filter(({ pid }) => commandLine(pid).some((word) => word.endsWith("/dockerd")));
+}
+
+function processesAt(place: PrivateEnginePlace): ProcessIdentity[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((name) =>
+      commandLine(Number(name)).some((word) => word.startsWith(`${place.runtime}/`) || word === place.data),
+    )
+    .flatMap((name) => identify(Number(name)) ?? []);
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    return [];
+  }
+}
+
+function mountsBelow(place: PrivateEnginePlace): string[] {
+  return readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .flatMap((line) => line.split(" ")[4] ?? [])
+    .filter((mount) => mount.startsWith(`${place.runtime}/`) || mount.startsWith(`${place.data}/`))
+    .reverse();
+}
+
+function cgroupsOf(place: PrivateEnginePlace): string[] {
+  const root = "/sys/fs/cgroup";
+  if (!existsSync(root)) return [];
+  return [root, ...readdirSync(root).map((controller) => join(root, controller))]
+    .map((folder) => join(folder, place.name))
+    .filter((folder) => existsSync(folder));
+}
+
+function cgroupTree(folder: string): string[] {
+  const children = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return [...children.flatMap(({ name }) => cgroupTree(join(folder, name))), folder];
+}
+
+function processesInCgroups(place: PrivateEnginePlace): ProcessIdentity[] {
+  const pids = cgroupsOf(place)
+    .flatMap(cgroupTree)
+    .flatMap((folder) => readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n").filter(Boolean));
+  return [...new Set(pids)].flatMap((pid) => identify(Number(pid)) ?? []);
+}
+
+function removeCgroup(folder: string): void {
+  for (const leaf of cgroupTree(folder)) {
+    try {
+      rmdirSync(leaf);
+    } catch (error) {
+      if (!["ENOENT", "EBUSY"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { UserError } from "./errors.ts";
+
+/** The project's root folder. */
+export const projectRoot: string = fileURLToPath(new URL("../..", import.meta.url));
+
+const flag = z.enum(["0", "1"], "must be 0 or 1").transform((text) => text === "1");
+const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
+const existingFile = z
+  .string()
+  .transform((path) => resolve(path))
+  .refine((path) => existsSync(path), "does not exist");
+
+const Variables = z.strictObject({
+  KNC_NODE_IMAGE: z
+    .string()
+    .regex(
+      /^[a-z0-9][\w./:-]*(@sha256:[0-9a-f]{64})?$/,
+      "must be an image reference such as kindest/node:v1.37.0@sha256:…",
+    )
+    .optional(),
+  KNC_IMAGE_LOCK: existingFile.optional(),
+  KNC_KEEP_CLUSTER: flag.default(false),
+  KNC_KUBECONFIG: existingFile.optional(),
+  KNC_INSTALL: z.enum(["auto", "never"], "must be auto or never").default("auto"),
+  KNC_CACHE: absolutePath.optional(),
+  KNC_OUT: absolutePath.optional(),
+  KNC_TIMEOUT_FACTOR: z.coerce
+    .number("must be a number")
+    .min(0.1, "must be at least 0.1")
+    .max(100, "must be at most 100")
+    .default(1),
+});
+
+/** What the `KNC_` variables ask for; see the table in the README. */
+export interface Settings {
+  /** Node image to use instead of the one the suite would find or build. */
+  readonly nodeImage: string | undefined;
+  /** Image lock file to use instead of the project's own. */
+  readonly imageLock: string | undefined;
+  /** Keep the cluster after the run. */
+  readonly keepCluster: boolean;
+  /** Check this existing kind cluster instead of a fresh one. */
+  readonly kubeconfig: string | undefined;
+  /** Whether missing host tools may be fetched and unpacked below the cache folder. */
+  readonly install: "auto" | "never";
+  /** Folder for everything that is worth keeping between runs. */
+  readonly cache: string;
+  /** Folder for results and reports. */
+  readonly out: string;
+  /** Every time-out is multiplied by this. */
+  readonly timeoutFactor: number;
+}
+
+/**
+ * Returns the settings that the environment asks for.
+ *
+ * @throws UserError naming the first `KNC_` variable that is unknown or malformed
+ */
+export function readSettings(environment: NodeJS.ProcessEnv = process.env): Settings {
+  const ours = Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith("KNC_")));
+  const parsed = Variables.safeParse(ours);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    if (issue?.code === "unrecognized_keys")
+      throw new UserError(`unknown setting ${issue.keys[0]}`, `known are ${Object.keys(Variables.shape).join(", ")}`);
+    const name = String(issue?.path[0]);
+    throw new UserError(`${name}=${ours[name]} ${issue?.message}`, `correct or unset ${name}`);
+  }
+  const value = parsed.data;
+  const cacheHome = environment["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  return {
+    nodeImage: value.KNC_NODE_IMAGE,
+    imageLock: value.KNC_IMAGE_LOCK,
+    keepCluster: value.KNC_KEEP_CLUSTER,
+    kubeconfig: value.KNC_KUBECONFIG,
+    install: value.KNC_INSTALL,
+    cache: value.KNC_CACHE ?? join(cacheHome, "kind-network-conformance"),
+    out: value.KNC_OUT ?? join(projectRoot, "reports", "out"),
+    timeoutFactor: value.KNC_TIMEOUT_FACTOR,
+  };
+}
