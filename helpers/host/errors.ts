@@ -11,3 +11,26 @@ export class UserError extends Error {
     this.remedy = remedy;
   }
 }
+
+/** Thrown when the user ended the command by a signal; the exit code is the shell's for that signal. */
+export class Interrupted extends Error {
+  override name = "Interrupted";
+  readonly exitCode: number;
+
+  constructor(signal: "SIGINT" | "SIGTERM" | "SIGHUP") {
+    super(`interrupted by ${signal}`);
+    this.exitCode = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[signal];
+  }
+}
+
+/** Returns a signal that is aborted, with an {@link Interrupted}, by the first SIGINT, SIGTERM or SIGHUP; later ones only tell. */
+export function interruption(tell: (line: string) => void): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => {
+      tell(controller.signal.aborted ? "still cleaning up" : `${name}: cleaning up`);
+      controller.abort(new Interrupted(name));
+    });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,248 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { type Engine, engineCommand, engineOutput, findUserEngine, inEngineNetwork } from "../engine/engine.ts";
+import { clearPrivateEngine, type PrivateEnginePlace, privateEngineLeftovers, privateEnginePlace, runningPrivateEngine, startPrivateEngine } from "../engine/private.ts";
+import { type EngineTools, engineTools } from "../engine/tools.ts";
+import { UserError } from "../host/errors.ts";
+import { acquireLock, type Lock } from "../host/lock.ts";
+import { PartStore } from "../host/parts.ts";
+import { endProcesses, processesOfRun, runMarker, runsWithProcesses } from "../host/process.ts";
+import type { Progress } from "../host/progress.ts";
+import type { Settings } from "../host/settings.ts";
+import { findNodeImage, loadWorkloads, type NodeImage } from "../image/find.ts";
+import { readImageLock } from "../image/lock.ts";
+import { adaptConfig } from "./adapt.ts";
+import { createCluster, exportLogs, findKind, type Kind } from "./kind.ts";
+import { nodeContainers } from "./nodes.ts";
+import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
+import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
+import { execa } from "execa";
+
+const configFile = new URL("../../fixtures/clusters/default.yaml", import.meta.url);
+
+/** The container network that kind puts its nodes on. */
+const network = process.env["KIND_EXPERIMENTAL_DOCKER_NETWORK"] ?? "kind";
+
+/** A cluster that is up, and what it stands on. */
+export interface RunningCluster {
+  readonly run: Run;
+  readonly name: string;
+  readonly kubeconfig: string;
+  readonly nodes: readonly string[];
+  readonly outsider: string;
+  readonly engine: Engine;
+  readonly kind: Kind;
+  readonly image: NodeImage;
+  readonly adaptations: readonly string[];
+  /** Made for this run. */
+  readonly fresh: boolean;
+}
+
+/** An engine of which this process is the only user, and what it takes to give it up again. */
+export interface Session {
+  readonly settings: Settings;
+  readonly progress: Progress;
+  readonly engine: Engine;
+  readonly tools: EngineTools | undefined;
+  readonly run: Run;
+  /** Aborted when the user interrupts or the engine dies. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Finds or starts an engine, removes what dead runs left, hands the engine to `use`, and gives everything up again:
+ * whatever happens, a private engine is stopped unless a kept cluster lives on it, and what is left of the run is named.
+ *
+ * @returns what `use` returned, and a line for everything that could not be removed
+ */
+export async function withEngine<T>(settings: Settings, progress: Progress, interrupt: AbortSignal, use: (session: Session) => Promise<T>): Promise<{ value: T; leftovers: string[] }> {
+  mkdirSync(settings.cache, { recursive: true, mode: 0o700 });
+  const place = privateEnginePlace(settings.cache);
+  let lock: Lock | undefined;
+  let run: Run | undefined;
+  let engine: Engine | undefined;
+  let tools: EngineTools | undefined;
+  const leftovers: string[] = [];
+  let value: T;
+  try {
+    await progress.phase("engine", async (say) => {
+      lock = await acquireLock(join(settings.cache, "run.lock"), "run the suite", say, interrupt);
+      run = startRun(settings.cache);
+      await endStrayProcesses(settings.cache, run.id);
+      new PartStore(settings.cache).sweep();
+      engine = await findUserEngine();
+      if (engine !== undefined) say(`${engine.cli} ${engine.version}, the user's`);
+      else {
+        tools = await engineTools(new PartStore(settings.cache), settings.cache, settings.install, say, interrupt);
+        engine = keptRun(settings.cache)?.kept?.engine === "suite" ? await runningPrivateEngine(place, tools) : undefined;
+        engine ??= await startPrivateEngine(place, tools, run.id, say, interrupt);
+      }
+      for (const dead of deadRuns(settings.cache)) {
+        say(`removing what run ${dead.id} left behind`);
+        await removeRun(engine, dead);
+      }
+    });
+    const session = { settings, progress, tools, engine: engine as unknown as Engine, run: run as unknown as Run };
+    value = await use({ ...session, signal: AbortSignal.any([interrupt, session.engine.died]) });
+  } catch (error) {
+    throw await explain(error, engine, interrupt);
+  } finally {
+    await progress.phase("clean-up", async (say) => {
+      if (run !== undefined && engine !== undefined) leftovers.push(...(await giveUp(settings, place, engine, tools, run)));
+      for (const line of leftovers) say(`left behind: ${line}`);
+    });
+    lock?.[Symbol.dispose]();
+  }
+  return { value, leftovers };
+}
+
+/**
+ * Creates a cluster of the locked version with kind's defaults, or uses the kept one, or the one of `KNC_KUBECONFIG`.
+ * It is deleted when the session ends, unless it is kept or the user's own.
+ */
+export async function openCluster(session: Session): Promise<RunningCluster> {
+  const { settings, progress, engine, run, signal } = session;
+  const kept = keptRun(settings.cache);
+  if (settings.kubeconfig !== undefined) return progress.phase("cluster", () => openGiven(session, settings.kubeconfig as string));
+  if (kept?.kept !== undefined)
+    return progress.phase("cluster", async (say) => {
+      say(`using the kept cluster ${kept.cluster}`);
+      return openKept(session, kept, kept.kept as Kept);
+    });
+  const lock = readImageLock(settings.imageLock);
+  const image = await progress.phase("image", async (say) => {
+    const found = await findNodeImage({ ...settings, lock, engine, tools: session.tools, given: settings.nodeImage, say, signal });
+    say(`node image ${found.reference}, ${found.origin}`);
+    return found;
+  });
+  return progress.phase("cluster", async (say) => {
+    const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+    const { yaml, adaptations } = adaptConfig(parse(readFileSync(configFile, "utf8")) as Record<string, unknown>, lock.node.kubernetes, engine);
+    for (const adaptation of adaptations) say(`adapted: ${adaptation}`);
+    const config = join(run.folder, "kind.yaml");
+    writeFileSync(config, yaml);
+    const plan = { name: run.cluster, image: image.reference, config, kubeconfig: run.kubeconfig, logs: join(settings.out, "logs", "kind") };
+    await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
+    await loadWorkloads(
+      image,
+      engine,
+      settings.cache,
+      async (archive) => {
+        const [command, ...rest] = inEngineNetwork(engine, [kind.program, "load", "image-archive", archive, "--name", run.cluster]);
+        await execa(command, rest, { env: engine.environment, cancelSignal: signal, stdin: "ignore" });
+      },
+      say,
+      signal,
+    );
+    const outsider = await startOutsider(engine, run.id, image.reference, network);
+    const nodes = await nodeContainers(engine, run.cluster);
+    return { run, name: run.cluster, kubeconfig: run.kubeconfig, nodes, outsider: outsider.name, engine, kind, image, adaptations, fresh: true };
+  });
+}
+
+/** Keeps the cluster of this session when it ends; returns the run that owns it. */
+export function keepCluster(session: Session, cluster: RunningCluster): Run {
+  const { engine, image, kind, adaptations } = cluster;
+  return keepRun(session.settings.cache, session.run, { engine: engine.owner, image: image.reference, kind: kind.provenance, adaptations: [...adaptations] });
+}
+
+/** Deletes the kept cluster. @returns its name, or undefined where none is kept */
+export async function dropKept({ settings, engine }: Session): Promise<string | undefined> {
+  const kept = keptRun(settings.cache);
+  if (kept === undefined) return undefined;
+  await removeRun(engine, kept);
+  return kept.cluster;
+}
+
+/** Collects the nodes' logs below the output folder, as far as they can be had. */
+export async function saveLogs(session: Session, cluster: RunningCluster): Promise<void> {
+  await exportLogs(cluster.kind, session.engine, cluster.name, join(session.settings.out, "logs", "kind"));
+}
+
+async function openKept(session: Session, run: Run, kept: Kept): Promise<RunningCluster> {
+  const { settings, engine, signal, progress } = session;
+  const nodes = await nodeContainers(engine, run.cluster);
+  if (nodes.length === 0) throw new UserError(`the kept cluster ${run.cluster} has no nodes any more`, "npm run cluster -- down");
+  const lock = readImageLock(settings.imageLock);
+  const say = (line: string) => progress.say("cluster", line);
+  const image = await findNodeImage({ ...settings, lock, engine, tools: session.tools, given: kept.image, say, signal });
+  const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+  const [outsider] = await outsiders(engine, run.id);
+  const name = outsider?.name ?? (await startOutsider(engine, run.id, kept.image, network)).name;
+  return { run, name: run.cluster, kubeconfig: run.kubeconfig, nodes, outsider: name, engine, kind, image, adaptations: kept.adaptations, fresh: false };
+}
+
+async function openGiven(session: Session, kubeconfig: string): Promise<RunningCluster> {
+  const { settings, engine, run, signal, progress } = session;
+  const content = parse(readFileSync(kubeconfig, "utf8")) as { "current-context"?: unknown } | null;
+  const context = content?.["current-context"];
+  const name = typeof context === "string" ? /^kind-(.+)$/.exec(context)?.[1] : undefined;
+  const nodes = name === undefined ? [] : await nodeContainers(engine, name);
+  if (name === undefined || nodes.length === 0)
+    throw new UserError(`KNC_KUBECONFIG=${kubeconfig}: its current context is no kind cluster of this engine`, "name the kubeconfig of a running kind cluster");
+  const lock = readImageLock(settings.imageLock);
+  const say = (line: string) => progress.say("cluster", line);
+  const reference = await engineOutput(engine, ["inspect", "--format", "{{.Config.Image}}", nodes[0] as string]);
+  const image = await findNodeImage({ ...settings, lock, engine, tools: session.tools, given: reference, say, signal });
+  const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+  const outsider = await startOutsider(engine, run.id, reference, network);
+  return { run, name, kubeconfig, nodes, outsider: outsider.name, engine, kind, image, adaptations: [], fresh: false };
+}
+
+/** Removes what belongs to a run: its cluster, outsiders, processes and folder. A container is known by kind's own label. */
+async function removeRun(engine: Engine, run: Run): Promise<void> {
+  await removeOutsiders(engine, run.id);
+  const nodes = await nodeContainers(engine, run.cluster);
+  if (nodes.length > 0) await engineOutput(engine, ["rm", "--force", "--volumes", ...nodes]);
+  endRun(run);
+}
+
+async function giveUp(settings: Settings, place: PrivateEnginePlace, engine: Engine, tools: EngineTools | undefined, run: Run): Promise<string[]> {
+  const kept = keptRun(settings.cache);
+  const keepsThis = kept?.id === run.id;
+  const alive = !engine.died.aborted;
+  if (!keepsThis) {
+    await endProcesses(processesOfRun(run.id).filter(({ pid }) => !isDaemon(pid)));
+    if (alive) await removeRun(engine, run);
+    else endRun(run);
+  }
+  const stops = engine.owner === "suite" && kept === undefined && tools !== undefined;
+  if (stops) await clearPrivateEngine(place, tools);
+  return [
+    ...(keepsThis || kept !== undefined ? [] : processesOfRun(run.id).map(({ pid }) => `process ${pid}`)),
+    ...(stops ? privateEngineLeftovers(place) : []),
+    ...(keepsThis || stops || !alive ? [] : (await nodeContainers(engine, run.cluster)).map((name) => `container ${name}`)),
+    ...(!keepsThis && existsSync(run.folder) ? [`folder ${run.folder}`] : []),
+  ];
+}
+
+/** The private engine's own processes carry the run's marker too, and end by themselves when it is stopped. */
+function isDaemon(pid: number): boolean {
+  try {
+    return /(dockerd|containerd|containerd-shim|docker-proxy)/.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Ends processes of runs that are over: a runner killed by SIGKILL cannot end its children itself. */
+async function endStrayProcesses(cache: string, own: string): Promise<void> {
+  const kept = keptRun(cache)?.id;
+  const dead = new Set(deadRuns(cache).map(({ id }) => id));
+  for (const id of runsWithProcesses()) {
+    if (id === own || id === kept || !dead.has(id)) continue;
+    await endProcesses(processesOfRun(id).filter(({ pid }) => !isDaemon(pid)));
+  }
+}
+
+/** Turns what an interruption or a dead engine made other code throw into the one cause that matters. */
+async function explain(error: unknown, engine: Engine | undefined, interrupt: AbortSignal): Promise<unknown> {
+  if (interrupt.aborted) return interrupt.reason;
+  if (engine === undefined || error instanceof UserError) return error;
+  const reason = engine.died.reason as Error | undefined;
+  if (reason !== undefined) return new UserError(reason.message, "run again; if it happens twice, look at free memory and disk");
+  const answer = await engineCommand(engine, ["info"], { timeout: 10_000 });
+  return answer.failed ? new UserError(`the ${engine.cli} engine does not answer any more`, "start it and run again") : error;
+}
+

@@ -1,0 +1,45 @@
+import { type CommandOptions, type CommandResult, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
+
+/** Label by which the containers of a run that are no nodes are found again. */
+const runLabel = "kind-network-conformance.run";
+
+/** A client outside the cluster, on the cluster's own container network. */
+export interface Outsider {
+  readonly name: string;
+  /** Its addresses on that network, IPv4 first. */
+  readonly addresses: readonly string[];
+  /** Returns how a command in it ended; a failed one is a result too. */
+  run(command: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+}
+
+/** Starts an outsider from the node image, which has curl and ip; it may change routes in its own namespace only. */
+export async function startOutsider(engine: Engine, runId: string, image: string, network: string): Promise<Outsider> {
+  const name = `knc-${runId}-outsider`;
+  await engineOutput(engine, ["run", "--detach", "--name", name, "--network", network, "--label", `${runLabel}=${runId}`, "--cap-add", "NET_ADMIN", "--entrypoint", "sleep", image, "infinity"]);
+  return outsiderOf(engine, name);
+}
+
+/** Returns the outsider of that name, which runs already. */
+export async function outsiderOf(engine: Engine, name: string): Promise<Outsider> {
+  const output = await engineOutput(engine, ["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}", name]);
+  return {
+    name,
+    addresses: output.split(" ").filter(Boolean),
+    run: (command, options = {}) => engineCommand(engine, ["exec", name, ...command], options),
+  };
+}
+
+/** Removes the containers of a run that are no nodes. */
+export async function removeOutsiders(engine: Engine, runId: string): Promise<void> {
+  const names = (await outsiders(engine, runId)).map(({ id }) => id);
+  if (names.length > 0) await engineOutput(engine, ["rm", "--force", "--volumes", ...names]);
+}
+
+/** Returns the containers of a run that are no nodes. */
+export async function outsiders(engine: Engine, runId: string): Promise<{ id: string; name: string }[]> {
+  const output = await engineOutput(engine, ["ps", "--all", "--filter", `label=${runLabel}=${runId}`, "--format", "{{.ID}} {{.Names}}"]);
+  return output.split("\n").filter(Boolean).map((line) => {
+    const [id = "", name = ""] = line.split(" ");
+    return { id, name };
+  });
+}

@@ -1,0 +1,176 @@
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import semver from "semver";
+import { z } from "zod";
+import { PrivateApt } from "../host/debian.ts";
+import { UserError } from "../host/errors.ts";
+import type { Part, PartStore } from "../host/parts.ts";
+import type { Say } from "../host/progress.ts";
+import type { GoModule, GoSource } from "./recipe.ts";
+
+const oldestGo = "1.26.0";
+const progressEveryMs = 10_000;
+
+const Downloaded = z.object({ Dir: z.string(), GoMod: z.string(), Version: z.string(), Sum: z.string() });
+const ModFile = z.object({
+  Go: z.string(),
+  Godebug: z.array(z.object({ Key: z.string(), Value: z.string() })).nullish(),
+  Require: z.array(z.object({ Path: z.string(), Version: z.string() })).nullish(),
+  Replace: z
+    .array(z.object({ Old: z.object({ Path: z.string() }), New: z.object({ Path: z.string(), Version: z.string().optional() }) }))
+    .nullish(),
+});
+
+/** Options that every Go build shares. */
+export interface GoBuild {
+  readonly store: PartStore;
+  readonly say: Say;
+  readonly signal: AbortSignal;
+}
+
+/** Returns the version of the Go tools. @throws UserError where they are missing or too old to build the parts */
+export async function goVersion(): Promise<string> {
+  const result = await execa("go", ["env", "GOVERSION"], { reject: false });
+  if (result.failed) throw new UserError("no container image can be pulled, and building one needs Go, which is not on PATH", `install Go ${oldestGo} or later`);
+  const version = semver.coerce(result.stdout);
+  if (version === null || semver.lt(version, oldestGo)) throw new UserError(`${result.stdout} is too old to build the node image`, `install Go ${oldestGo} or later`);
+  return result.stdout;
+}
+
+/**
+ * Returns the part that holds the module's programs in `bin/` and the licences of all that is in them in `licenses/`.
+ *
+ * The module is built as a dependency of an empty one, with upstream's own requirements: `go install` refuses modules
+ * whose go.mod replaces others. Replacements by folders of the same repository become that repository's published
+ * modules, as Kubernetes' staging ones are.
+ */
+export async function goModulePart(name: string, recipe: GoModule, { store, say, signal }: GoBuild): Promise<Part> {
+  const go = await goVersion();
+  return store.make(
+    `go-${name}`,
+    { format: 1, go, ...recipe },
+    say,
+    async (folder) => {
+      say(`${recipe.module} ${recipe.version}: fetching`);
+      const module = await download(`${recipe.module}@${recipe.version}`, signal);
+      await writeModFile(folder, name, recipe, module.GoMod);
+      await build(name, folder, Object.entries(recipe.programs).map(([program, path]) => [program, path === "." ? recipe.module : `${recipe.module}/${path}`]), recipe, say, signal);
+      return { [name]: `Go module ${recipe.module} ${recipe.version} (${module.Sum}), built with ${go}` };
+    },
+    signal,
+  );
+}
+
+/** Returns the part that holds the programs of a Go folder in a Debian source package, like {@link goModulePart}. */
+export async function goSourcePart(name: string, recipe: GoSource, suite: string, apt: PrivateApt, { store, say, signal }: GoBuild): Promise<Part> {
+  const go = await goVersion();
+  return store.make(
+    `go-${name}`,
+    { format: 1, go, suite, ...recipe },
+    say,
+    async (folder) => {
+      await apt.update(say);
+      const [archive = ""] = await apt.fetchSource(`${recipe.package}/${suite}`, join(folder, "archive"));
+      const source = join(folder, "source");
+      mkdirSync(source);
+      await execa`tar -xf ${archive} -C ${source} --strip-components=1`;
+      await build(name, join(source, recipe.folder), Object.entries(recipe.programs), { tags: [], ldflags: "" }, say, signal, folder);
+      cpSync(join(source, "LICENSE"), join(folder, "licenses", recipe.package, "LICENSE"));
+      return { [name]: `${recipe.folder} of Debian's source archive ${archive.split("/").at(-1)}, built with ${go}` };
+    },
+    signal,
+  );
+}
+
+/** Returns the folder of a module's source, which `go` has checked against its checksum database. */
+export async function moduleSource(module: string, version: string, signal: AbortSignal): Promise<string> {
+  return (await download(`${module}@${version}`, signal)).Dir;
+}
+
+async function download(module: string, signal: AbortSignal): Promise<z.infer<typeof Downloaded>> {
+  const result = await execa("go", ["mod", "download", "-json", module], { cancelSignal: signal, reject: false, cwd: "/" });
+  signal.throwIfAborted();
+  const answer: unknown = result.stdout === "" ? {} : JSON.parse(result.stdout);
+  if (result.failed) throw new Error(`go mod download ${module} failed: ${(answer as { Error?: string }).Error ?? result.stderr}`);
+  return Downloaded.parse(answer);
+}
+
+async function writeModFile(folder: string, name: string, recipe: GoModule, upstream: string): Promise<void> {
+  const { stdout } = await execa`go mod edit -json ${upstream}`;
+  const file = ModFile.parse(JSON.parse(stdout));
+  const replaced = new Map((file.Replace ?? []).map((entry) => [entry.Old.Path, entry.New]));
+  const published = new Set((file.Require ?? []).filter(({ Version }) => Version !== "v0.0.0").map(({ Path }) => Path));
+  const version = semver.parse(recipe.version);
+  const lines = [
+    `module ${name}.build`,
+    `go ${file.Go}`,
+    ...(file.Godebug ?? []).map(({ Key, Value }) => `godebug ${Key}=${Value}`),
+    `require ${recipe.module} ${recipe.version}`,
+    ...(file.Require ?? []).filter(({ Path }) => published.has(Path)).map(({ Path, Version }) => `require ${Path} ${Version}`),
+    ...[...replaced].flatMap(([path, target]) => {
+      if (target.Version !== undefined) return [`replace ${path} => ${target.Path} ${target.Version}`];
+      // Kubernetes publishes the folders of its staging area as v0.<minor>.<patch>; others are required by version.
+      return published.has(path) ? [] : [`replace ${path} => ${path} v0.${version?.minor}.${version?.patch}`];
+    }),
+  ];
+  writeFileSync(join(folder, "go.mod"), `${lines.join("\n")}\n`);
+}
+
+async function build(
+  name: string,
+  cwd: string,
+  programs: readonly (readonly [program: string, path: string])[],
+  { tags, ldflags }: Pick<GoModule, "tags" | "ldflags">,
+  say: Say,
+  signal: AbortSignal,
+  into = cwd,
+): Promise<void> {
+  const started = Date.now();
+  mkdirSync(join(into, "bin"), { recursive: true });
+  let packages = 0;
+  let told = Date.now();
+  const compile = async ([program, path]: readonly [string, string]) => {
+    const command = execa(
+      "go",
+      ["build", "-v", "-mod=mod", "-trimpath", `-tags=${tags.join(",")}`, "-ldflags", `-s -w ${ldflags}`.trim(), "-o", join(into, "bin", program), path],
+      { cwd, env: { CGO_ENABLED: "0" }, cancelSignal: signal, reject: false, stdin: "ignore" },
+    );
+    for await (const line of command.iterable({ from: "stderr" })) {
+      if (!line.startsWith("go: ")) packages++;
+      if (Date.now() - told < progressEveryMs) continue;
+      told = Date.now();
+      say(`${name}: compiling for ${program}, ${packages} packages so far`);
+    }
+    const result = await command;
+    signal.throwIfAborted();
+    if (result.failed) throw new Error(`go build ${path} failed:\n${result.stderr.split("\n").slice(-5).join("\n")}`);
+  };
+  say(`${name}: compiling ${programs.map(([program]) => program).join(" ")}`);
+  for (const program of programs) await compile(program);
+  await collectLicenses(join(into, "bin"), join(into, "licenses"));
+  say(`${name}: built in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+/** Copies the licence files of every module that is linked into the programs: whoever gets the binary gets them too. */
+async function collectLicenses(bin: string, into: string): Promise<void> {
+  const modCache = (await execa`go env GOMODCACHE`).stdout;
+  const { stdout } = await execa`go version -m ${bin}`;
+  const modules = new Set(stdout.split("\n").flatMap((line) => /^\t(?:dep|=>)\t(\S+)\t(v\S+)/.exec(line)?.slice(1).join("@") ?? []));
+  for (const module of modules) {
+    const source = join(modCache, module.replaceAll(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`));
+    if (!existsSync(source)) continue;
+    for (const file of readdirSync(source).filter((entry) => /^(licen[cs]e|copying|notice|patents)/i.test(entry))) {
+      const target = join(into, module.replaceAll("/", "_"));
+      mkdirSync(target, { recursive: true });
+      cpSync(join(source, file), join(target, file), { recursive: true, mode: 0 });
+    }
+  }
+}
+
+/** Returns the value of a Go string constant in a source file, for names that a module fixes in its code. */
+export function goConstant(file: string, name: string): string {
+  const value = new RegExp(`^const ${name} = "([^"]+)"$`, "m").exec(readFileSync(file, "utf8"))?.[1];
+  if (value === undefined) throw new Error(`no constant ${name} in ${file}`);
+  return value;
+}

@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs";
+import { SemVer } from "semver";
+import { parse } from "yaml";
+import { z } from "zod";
+
+const file = new URL("../../fixtures/images/recipe.yaml", import.meta.url);
+
+const programs = z.record(z.string(), z.string());
+
+const GoModule = z.strictObject({
+  module: z.string(),
+  version: z.string(),
+  programs: programs.describe("program -> package below the module"),
+  tags: z.array(z.string()).default([]),
+  ldflags: z.string().default(""),
+});
+/** Programs to build from a published Go module. */
+export type GoModule = z.infer<typeof GoModule>;
+
+const GoSource = z.strictObject({ package: z.string(), folder: z.string(), programs });
+/** Programs to build from a folder of a Debian source package. */
+export type GoSource = z.infer<typeof GoSource>;
+
+const RootFs = z.strictObject({ installed: z.boolean(), packages: z.array(z.string()).min(1), hooks: z.array(z.string()) });
+/** A root file system of Debian packages. */
+export type RootFs = z.infer<typeof RootFs>;
+
+const Image = z.strictObject({
+  rootfs: z.string().optional(),
+  programs: z.record(z.string(), z.array(z.string())).default({}),
+  command: z.array(z.string()).min(1),
+  arguments: z.array(z.string()).default([]),
+});
+/** An image inside the node image: a root file system, programs on top, and what it runs. */
+export type ImageRecipe = z.infer<typeof Image>;
+
+const BuildRecipe = z.strictObject({
+  debianSuite: z.string(),
+  modules: z.record(z.string(), GoModule),
+  sources: z.record(z.string(), GoSource),
+  rootfs: z.record(z.string(), RootFs),
+  images: z.record(z.string(), Image),
+});
+/** Everything that is built for a node image; see fixtures/images/recipe.yaml. */
+export type BuildRecipe = z.infer<typeof BuildRecipe>;
+
+/** Returns the build recipe for a Kubernetes version such as `v1.37.0`. */
+export function readRecipe(kubernetes: string): BuildRecipe {
+  const version = new SemVer(kubernetes);
+  const text = readFileSync(file, "utf8")
+    .replaceAll("${kubernetes}", kubernetes)
+    .replaceAll("${major}", String(version.major))
+    .replaceAll("${minor}", String(version.minor));
+  return BuildRecipe.parse(parse(text));
+}

@@ -1,0 +1,84 @@
+import { parse } from "yaml";
+import { z } from "zod";
+import type { NodeAccess } from "../cluster/nodes.ts";
+import { World, type WorldNode } from "./world.ts";
+
+const Nodes = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()) }),
+      spec: z.object({ podCIDRs: z.array(z.string()).default([]) }),
+      status: z.object({
+        addresses: z.array(z.object({ type: z.string(), address: z.string() })),
+        nodeInfo: z.object({ kubeletVersion: z.string(), containerRuntimeVersion: z.string(), kernelVersion: z.string(), osImage: z.string() }),
+      }),
+    }),
+  ),
+});
+const ConfigMap = z.object({ data: z.object({ ClusterConfiguration: z.string() }) });
+const ClusterConfiguration = z.object({
+  kubernetesVersion: z.string(),
+  networking: z.object({ podSubnet: z.string(), serviceSubnet: z.string(), dnsDomain: z.string().default("cluster.local") }),
+});
+
+/** What the cluster's maker knows of the world and the cluster itself cannot tell. */
+export type Given = Pick<World, "cluster" | "fresh" | "kind" | "engine" | "images" | "provenance" | "adaptations">;
+
+/**
+ * Returns the world as the cluster shows it, asked through its control plane and each node.
+ *
+ * @throws Error where a node does not answer, or where the nodes differ in what has to be the same
+ */
+export async function detectWorld(nodes: NodeAccess, controlPlane: string, given: Given): Promise<World> {
+  const kubectl = async (...words: string[]): Promise<unknown> => JSON.parse(await output(nodes, controlPlane, ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--output=json", ...words]));
+  const [found, map] = await Promise.all([kubectl("nodes").then((json) => Nodes.parse(json)), kubectl("--namespace=kube-system", "configmap", "kubeadm-config").then((json) => ConfigMap.parse(json))]);
+  const { kubernetesVersion, networking } = ClusterConfiguration.parse(parse(map.data.ClusterConfiguration));
+  const described = await Promise.all(
+    found.items.map(async ({ metadata, spec, status }): Promise<WorldNode> => ({
+      name: metadata.name,
+      role: "node-role.kubernetes.io/control-plane" in metadata.labels ? "control-plane" : "worker",
+      addresses: status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+      podCIDRs: spec.podCIDRs,
+      kubelet: status.nodeInfo.kubeletVersion,
+      runtime: status.nodeInfo.containerRuntimeVersion,
+      kernel: status.nodeInfo.kernelVersion,
+      os: status.nodeInfo.osImage,
+      proxyMode: await proxyMode(nodes, metadata.name),
+    })),
+  );
+  const podSubnets = networking.podSubnet.split(",");
+  return World.parse({
+    ...given,
+    kubernetes: kubernetesVersion,
+    proxyMode: same(described, "proxyMode"),
+    ipFamilies: podSubnets.map((subnet) => (subnet.includes(":") ? "ipv6" : "ipv4")),
+    podSubnets,
+    serviceSubnets: networking.serviceSubnet.split(","),
+    dnsDomain: networking.dnsDomain,
+    nodes: described.sort((a, b) => (a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1)),
+  } satisfies World);
+}
+
+/** kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode). */
+async function proxyMode(nodes: NodeAccess, node: string): Promise<WorldNode["proxyMode"]> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const result = await nodes.run(node, ["curl", "--silent", "--show-error", "--fail", "--max-time", "2", "http://localhost:10249/proxyMode"]);
+    if (!result.failed) return result.stdout.trim() as WorldNode["proxyMode"];
+    if (Date.now() > deadline) throw new Error(`kube-proxy on ${node} did not tell its mode within 60 s: ${result.stderr.trim()}; look at kubectl -n kube-system logs -l k8s-app=kube-proxy`);
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+async function output(nodes: NodeAccess, node: string, command: readonly string[]): Promise<string> {
+  const result = await nodes.run(node, command, { timeout: 30_000 });
+  if (result.failed) throw new Error(`${command.join(" ")} failed on ${node}: ${result.stderr.trim()}`);
+  return result.stdout;
+}
+
+function same(nodes: readonly WorldNode[], key: "proxyMode"): WorldNode["proxyMode"] {
+  const values = new Set(nodes.map((node) => node[key]));
+  const [value] = values;
+  if (value === undefined || values.size > 1) throw new Error(`the nodes differ in ${key}: ${nodes.map((node) => `${node.name} ${node[key]}`).join(", ")}`);
+  return value;
+}
