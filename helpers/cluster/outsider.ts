@@ -20,7 +20,7 @@ export async function startOutsider(engine: Engine, runId: string, image: string
 }
 
 /** Returns the outsider of that name, which runs already. */
-export async function outsiderOf(engine: Engine, name: string): Promise<Outsider> {
+export async function outsiderOf(engine: Pick<Engine, "cli" | "program" | "environment">, name: string): Promise<Outsider> {
   const output = await engineOutput(engine, ["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}", name]);
   return {
     name,

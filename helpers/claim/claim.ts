@@ -1,0 +1,94 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Evidence } from "../evidence/evidence.ts";
+import { missingCapability } from "../world/capabilities.ts";
+import { describeClaim, reportVerdict } from "./allure.ts";
+import { type Claim, readCatalogue } from "./catalogue.ts";
+import { expectationFor } from "./expectation.ts";
+import { Lab, openStage, type Stage } from "./lab.ts";
+import { ClaimResult } from "./results.ts";
+import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
+
+const claimTimeoutMs = 120_000;
+
+/** What decides a claim. */
+export interface Check<Observation> {
+  /** Talks to the cluster and returns plain JSON; it decides nothing. */
+  observe(lab: Lab): Promise<Observation>;
+  /** Looks at that JSON only. A failed assertion is the refutation, and its message the explanation. */
+  judge(observation: Observation): void;
+}
+
+let stage: Promise<Stage> | undefined;
+const catalogue = readCatalogue();
+
+/** Checks a claim of the catalogue live; the test passes when the verdict is the expected one. */
+export function claim<Observation>(id: string, check: Check<Observation>): void {
+  const entry = catalogue.claims.find((candidate) => candidate.id === id);
+  if (entry === undefined) throw new RangeError(`no claim ${id} in fixtures/article/claims.yaml`);
+  if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
+  test(entry.en, { timeout: claimTimeoutMs }, async ({ task, signal }) => {
+    (task.meta as { claim?: string }).claim = id;
+    stage ??= openStage();
+    await run(entry, check, await stage, signal);
+  });
+}
+
+async function run<Observation>(entry: Claim, check: Check<Observation>, stage: Stage, signal: AbortSignal): Promise<void> {
+  const { out } = stage.context;
+  const section = catalogue.sections.find(({ id }) => id === entry.section);
+  if (section === undefined) throw new RangeError(`no section ${entry.section}`);
+  const expectation = expectationFor(entry, stage.world);
+  await describeClaim({ claim: entry, section, article: catalogue.article, world: stage.world, expectation });
+  const evidence = new Evidence(out, entry.id);
+  const started = performance.now();
+  const { judgement, observation } = await decide(entry, check, stage, evidence, signal);
+  const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);
+  const observationFile = join("observations", `${entry.id}.json`);
+  if (observationText !== undefined) write(join(out, observationFile), observationText);
+  const { id, ref, quote, en, zh, needs } = entry;
+  const result = ClaimResult.parse({
+    ...{ id, ref, section: entry.section, quote, en, zh, needs },
+    ...{ verdict: judgement.verdict, expected: expectation.verdict, why: judgement.why, because: expectation.because, link: expectation.link },
+    ...(expectation.since === undefined ? {} : { since: expectation.since }),
+    ...(observationText === undefined ? {} : { observation: observationFile }),
+    milliseconds: Math.round(performance.now() - started),
+    attempts: evidence.items.length,
+    evidence: evidence.items.map(({ file }) => file),
+    controls: [],
+  } satisfies ClaimResult);
+  write(join(out, "claims", `${id}.json`), JSON.stringify(result, undefined, 2));
+  await reportVerdict({ claim: entry, judgement, expectation, observationText: observationText ?? "", evidence: evidence.items });
+  if (judgement.verdict === "inconclusive") throw new Inconclusive(judgement.why);
+  expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);
+}
+
+async function decide<Observation>(entry: Claim, check: Check<Observation>, stage: Stage, evidence: Evidence, signal: AbortSignal): Promise<{ judgement: Judgement; observation?: unknown }> {
+  const missing = missingCapability(entry.needs, stage.world);
+  if (missing !== undefined) return { judgement: judgementOfError(new NeedsFeature(missing)) };
+  const lab = new Lab(stage, evidence, signal);
+  try {
+    // Judged as it is stored: what JSON cannot hold must not decide anything.
+    const observation = JSON.parse(JSON.stringify(await check.observe(lab))) as Observation;
+    return { judgement: judgementOf(() => check.judge(observation)), observation };
+  } catch (error) {
+    const judgement = judgementOfError(error);
+    return { judgement: judgement.verdict === "refuted" ? { verdict: "inconclusive", why: `an assertion failed while observing: ${judgement.why}` } : judgement };
+  } finally {
+    await lab.close();
+  }
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(file, text);
+}
+
+/** Returns a JSON block of the article by the text it begins with; the article is the only copy of its samples. */
+export function articleJson(article: string, opening: string): unknown {
+  const start = article.indexOf(opening);
+  if (start === -1) throw new RangeError(`the article has no ${opening}`);
+  return JSON.parse(article.slice(article.indexOf("{", start), article.indexOf("```", article.indexOf("{", start))));
+}
+

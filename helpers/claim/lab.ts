@@ -1,0 +1,261 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
+import { type Context, readContext } from "../cluster/context.ts";
+import { containerNodes } from "../cluster/nodes.ts";
+import { type Outsider, outsiderOf } from "../cluster/outsider.ts";
+import type { CommandResult } from "../engine/engine.ts";
+import { type Evidence, shellCommand } from "../evidence/evidence.ts";
+import { type ApiAnswer, KubernetesApi, type KubernetesObject } from "../probe/api.ts";
+import { execInPod } from "../probe/exec.ts";
+import { httpFromHere } from "../probe/here.ts";
+import type { Request } from "../probe/http.ts";
+import { readManifest } from "../probe/manifest.ts";
+import type { Peer } from "../probe/peer.ts";
+import { type Timeouts, timeouts } from "../probe/timeouts.ts";
+import { until } from "../probe/until.ts";
+import { World, type WorldNode } from "../world/world.ts";
+
+/** Label of every namespace that the suite makes in a cluster. */
+const namespaceLabel = "kind-network-conformance";
+
+/** What all checks of a run share: the cluster and the fixed cast of pods on it. */
+export interface Stage {
+  readonly context: Context;
+  readonly world: World;
+  readonly api: KubernetesApi;
+  readonly outsider: Outsider;
+  readonly namespace: string;
+  readonly otherNamespace: string;
+  readonly timeouts: Timeouts;
+  readonly pods: ReadonlyMap<string, V1Pod>;
+}
+
+/**
+ * Opens the run's cluster: makes the cast of fixtures/workloads/cast.yaml in two new namespaces and waits until its
+ * pods are ready and its Services answer for all of them.
+ *
+ * @throws NotInTime naming the pods that are not ready and why
+ */
+export async function openStage(): Promise<Stage> {
+  const context = readContext();
+  const world = World.parse(JSON.parse(readFileSync(join(context.out, "world.json"), "utf8")));
+  const api = new KubernetesApi(context.kubeconfig);
+  const waits = timeouts(context.timeoutFactor);
+  const suffix = randomBytes(2).toString("hex");
+  const namespace = `cast-${suffix}`;
+  const otherNamespace = `elsewhere-${suffix}`;
+  for (const name of [namespace, otherNamespace]) await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { [namespaceLabel]: "true" } } });
+  const [worker1, worker2] = workersOf(world);
+  const objects = readManifest("cast.yaml", { namespace, otherNamespace, worker1: worker1.name, worker2: worker2.name, ...imageValues(context) });
+  // A pod is refused until its namespace's default ServiceAccount is there.
+  await until("the default ServiceAccounts", waits.propagation, async () => Promise.all([namespace, otherNamespace].map(async (name) => (await api.request("GET", `/api/v1/namespaces/${name}/serviceaccounts/default`)).code)), (codes) => codes.every((code) => code === 200));
+  // Services first: a container's variables for them are fixed when it starts.
+  for (const object of objects.filter(({ kind }) => kind === "Service")) await api.create(object);
+  await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
+  const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
+  const outsider = await outsiderOf(context.engine, context.outsider);
+  return { context, world, api, outsider, namespace, otherNamespace, timeouts: waits, pods: new Map(pods.map((pod) => [pod.metadata?.name ?? "", pod])) };
+}
+
+/** Returns two nodes that take pods, different ones where there are two. */
+function workersOf({ nodes }: World): [WorldNode, WorldNode] {
+  const workers = nodes.filter(({ role }) => role === "worker");
+  const [first = nodes[0], second = first] = workers;
+  if (first === undefined || second === undefined) throw new Error("the cluster has no nodes");
+  return [first, second];
+}
+
+function imageValues(context: Context): Record<string, string> {
+  return Object.fromEntries(Object.entries(context.images).map(([name, { reference }]) => [`image.${name}`, reference]));
+}
+
+async function podsReady(api: KubernetesApi, namespaces: readonly string[], which: (name: string) => boolean, milliseconds: number): Promise<V1Pod[]> {
+  let pods: V1Pod[] = [];
+  await until(
+    "the cast's pods to be ready",
+    milliseconds,
+    async () => {
+      pods = (await Promise.all(namespaces.map(async (name) => (await api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`)).items))).flat();
+      return pods.filter((pod) => which(pod.metadata?.name ?? "") && !isReady(pod)).map((pod) => `${pod.metadata?.name}: ${whyNotReady(pod)}`);
+    },
+    (waiting) => waiting.length === 0,
+  );
+  return pods;
+}
+
+/** Returns whether a pod's containers are all ready, as the kubelet reports. */
+export function isReady(pod: V1Pod): boolean {
+  return pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+}
+
+function whyNotReady(pod: V1Pod): string {
+  const waiting = pod.status?.containerStatuses?.flatMap(({ state }) => state?.waiting ?? [])[0];
+  return waiting === undefined ? (pod.status?.phase ?? "unknown") : `${waiting.reason}: ${waiting.message ?? ""}`;
+}
+
+/** What `observe` works with: the stage, with everything done on it kept as evidence of one claim. */
+export class Lab {
+  readonly world: World;
+  readonly timeouts: Timeouts;
+  readonly namespace: string;
+  readonly otherNamespace: string;
+  readonly #stage: Stage;
+  readonly #evidence: Evidence;
+  readonly #signal: AbortSignal;
+  readonly #undo: (() => Promise<void>)[] = [];
+
+  constructor(stage: Stage, evidence: Evidence, signal: AbortSignal) {
+    this.world = stage.world;
+    this.timeouts = stage.timeouts;
+    this.namespace = stage.namespace;
+    this.otherNamespace = stage.otherNamespace;
+    this.#stage = stage;
+    this.#evidence = evidence;
+    this.#signal = signal;
+  }
+
+  /** The node at the given place among the workers, or the control plane. */
+  worker(index: 0 | 1): WorldNode {
+    return workersOf(this.world)[index];
+  }
+
+  get controlPlane(): WorldNode {
+    const node = this.world.nodes.find(({ role }) => role === "control-plane");
+    if (node === undefined) throw new Error("the cluster shows no control plane");
+    return node;
+  }
+
+  /** Returns a pod of the cast as a place to send probes from. */
+  pod(name: string, container?: string): Peer & { readonly address: string } {
+    const pod = this.#stage.pods.get(name);
+    const address = pod?.status?.podIP;
+    if (pod === undefined || address === undefined) throw new Error(`no pod ${name} in the cast`);
+    const target = { namespace: pod.metadata?.namespace ?? "", pod: name, container: container ?? pod.spec?.containers[0]?.name ?? "" };
+    return {
+      address,
+      label: `${name} (${address})`,
+      run: (title, command, timeout = this.timeouts.answer + 10_000) =>
+        this.#recorded(title, ["kubectl", "exec", "-n", target.namespace, name, "-c", target.container, "--", ...command], () =>
+          execInPod(this.#stage.api.config, target, command, AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)])),
+        ),
+    };
+  }
+
+  /** Returns a node as a place to run commands on, in its own namespaces. */
+  node({ name, addresses }: WorldNode): Peer {
+    const nodes = containerNodes(this.#stage.context.engine);
+    return { label: `${name} (${addresses[0]})`, run: (title, command, timeout = 20_000) => this.#recorded(title, ["docker", "exec", name, ...command], () => nodes.run(name, command, { signal: this.#signal, timeout })) };
+  }
+
+  /** The client outside the cluster, on the cluster's own container network. */
+  get outsider(): Peer {
+    const { outsider } = this.#stage;
+    return { label: `outsider (${outsider.addresses[0]})`, run: (title, command, timeout = 20_000) => this.#recorded(title, ["docker", "exec", outsider.name, ...command], () => outsider.run(command, { signal: this.#signal, timeout })) };
+  }
+
+  /** Returns how a request from the host itself ended: the machine on which the containers run. */
+  async fromHost(url: string): Promise<Request> {
+    const request = await httpFromHere(url, this.timeouts.answer);
+    this.#evidence.add(`the host → ${url}`, `curl ${url}`, `${request.outcome}${request.status === undefined ? "" : ` with HTTP ${request.status}`}\n${request.body}`);
+    return request;
+  }
+
+  /** Returns an object or list from the API; kept as evidence. */
+  async get<T>(title: string, path: string): Promise<T> {
+    const value = await this.#stage.api.get<T>(path);
+    this.#evidence.add(title, `kubectl get --raw ${path}`, JSON.stringify(value, undefined, 2));
+    return value;
+  }
+
+  /** Returns whether that user may do a thing, as the API server's own authorizer says (SubjectAccessReview). */
+  async review(title: string, user: string, attributes: Readonly<Record<string, string>>): Promise<boolean> {
+    const object = { apiVersion: "authorization.k8s.io/v1", kind: "SubjectAccessReview", metadata: { name: "" }, spec: { user, resourceAttributes: attributes } };
+    const { status } = await this.#stage.api.create<{ status: { allowed: boolean } }>(object);
+    this.#evidence.add(title, `kubectl auth can-i ${attributes["verb"]} ${attributes["resource"]} --as ${user}`, status.allowed ? "yes" : "no");
+    return status.allowed;
+  }
+
+  /** Returns what `kubectl get` prints for an object: the server's own columns (Accept: as=Table). */
+  async columns(title: string, path: string): Promise<Record<string, string>> {
+    const answer = await this.#stage.api.request("GET", path, undefined, { accept: "application/json;as=Table;g=meta.k8s.io;v=v1" });
+    const table = answer.body as { columnDefinitions: { name: string }[]; rows: { cells: unknown[] }[] };
+    const cells = Object.fromEntries(table.columnDefinitions.map(({ name }, index) => [name.toUpperCase(), String(table.rows[0]?.cells[index])]));
+    this.#evidence.add(title, `kubectl get ${path.split("/").slice(-2).join("/")} -o wide`, Object.entries(cells).map(([name, value]) => `${name}: ${value}`).join("\n"));
+    return cells;
+  }
+
+  /** Creates an object for this check; it is deleted when the check ends. */
+  async create<T>(title: string, object: KubernetesObject): Promise<T> {
+    const created = await this.#stage.api.create<T>(object);
+    this.#undo.push(() => this.#stage.api.delete(object, this.timeouts.deletion));
+    this.#evidence.add(title, `kubectl create -f - <<< '${JSON.stringify(object)}'`, JSON.stringify(created, undefined, 2));
+    return created;
+  }
+
+  /** Returns the API's answer to an attempt to create an object; it is deleted when the check ends where it was created. */
+  async tryCreate(title: string, object: KubernetesObject): Promise<ApiAnswer> {
+    const answer = await this.#stage.api.tryCreate(object);
+    if (answer.code < 300) this.#undo.push(() => this.#stage.api.delete(object, this.timeouts.deletion));
+    this.#evidence.add(title, `kubectl create -f - <<< '${JSON.stringify(object)}'`, `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`);
+    return answer;
+  }
+
+  /** Deletes an object now and waits until it is gone. */
+  async delete(title: string, object: KubernetesObject): Promise<void> {
+    await this.#stage.api.delete(object, this.timeouts.deletion);
+    this.#evidence.add(title, `kubectl delete ${object.kind.toLowerCase()} ${object.metadata.name}`, "deleted");
+  }
+
+  /** Creates a Service in the cast's namespace. */
+  async service(name: string, spec: Readonly<Record<string, unknown>>): Promise<V1Service> {
+    return this.create<V1Service>(`create the Service ${name}`, this.serviceObject(name, spec));
+  }
+
+  /** Returns a Service of the cast's namespace as it would be created. */
+  serviceObject(name: string, spec: Readonly<Record<string, unknown>>): KubernetesObject {
+    return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: this.namespace }, spec };
+  }
+
+  /** Returns a Service of the cast. */
+  async serviceOfCast(name: string): Promise<V1Service> {
+    return this.get<V1Service>(`the Service ${name}`, `/api/v1/namespaces/${this.namespace}/services/${name}`);
+  }
+
+  /** Runs `undo` when the check ends, however it ends. */
+  afterwards(undo: () => Promise<void>): void {
+    this.#undo.push(undo);
+  }
+
+  /** The name of a workload image, for objects that a check creates. */
+  image(name: string): string {
+    const image = this.#stage.context.images[name];
+    if (image === undefined) throw new RangeError(`no image ${name} in the image lock`);
+    return image.reference;
+  }
+
+  /** Returns the first value of `look` that is `done`. @throws NotInTime after the propagation time-out */
+  async until<T>(what: string, look: () => Promise<T>, done: (value: T) => boolean): Promise<T> {
+    return until(what, this.timeouts.propagation, look, done, this.#signal);
+  }
+
+  /** Undoes what the check did, the last thing first; every step is tried. @throws AggregateError of those that failed */
+  async close(): Promise<void> {
+    const errors: unknown[] = [];
+    for (const undo of this.#undo.splice(0).reverse()) await undo().catch((error: unknown) => errors.push(error));
+    if (errors.length > 0) throw new AggregateError(errors, `could not undo: ${errors.map((error) => (error as Error).message).join("; ")}`);
+  }
+
+  async #recorded(title: string, words: readonly string[], run: () => Promise<CommandResult>): Promise<CommandResult> {
+    const command = shellCommand(words);
+    try {
+      const result = await run();
+      this.#evidence.add(title, command, `${result.stdout}${result.stderr === "" ? "" : `\n[stderr] ${result.stderr}`}\n[exit ${result.exitCode} after ${Math.round(result.durationMs)} ms]`);
+      return result;
+    } catch (error) {
+      this.#evidence.add(title, command, `[did not run] ${(error as Error).message}`);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,31 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { z } from "zod";
+
+/** Environment variable that tells the claims' process where the context of its run is. */
+export const contextVariable = "KIND_NETWORK_CONFORMANCE_CONTEXT";
+
+const Context = z.strictObject({
+  out: z.string(),
+  kubeconfig: z.string(),
+  controlPlane: z.string().describe("container name"),
+  outsider: z.string().describe("container name"),
+  engine: z.strictObject({ cli: z.enum(["docker", "podman"]), program: z.string(), environment: z.record(z.string(), z.string()) }),
+  /** Workload images by name: reference, and the digest that nodes have to report where it is known. */
+  images: z.record(z.string(), z.strictObject({ reference: z.string(), id: z.string().optional() })),
+  timeoutFactor: z.number(),
+  selection: z.string(),
+});
+/** What the process that runs the claims has to know of the cluster that its parent owns. */
+export type Context = z.infer<typeof Context>;
+
+/** Writes the context of a run to a file. */
+export function writeContext(file: string, context: Context): void {
+  writeFileSync(file, JSON.stringify(Context.parse(context), undefined, 2));
+}
+
+/** Returns the context of the run that this process is part of. @throws Error where it is part of none */
+export function readContext(): Context {
+  const file = process.env[contextVariable];
+  if (file === undefined) throw new Error("no cluster to check: claims run below `npm test`, which makes one");
+  return Context.parse(JSON.parse(readFileSync(file, "utf8")));
+}

@@ -1,0 +1,41 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+
+/** One thing that was done and what came of it. */
+export interface EvidenceItem {
+  readonly title: string;
+  /** As it could be typed. */
+  readonly command: string;
+  /** The whole output. */
+  readonly text: string;
+  /** Where it is kept, relative to the output folder. */
+  readonly file: string;
+}
+
+/** Keeps what a check did, a file an item, below `evidence/<claim>/` of the output folder. */
+export class Evidence {
+  readonly items: EvidenceItem[] = [];
+  readonly #out: string;
+  readonly #folder: string;
+
+  constructor(out: string, claim: string) {
+    this.#out = out;
+    this.#folder = join(out, "evidence", claim);
+    rmSync(this.#folder, { recursive: true, force: true });
+    mkdirSync(this.#folder, { recursive: true });
+  }
+
+  /** Keeps an item. */
+  add(title: string, command: string, text: string): void {
+    const number = String(this.items.length + 1).padStart(2, "0");
+    const slug = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "").slice(0, 60);
+    const file = join(this.#folder, `${number}-${slug}.txt`);
+    writeFileSync(file, `# ${title}\n$ ${command}\n${text}\n`);
+    this.items.push({ title, command, text, file: relative(this.#out, file) });
+  }
+}
+
+/** Returns a command as it could be typed into a shell. */
+export function shellCommand(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
+}

@@ -1,0 +1,136 @@
+import { readFileSync } from "node:fs";
+import { Agent, request } from "node:https";
+import { text } from "node:stream/consumers";
+import { KubeConfig } from "@kubernetes/client-node";
+import { until } from "./until.ts";
+
+/** An answer of the API server, whatever its status. */
+export interface ApiAnswer {
+  readonly code: number;
+  readonly body: unknown;
+}
+
+/** Thrown when the API server refuses; the message is its own, with the status code. */
+export class ApiError extends Error {
+  override name = "ApiError";
+  readonly code: number;
+
+  constructor(code: number, message: string) {
+    super(`${message} (HTTP ${code})`);
+    this.code = code;
+  }
+}
+
+/** Thrown when the API server could not be asked at all. */
+export class ApiUnreachable extends Error {
+  override name = "ApiUnreachable";
+}
+
+/** An object as far as every one is alike. */
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly [key: string]: unknown };
+  readonly [key: string]: unknown;
+}
+
+/** Plural resource names, for the kinds that manifests of the suite use. */
+const resources: Readonly<Record<string, string>> = {
+  ConfigMap: "configmaps",
+  Deployment: "deployments",
+  Namespace: "namespaces",
+  Pod: "pods",
+  Service: "services",
+  SubjectAccessReview: "subjectaccessreviews",
+};
+
+/** Returns the API path of an object's collection. @throws RangeError for a kind that the suite does not use */
+export function collectionPath({ apiVersion, kind, metadata }: KubernetesObject): string {
+  const resource = resources[kind];
+  if (resource === undefined) throw new RangeError(`no API path is known for kind ${kind}`);
+  const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  return metadata.namespace === undefined ? `${group}/${resource}` : `${group}/namespaces/${metadata.namespace}/${resource}`;
+}
+
+/**
+ * The Kubernetes API as JSON goes over the wire. Typed clients drop fields they do not know, in both directions, which
+ * would hide what claims about defaults and validation are about.
+ */
+export class KubernetesApi implements Disposable {
+  readonly config: KubeConfig;
+  readonly #server: string;
+  readonly #agent: Agent;
+
+  constructor(kubeconfig: string) {
+    this.config = new KubeConfig();
+    this.config.loadFromString(readFileSync(kubeconfig, "utf8"));
+    const cluster = this.config.getCurrentCluster();
+    const user = this.config.getCurrentUser();
+    if (cluster === null || user === null) throw new Error(`${kubeconfig} names no current cluster and user`);
+    const decode = (data: string | undefined) => (data === undefined ? undefined : Buffer.from(data, "base64"));
+    this.#server = cluster.server;
+    this.#agent = new Agent({ keepAlive: true, ca: decode(cluster.caData), cert: decode(user.certData), key: decode(user.keyData) });
+  }
+
+  /** Returns the server's answer to a request, whatever its status. @throws ApiUnreachable where there is none */
+  async request(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<ApiAnswer> {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
+    const sent = request(new URL(path, this.#server), { method, agent: this.#agent, timeout: 30_000, headers: { accept: "application/json", ...(content === undefined ? {} : { "content-type": "application/json" }), ...headers } }, (response) => {
+      text(response).then((answer) => resolve({ code: response.statusCode ?? 0, body: parse(answer) }), reject);
+    });
+    sent.on("error", reject);
+    sent.on("timeout", () => sent.destroy(new Error("no answer within 30 s")));
+    sent.end(content);
+    try {
+      return await promise;
+    } catch (error) {
+      throw new ApiUnreachable(`${method} ${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  /** Returns an object or list. @throws ApiError where the server refuses */
+  async get<T>(path: string): Promise<T> {
+    return (await this.#must("GET", path)) as T;
+  }
+
+  /** Creates an object and returns it as the server stored it. @throws ApiError where the server refuses */
+  async create<T>(object: KubernetesObject): Promise<T> {
+    return (await this.#must("POST", collectionPath(object), object)) as T;
+  }
+
+  /** Returns the server's answer to an attempt to create an object. */
+  async tryCreate(object: KubernetesObject): Promise<ApiAnswer> {
+    return this.request("POST", collectionPath(object), object);
+  }
+
+  /** Deletes an object without grace and waits until it is gone; one that is gone already is fine. */
+  async delete(object: KubernetesObject, milliseconds: number): Promise<void> {
+    const path = `${collectionPath(object)}/${object.metadata.name}`;
+    const answer = await this.request("DELETE", path, { gracePeriodSeconds: 0, propagationPolicy: "Background" });
+    if (answer.code >= 300 && answer.code !== 404) throw new ApiError(answer.code, messageOf(answer.body));
+    await until(`${object.kind} ${object.metadata.name} to be gone`, milliseconds, async () => (await this.request("GET", path)).code, (code) => code === 404);
+  }
+
+  async #must(method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> {
+    const answer = await this.request(method, path, body);
+    if (answer.code >= 300) throw new ApiError(answer.code, messageOf(answer.body));
+    return answer.body;
+  }
+
+  [Symbol.dispose](): void {
+    this.#agent.destroy();
+  }
+}
+
+function parse(answer: string): unknown {
+  try {
+    return JSON.parse(answer);
+  } catch {
+    return answer;
+  }
+}
+
+function messageOf(body: unknown): string {
+  return typeof body === "object" && body !== null && "message" in body ? String(body.message) : String(body);
+}

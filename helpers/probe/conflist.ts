@@ -1,0 +1,27 @@
+import { jsonOf, type Peer } from "./peer.ts";
+
+/** A CNI configuration list, as far as claims look at it (CNI specification, section 1). */
+export interface Conflist {
+  readonly cniVersion: string;
+  readonly name: string;
+  readonly plugins: readonly {
+    readonly type: string;
+    readonly ipMasq?: boolean;
+    readonly mtu?: number;
+    readonly capabilities?: Readonly<Record<string, boolean>>;
+    readonly ipam?: {
+      readonly type: string;
+      readonly dataDir?: string;
+      readonly routes?: readonly { readonly dst: string }[];
+      readonly ranges?: readonly (readonly { readonly subnet: string }[])[];
+    };
+  }[];
+}
+
+/** Where kindnetd writes a node's CNI configuration. */
+export const conflistPath = "/etc/cni/net.d/10-kindnet.conflist";
+
+/** Returns a node's CNI configuration as kindnetd wrote it. @throws ProbeFailed where it is not there or not JSON */
+export async function readConflist(node: Peer): Promise<Conflist> {
+  return jsonOf<Conflist>(node, "the node's CNI configuration", ["cat", conflistPath]);
+}

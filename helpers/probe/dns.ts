@@ -1,0 +1,45 @@
+import { parseAllDocuments } from "yaml";
+import { z } from "zod";
+import { type Peer, ProbeFailed } from "./peer.ts";
+
+/** The record types that the suite asks for. */
+export type RecordType = "A" | "AAAA" | "CNAME" | "SRV" | "PTR";
+
+/** What a DNS server answered. */
+export interface DnsAnswer {
+  readonly from: string;
+  readonly name: string;
+  readonly type: RecordType;
+  /** The server's status, or `NO-ANSWER` where none answered in time. */
+  readonly status: string;
+  readonly records: readonly { readonly name: string; readonly type: string; readonly data: string }[];
+}
+
+const Message = z.object({
+  type: z.string(),
+  message: z.object({ response_message_data: z.object({ status: z.string(), ANSWER_SECTION: z.array(z.string()).default([]) }) }),
+});
+
+/**
+ * Asks the cluster's DNS from a pod and returns what was answered. With `search`, the name is completed by the pod's
+ * own search list, as an application's look-up would be (resolv.conf(5)).
+ *
+ * @throws ProbeFailed where dig itself could not be used
+ */
+export async function lookUp(from: Peer, name: string, type: RecordType, { search = false, timeout = 5_000 } = {}): Promise<DnsAnswer> {
+  const seconds = Math.max(1, Math.round(timeout / 1000));
+  const command = ["dig", "+yaml", `+time=${seconds}`, "+tries=1", search ? "+search" : "+nosearch", name, type];
+  const result = await from.run(`${from.label} asks for ${type} ${name}${search ? ", by its search list" : ""}`, command, timeout + 10_000);
+  if (result.exitCode === 9) return { from: from.label, name, type, status: "NO-ANSWER", records: [] };
+  if (result.exitCode !== 0) throw new ProbeFailed(`dig on ${from.label} ended with ${result.exitCode}: ${result.stderr.trim() || result.stdout.trim()}`);
+  const answer = parseAllDocuments(result.stdout).flatMap((document) => document.toJS() as unknown[]).map((entry) => Message.safeParse(entry)).findLast(({ success }) => success)?.data;
+  if (answer === undefined) throw new ProbeFailed(`dig on ${from.label} printed no answer that can be read: ${result.stdout.slice(0, 200)}`);
+  const { status, ANSWER_SECTION: section } = answer.message.response_message_data;
+  return { from: from.label, name, type, status, records: section.map(recordOf) };
+}
+
+/** A record as dig prints it: name, TTL, class, type, data. */
+function recordOf(line: string): DnsAnswer["records"][number] {
+  const [name = "", , , type = "", ...data] = line.split(/\s+/);
+  return { name, type, data: data.join(" ") };
+}

@@ -1,0 +1,65 @@
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { Exec, type KubeConfig, type V1Status } from "@kubernetes/client-node";
+import type { CommandResult } from "../engine/engine.ts";
+
+/** Where a command runs. */
+export interface PodTarget {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly container: string;
+}
+
+/** Thrown when the stream to a pod could not be opened or broke before the command's exit status arrived. */
+export class ExecTransportError extends Error {
+  override name = "ExecTransportError";
+}
+
+/**
+ * Returns how a command in a pod ended; a failed one is a result too.
+ *
+ * The exit status comes as the last frame of the stream. client-node never settles where the stream ends without one,
+ * so its closing counts as an error here: a lost status must not look like success.
+ *
+ * @throws ExecTransportError where no status arrived; the signal's reason when aborted
+ */
+export async function execInPod(config: KubeConfig, target: PodTarget, command: readonly string[], signal: AbortSignal): Promise<CommandResult> {
+  signal.throwIfAborted();
+  const started = performance.now();
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const output = Promise.all([text(stdout), text(stderr)]);
+  const { promise: status, resolve, reject } = Promise.withResolvers<V1Status>();
+  // Settled by whichever comes first; the others find it settled.
+  status.catch(() => {});
+  const where = `${target.namespace}/${target.pod}`;
+  const socket = await new Exec(config).exec(target.namespace, target.pod, target.container, [...command], stdout, stderr, null, false, resolve).catch((event: unknown) => {
+    throw new ExecTransportError(`cannot open a stream to ${where}: ${(event as Error).message}`, { cause: event });
+  });
+  const onAbort = () => {
+    reject(signal.reason);
+    socket.terminate();
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  socket.once("close", (code: number) => reject(new ExecTransportError(`the stream to ${where} closed with ${code} before an exit status arrived`)));
+  socket.once("error", (error: Error) => reject(new ExecTransportError(`the stream to ${where} broke: ${error.message}`, { cause: error })));
+  try {
+    const exitCode = exitCodeOf(await status, where);
+    stdout.end();
+    stderr.end();
+    const [out, err] = await output;
+    return { failed: exitCode !== 0, exitCode, stdout: out, stderr: err, durationMs: performance.now() - started, timedOut: false };
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    stdout.end();
+    stderr.end();
+    socket.close();
+  }
+}
+
+function exitCodeOf(status: V1Status, where: string): number {
+  if (status.status === "Success") return 0;
+  const code = status.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
+  if (code === undefined) throw new ExecTransportError(`no command ran in ${where}: ${status.message ?? "no reason given"}`);
+  return Number(code);
+}

@@ -1,0 +1,86 @@
+import { randomBytes } from "node:crypto";
+import type { CommandResult } from "../engine/engine.ts";
+import { type Peer, ProbeFailed } from "./peer.ts";
+
+/**
+ * How a request ended.
+ *
+ * - `answered`: an HTTP answer came back
+ * - `refused`: the other side said no at once (TCP reset)
+ * - `unreachable`: the own or another host said that there is no way (no route, no neighbour)
+ * - `silent`: nothing came back in time
+ * - `unresolved`: the name has no address
+ */
+export type Outcome = "answered" | "refused" | "unreachable" | "silent" | "unresolved";
+
+/** The end of one request. */
+export interface Request {
+  readonly from: string;
+  readonly to: string;
+  readonly outcome: Outcome;
+  /** HTTP status; absent where nothing answered. */
+  readonly status?: number;
+  readonly body: string;
+  readonly milliseconds: number;
+}
+
+/** Who answered, as the answer itself tells; only an answer with the token sent counts. */
+export interface Meeting {
+  readonly from: string;
+  readonly to: string;
+  readonly outcome: Outcome;
+  /** Name of the pod that answered; absent where none did. */
+  readonly pod?: string;
+  /** Address from which that pod saw the request come. */
+  readonly source?: string;
+  readonly milliseconds: number;
+}
+
+/** Returns host and port of an address as a URL has them (RFC 3986: IPv6 in brackets). */
+export function hostPort(address: string, port: number): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/**
+ * Returns how an HTTP request with curl ended, after at most `timeout` milliseconds.
+ *
+ * @throws ProbeFailed where curl itself could not be used
+ */
+export async function request(from: Peer, url: string, timeout: number): Promise<Request> {
+  const result = await curl(from, `${from.label} → ${url}`, timeout, [url]);
+  const outcome = outcomeOf(from, result);
+  const [body = "", status = ""] = result.stdout.split(/\n?HTTP-STATUS (\d+)\n?$/);
+  return { from: from.label, to: url, outcome, ...(outcome === "answered" ? { status: Number(status) } : {}), body: outcome === "answered" ? body : "", milliseconds: Math.round(result.durationMs) };
+}
+
+/**
+ * Asks an agnhost server who it is and whom it sees, over one connection, with a random token that it has to repeat.
+ *
+ * @throws ProbeFailed where something answered that is no such server, or without the token
+ */
+export async function meet(from: Peer, target: string, timeout: number): Promise<Meeting> {
+  const token = randomBytes(6).toString("hex");
+  const paths = ["hostname", "clientip", `echo?msg=${token}`].map((path) => `http://${target}/${path}`);
+  const result = await curl(from, `${from.label} → ${target}: who are you, whom do you see?`, timeout, paths);
+  const outcome = outcomeOf(from, result);
+  const base = { from: from.label, to: target, outcome, milliseconds: Math.round(result.durationMs) };
+  if (outcome !== "answered") return base;
+  const [pod, source, repeated] = result.stdout.split(/\n?HTTP-STATUS \d+\n?/);
+  if (pod === undefined || source === undefined || repeated !== token) throw new ProbeFailed(`${target} answered ${from.label}, but not as the suite's server does: ${result.stdout.slice(0, 200)}`);
+  return { ...base, pod, source: source.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1").replace(/^::ffff:/, "") };
+}
+
+async function curl(from: Peer, title: string, timeout: number, urls: readonly string[]): Promise<CommandResult> {
+  const seconds = (timeout / 1000).toFixed(1);
+  return from.run(title, ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", seconds, "--write-out", "\nHTTP-STATUS %{http_code}\n", ...urls], timeout + 10_000);
+}
+
+/** curl's exit codes, and its words where one code stands for several ends (curl(1), EXIT CODES). */
+function outcomeOf(from: Peer, { exitCode, stderr }: CommandResult): Outcome {
+  if (exitCode === 0) return "answered";
+  if (exitCode === 6) return "unresolved";
+  if (exitCode === 28) return "silent";
+  if (exitCode === 7) return /refused/i.test(stderr) ? "refused" : /no route|unreachable|could not connect|couldn't connect|failed to connect/i.test(stderr) ? "unreachable" : "refused";
+  if (exitCode === 52 || exitCode === 56) return "refused";
+  throw new ProbeFailed(`curl on ${from.label} ended with ${exitCode}: ${stderr.trim()}`);
+}

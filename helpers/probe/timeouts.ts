@@ -1,0 +1,28 @@
+/** Milliseconds that a run waits for what is named here; a factor stretches them all on slow machines. */
+export interface Timeouts {
+  /** A namespace's pods are scheduled, started and ready. */
+  readonly podsReady: number;
+  /** A change to a Service or its pods shows in what kube-proxy and CoreDNS do. */
+  readonly propagation: number;
+  /** One request to something that must answer. */
+  readonly answer: number;
+  /** One request to something that must not answer: it lasts longer than the slowest answer seen. */
+  readonly silence: number;
+  /** An object is gone after it was deleted. */
+  readonly deletion: number;
+  /** Something that must never happen is watched for so long. */
+  readonly window: number;
+}
+
+/** Returns the time-outs, stretched by the factor. */
+export function timeouts(factor: number): Timeouts {
+  const stretch = (milliseconds: number) => Math.round(milliseconds * factor);
+  return {
+    podsReady: stretch(90_000),
+    propagation: stretch(20_000),
+    answer: stretch(5_000),
+    silence: stretch(4_000),
+    deletion: stretch(30_000),
+    window: stretch(3_000),
+  };
+}

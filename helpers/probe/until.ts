@@ -1,0 +1,39 @@
+import pRetry from "p-retry";
+
+/** Thrown when something awaited did not come about in time; tells what, for how long, and what was last seen. */
+export class NotInTime extends Error {
+  override name = "NotInTime";
+}
+
+class NotYet extends Error {}
+
+/**
+ * Returns the first value of `look` that is `done`, asking again after 100 ms, then ever more slowly up to 1 s.
+ *
+ * @param what is awaited, as the rest of "waited … for"
+ * @throws NotInTime with the value last seen, after `milliseconds`; whatever `look` throws, at once
+ */
+export async function until<T>(what: string, milliseconds: number, look: () => Promise<T>, done: (value: T) => boolean, signal?: AbortSignal): Promise<T> {
+  let last: T | undefined;
+  try {
+    return await pRetry(
+      async () => {
+        last = await look();
+        if (!done(last)) throw new NotYet();
+        return last;
+      },
+      {
+        retries: Number.POSITIVE_INFINITY,
+        minTimeout: 100,
+        maxTimeout: 1_000,
+        factor: 1.5,
+        maxRetryTime: milliseconds,
+        shouldRetry: ({ error }) => error instanceof NotYet,
+        ...(signal === undefined ? {} : { signal }),
+      },
+    );
+  } catch (error) {
+    if (!(error instanceof NotYet)) throw error;
+    throw new NotInTime(`waited ${milliseconds / 1000} s for ${what}; last seen: ${JSON.stringify(last)}`);
+  }
+}

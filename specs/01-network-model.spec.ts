@@ -1,0 +1,111 @@
+import type { V1Pod } from "@kubernetes/client-node";
+import { expect } from "vitest";
+import { claim } from "../helpers/claim/claim.ts";
+import { type Lab, isReady } from "../helpers/claim/lab.ts";
+import { positiveControl } from "../helpers/claim/verdict.ts";
+import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
+import { contains } from "../helpers/probe/ip.ts";
+import { outputOf } from "../helpers/probe/peer.ts";
+
+/** Two pods talk to each other, either way; each answer tells the address that the answering pod saw. */
+async function talk(lab: Lab, client: string, server: string, back: string): Promise<{ client: string; meeting: Meeting }[]> {
+  const calls: [string, string][] = [
+    [client, server],
+    [back, server === "server-1" ? "server-2" : "server-1"],
+  ];
+  return Promise.all(
+    calls.map(async ([from, to]) => ({ client: lab.pod(from).address, meeting: await meet(lab.pod(from), hostPort(lab.pod(to).address, 8080), lab.timeouts.silence) })),
+  );
+}
+
+function arrivedUntranslated(calls: readonly { client: string; meeting: Meeting }[]): void {
+  for (const { client, meeting } of calls) {
+    expect(meeting.outcome, `${meeting.from} asked ${meeting.to}`).toBe("answered");
+    expect(meeting.source, `the address from which ${meeting.pod} saw ${meeting.from} come`).toBe(client);
+  }
+}
+
+claim("pods-talk-without-nat-on-one-node", {
+  observe: async (lab) => {
+    const { worker1, worker2 } = { worker1: lab.worker(0).name, worker2: lab.worker(1).name };
+    const calls = await Promise.all(
+      [
+        ["client-1", "server-1"],
+        ["client-2", "server-2"],
+      ].map(async ([from = "", to = ""]) => ({ client: lab.pod(from).address, meeting: await meet(lab.pod(from), hostPort(lab.pod(to).address, 8080), lab.timeouts.silence) })),
+    );
+    return { nodes: [worker1, worker2], calls };
+  },
+  judge: ({ calls }) => arrivedUntranslated(calls),
+});
+
+claim("pods-talk-without-nat-across-nodes", {
+  observe: async (lab) => ({
+    nodes: [lab.worker(0).name, lab.worker(1).name],
+    // Proves that the servers answer at all: an unanswered call across nodes is then the network's doing.
+    nearby: await meet(lab.pod("client-2"), hostPort(lab.pod("server-2").address, 8080), lab.timeouts.answer),
+    calls: await talk(lab, "client-1", "server-2", "client-2"),
+  }),
+  judge: ({ nodes, nearby, calls }) => {
+    positiveControl(nodes[0] !== nodes[1], "the pods are on two nodes");
+    positiveControl(nearby.outcome === "answered", `${nearby.to} answers a pod on its own node`);
+    arrivedUntranslated(calls);
+  },
+});
+
+claim("kubelet-reaches-pods-of-its-node", {
+  observe: async (lab) => {
+    const pods = await lab.get<{ items: V1Pod[] }>("the cast's pods", `/api/v1/namespaces/${lab.namespace}/pods`);
+    const ready = (name: string) => pods.items.some((pod) => pod.metadata?.name === name && isReady(pod));
+    const calls = await Promise.all(
+      ([0, 1] as const).map((index) => meet(lab.node(lab.worker(index)), hostPort(lab.pod(`server-${index + 1}`).address, 8080), lab.timeouts.silence)),
+    );
+    return { readyByTheKubeletsProbe: ["server-1", "server-2"].map(ready), readyWhereNothingListens: ready("never-ready"), calls };
+  },
+  judge: ({ readyByTheKubeletsProbe, readyWhereNothingListens, calls }) => {
+    positiveControl(!readyWhereNothingListens, "a pod whose probe asks a closed port stays unready, so readiness comes from asking");
+    expect(readyByTheKubeletsProbe, "readiness of the pods that the kubelets ask over HTTP").toEqual([true, true]);
+    for (const { from, to, outcome } of calls) expect(outcome, `${from} asked ${to}`).toBe("answered");
+  },
+});
+
+claim("containers-share-network-namespace", {
+  observe: async (lab) => {
+    const namespaceOf = (pod: string, container: string) => outputOf(lab.pod(pod, container), `network namespace of ${pod}/${container}`, ["readlink", "/proc/self/ns/net"]).then((text) => text.trim());
+    return { web: await namespaceOf("pair", "web"), client: await namespaceOf("pair", "client"), otherPod: await namespaceOf("client-1", "client") };
+  },
+  judge: ({ web, client, otherPod }) => {
+    positiveControl(otherPod !== client, "another pod has another network namespace");
+    expect(client, "the network namespace of the pod's second container").toBe(web);
+  },
+});
+
+claim("containers-reach-each-other-on-localhost", {
+  observe: async (lab) => ({
+    samePod: await request(lab.pod("pair", "client"), "http://localhost:80/", lab.timeouts.answer),
+    otherPod: await request(lab.pod("client-1"), "http://localhost:80/", lab.timeouts.answer),
+  }),
+  judge: ({ samePod, otherPod }) => {
+    positiveControl(otherPod.outcome === "refused", "in another pod nothing listens on localhost:80");
+    expect(samePod.outcome, "the pod's other container, asked on localhost:80").toBe("answered");
+    expect(samePod.body, "what it answered").toContain("Welcome to nginx!");
+  },
+});
+
+claim("pod-ips-are-unique", {
+  observe: async (lab) => {
+    const pods = await lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods");
+    const own = pods.items.filter((pod) => pod.spec?.hostNetwork !== true && pod.status?.phase === "Running");
+    return {
+      podSubnets: lab.world.podSubnets,
+      hostNetworkPods: pods.items.length - own.length,
+      addresses: own.map((pod) => ({ pod: `${pod.metadata?.namespace}/${pod.metadata?.name}`, node: pod.spec?.nodeName, ip: pod.status?.podIP ?? "" })),
+    };
+  },
+  judge: ({ podSubnets, addresses }) => {
+    positiveControl(new Set(addresses.map(({ node }) => node)).size >= 2, "the pods are on several nodes");
+    const ips = addresses.map(({ ip }) => ip);
+    expect(ips.filter((ip, index) => ips.indexOf(ip) !== index), "addresses that two pods have").toEqual([]);
+    for (const { pod, ip } of addresses) expect(contains(podSubnets, ip), `${pod} has ${ip}, inside ${podSubnets.join(", ")}`).toBe(true);
+  },
+});

@@ -1,0 +1,112 @@
+import type { V1Pod } from "@kubernetes/client-node";
+import { expect } from "vitest";
+import { claim } from "../helpers/claim/claim.ts";
+import type { Lab } from "../helpers/claim/lab.ts";
+import { positiveControl } from "../helpers/claim/verdict.ts";
+import { hostPort, meet } from "../helpers/probe/http.ts";
+import { contains } from "../helpers/probe/ip.ts";
+import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
+
+claim("clusterip-is-default-type", {
+  observe: async (lab) => {
+    const { spec } = await lab.service("no-type", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
+    return { type: spec?.type, clusterIP: spec?.clusterIP };
+  },
+  judge: ({ type, clusterIP }) => {
+    expect(type, "the type of a Service that was created without one").toBe("ClusterIP");
+    expect(clusterIP, "its clusterIP").toBeTruthy();
+  },
+});
+
+claim("clusterip-is-virtual", {
+  observe: async (lab) => {
+    const { spec } = await lab.serviceOfCast("web");
+    const clusterIP = spec?.clusterIP ?? "";
+    const interfaces = await Promise.all(
+      lab.world.nodes.map(async (node) => {
+        const links = await jsonOf<{ ifname: string; addr_info: { local: string }[] }[]>(lab.node(node), "interfaces and addresses of the node", ["ip", "-json", "address", "show"]);
+        return links.flatMap(({ ifname, addr_info }) => addr_info.map(({ local }) => ({ node: node.name, interface: ifname, address: local })));
+      }),
+    );
+    return { clusterIP, serviceSubnets: lab.world.serviceSubnets, answer: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer), interfaces: interfaces.flat() };
+  },
+  judge: ({ clusterIP, serviceSubnets, answer, interfaces }) => {
+    positiveControl(answer.outcome === "answered", "the Service answers at its clusterIP");
+    positiveControl(interfaces.some(({ interface: name }) => name === "eth0"), "the nodes' interfaces are shown");
+    expect(contains(serviceSubnets, clusterIP), `${clusterIP} inside ${serviceSubnets.join(", ")}`).toBe(true);
+    expect(interfaces.filter(({ address }) => address === clusterIP), "interfaces of nodes that have the clusterIP").toEqual([]);
+  },
+});
+
+claim("clusterip-is-stable", {
+  observe: async (lab) => {
+    const app = "churn";
+    const { spec } = await lab.service(app, { selector: { app }, ports: [{ port: 80, targetPort: 8080 }] });
+    const address = spec?.clusterIP ?? "";
+    const generations = [];
+    for (const generation of ["churn-1", "churn-2", "churn-3"]) {
+      const pod = serverPod(lab, generation, app);
+      await lab.create(`the pod ${generation}`, pod);
+      const answer = await lab.until(`${generation} to answer at the clusterIP`, () => meet(lab.pod("client-1"), hostPort(address, 80), lab.timeouts.silence), ({ pod: who }) => who === generation);
+      const [service, running] = await Promise.all([
+        lab.serviceOfCast(app),
+        lab.get<V1Pod>(`the pod ${generation}`, `/api/v1/namespaces/${lab.namespace}/pods/${generation}`),
+      ]);
+      generations.push({ pod: answer.pod, podIP: running.status?.podIP, clusterIP: service.spec?.clusterIP });
+      await lab.delete(`the pod ${generation}`, pod);
+    }
+    return { generations };
+  },
+  judge: ({ generations }) => {
+    positiveControl(new Set(generations.map(({ podIP }) => podIP)).size === generations.length, "each pod that replaced the one before had another address");
+    expect(new Set(generations.map(({ clusterIP }) => clusterIP)).size, `addresses at which ${generations.map(({ pod }) => pod).join(", ")} answered in turn`).toBe(1);
+  },
+});
+
+function serverPod(lab: Lab, name: string, app: string) {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: lab.namespace, labels: { app } },
+    spec: { terminationGracePeriodSeconds: 0, containers: [{ name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] }] },
+  };
+}
+
+claim("clusterip-unreachable-from-outside-by-default", {
+  observe: async (lab) => {
+    const { spec } = await lab.serviceOfCast("web");
+    const clusterIP = spec?.clusterIP ?? "";
+    // On the cluster's own network the outsider calls for whoever has the address; the packet never leaves that network.
+    await outputOf(lab.outsider, "look for the clusterIP on the cluster's network", ["ip", "route", "replace", `${clusterIP}/32`, "dev", "eth0"]);
+    lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${clusterIP}/32`])));
+    return {
+      inside: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),
+      toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", 30_080), lab.timeouts.answer),
+      outside: await meet(lab.outsider, hostPort(clusterIP, 80), lab.timeouts.silence),
+    };
+  },
+  judge: ({ inside, toNode, outside }) => {
+    positiveControl(inside.outcome === "answered", "a pod is answered at the clusterIP");
+    positiveControl(toNode.outcome === "answered", "the outsider is answered at a node's port");
+    expect(outside.outcome, "the clusterIP, asked from outside the cluster").not.toBe("answered");
+  },
+});
+
+claim("clusterip-reachable-only-inside", {
+  observe: async (lab) => {
+    const { spec } = await lab.serviceOfCast("web-by-route");
+    const clusterIP = spec?.clusterIP ?? "";
+    const node = lab.worker(0).addresses[0] ?? "";
+    await outputOf(lab.outsider, "a route to the clusterIP by way of a node", ["ip", "route", "replace", `${clusterIP}/32`, "via", node]);
+    lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${clusterIP}/32`])));
+    return {
+      node,
+      inside: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),
+      outside: await meet(lab.outsider, hostPort(clusterIP, 80), lab.timeouts.silence),
+    };
+  },
+  judge: ({ node, inside, outside }) => {
+    positiveControl(inside.outcome === "answered", "a pod is answered at the clusterIP");
+    expect(outside.outcome, `the clusterIP, asked from outside with a route by way of node ${node}: ${outside.pod ?? "nobody"} answered, which saw ${outside.source ?? "nobody"}`).not.toBe("answered");
+  },
+});

@@ -1,0 +1,132 @@
+import type { V1Pod } from "@kubernetes/client-node";
+import { expect } from "vitest";
+import { readArticle } from "../helpers/claim/catalogue.ts";
+import { articleJson, claim } from "../helpers/claim/claim.ts";
+import type { Lab } from "../helpers/claim/lab.ts";
+import { positiveControl } from "../helpers/claim/verdict.ts";
+import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
+import { hostPort, request } from "../helpers/probe/http.ts";
+import { contains } from "../helpers/probe/ip.ts";
+import { outputOf } from "../helpers/probe/peer.ts";
+
+/** The configuration that the article prints. */
+const sample = articleJson(readArticle(), "```json") as Conflist;
+
+async function conflists(lab: Lab): Promise<{ node: string; podCIDRs: readonly string[]; conflist: Conflist }[]> {
+  return Promise.all(lab.world.nodes.map(async (node) => ({ node: node.name, podCIDRs: node.podCIDRs, conflist: await readConflist(lab.node(node)) })));
+}
+
+claim("conflist-path", {
+  observe: async (lab) => Promise.all(lab.world.nodes.map(async (node) => ({ node: node.name, files: (await outputOf(lab.node(node), "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"])).split("\n").filter(Boolean) }))),
+  judge: (nodes) => {
+    for (const { node, files } of nodes) expect(files, `CNI configurations of ${node}`).toContain(conflistPath);
+  },
+});
+
+claim("conflist-cni-version", {
+  observe: conflists,
+  judge: (nodes) => {
+    for (const { node, conflist } of nodes) expect(conflist.cniVersion, `cniVersion on ${node}`).toBe(sample.cniVersion);
+  },
+});
+
+claim("conflist-name", {
+  observe: conflists,
+  judge: (nodes) => {
+    for (const { node, conflist } of nodes) expect(conflist.name, `name on ${node}`).toBe(sample.name);
+  },
+});
+
+claim("conflist-ipmasq-is-false", {
+  observe: conflists,
+  judge: (nodes) => {
+    for (const { node, conflist } of nodes) expect(conflist.plugins[0]?.ipMasq, `ipMasq of ptp on ${node}`).toBe(sample.plugins[0]?.ipMasq);
+  },
+});
+
+claim("conflist-data-dir", {
+  observe: async (lab) => {
+    const conflist = await readConflist(lab.node(lab.worker(0)));
+    const dataDir = conflist.plugins[0]?.ipam?.dataDir ?? null;
+    const listed = await lab.node(lab.worker(0)).run("what is kept there", ["ls", `${dataDir}/${conflist.name}`]);
+    return { dataDir, kept: listed.stdout.split("\n").filter(Boolean), podOnThatNode: lab.pod("client-1").address };
+  },
+  judge: ({ dataDir, kept, podOnThatNode }) => {
+    expect(dataDir, "dataDir of host-local").toBe(sample.plugins[0]?.ipam?.dataDir);
+    expect(kept, "files in it").toContain(podOnThatNode);
+  },
+});
+
+claim("conflist-routes", {
+  observe: conflists,
+  judge: (nodes) => {
+    for (const { node, conflist } of nodes) expect(conflist.plugins[0]?.ipam?.routes, `routes that pods of ${node} get`).toEqual(sample.plugins[0]?.ipam?.routes);
+  },
+});
+
+claim("conflist-range-is-the-node-subnet", {
+  observe: conflists,
+  judge: (nodes) => {
+    for (const { node, podCIDRs, conflist } of nodes) expect(conflist.plugins[0]?.ipam?.ranges, `ranges on ${node}: one for each of its subnets`).toEqual(podCIDRs.map((subnet) => [{ subnet }]));
+  },
+});
+
+claim("conflist-subnet-of-the-control-plane", {
+  observe: async (lab) => ({ node: lab.controlPlane.name, subnets: (await readConflist(lab.node(lab.controlPlane))).plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet) ?? [] }),
+  judge: ({ node, subnets }) => {
+    const printed = sample.plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet);
+    expect(subnets, `subnet in the configuration of ${node}, the node that the article enters`).toEqual(printed);
+  },
+});
+
+claim("conflist-chains-portmap", {
+  observe: async (lab) => {
+    const lists = await conflists(lab);
+    const name = "host-port";
+    const port = 31_080;
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace: lab.namespace },
+      spec: { nodeName: lab.worker(0).name, terminationGracePeriodSeconds: 0, containers: [{ name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"], ports: [{ containerPort: 8080, hostPort: port }] }] },
+    };
+    const url = `http://${hostPort(lab.worker(0).addresses[0] ?? "", port)}/hostname`;
+    const without = await request(lab.outsider, url, lab.timeouts.silence);
+    await lab.create("a pod with a hostPort", pod);
+    const withPod = await lab.until("the hostPort to answer", () => request(lab.outsider, url, lab.timeouts.silence), ({ outcome }) => outcome === "answered");
+    return { plugins: lists.map(({ node, conflist }) => ({ node, last: conflist.plugins.at(-1) })), without, withPod };
+  },
+  judge: ({ plugins, without, withPod }) => {
+    positiveControl(without.outcome !== "answered", "nothing answers on that port of the node without the pod");
+    for (const { node, last } of plugins) expect(last, `the last plugin on ${node}`).toEqual(sample.plugins.at(-1));
+    expect(withPod.body, "who answered on the node's port").toBe("host-port");
+  },
+});
+
+claim("conflist-sample-is-complete", {
+  observe: conflists,
+  judge: (nodes) => {
+    const known = new Set(keyPaths(sample));
+    for (const { node, conflist } of nodes) expect(keyPaths(conflist).filter((path) => !known.has(path)), `fields on ${node} that the article's sample lacks`).toEqual([]);
+  },
+});
+
+/** Every path of keys in a JSON value; list entries count as one. */
+function keyPaths(value: unknown, prefix = ""): string[] {
+  if (Array.isArray(value)) return value.flatMap((entry) => keyPaths(entry, `${prefix}[]`));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [`${prefix}.${key}`, ...keyPaths(inner, `${prefix}.${key}`)]);
+}
+
+claim("pods-get-addresses-of-the-node-subnet", {
+  observe: async (lab) => {
+    const { items } = await lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods");
+    const subnets = Object.fromEntries(lab.world.nodes.map(({ name, podCIDRs }) => [name, podCIDRs]));
+    return items.filter((pod) => pod.spec?.hostNetwork !== true && pod.status?.podIP !== undefined).map((pod) => ({ pod: `${pod.metadata?.namespace}/${pod.metadata?.name}`, ip: pod.status?.podIP ?? "", node: pod.spec?.nodeName ?? "", subnets: subnets[pod.spec?.nodeName ?? ""] ?? [] }));
+  },
+  judge: (pods) => {
+    const printed = sample.plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet) ?? [];
+    positiveControl(pods.some(({ subnets }) => subnets.some((subnet) => printed.includes(subnet))), `a node with pods has the printed subnet ${printed.join(", ")}`);
+    for (const { pod, ip, node, subnets } of pods) expect(contains(subnets, ip), `${pod} has ${ip}, inside ${subnets.join(", ")} of ${node}`).toBe(true);
+  },
+});
