@@ -37,10 +37,11 @@ export function claim<Observation>(id: string, check: Check<Observation>): void 
 
 async function run<Observation>(entry: Claim, check: Check<Observation>, stage: Stage, signal: AbortSignal): Promise<void> {
   const { out } = stage.context;
-  const section = catalogue.sections.find(({ id }) => id === entry.section);
+  const place = { section: catalogue.sections.findIndex(({ id }) => id === entry.section), claim: catalogue.claims.indexOf(entry) + 1 };
+  const section = catalogue.sections[place.section];
   if (section === undefined) throw new RangeError(`no section ${entry.section}`);
   const expectation = expectationFor(entry, stage.world);
-  await describeClaim({ claim: entry, section, article: catalogue.article, world: stage.world, expectation });
+  await describeClaim({ claim: entry, section, place: { ...place, section: place.section + 1 }, article: catalogue.article, world: stage.world, expectation });
   const evidence = new Evidence(out, entry.id);
   const started = performance.now();
   const { judgement, observation } = await decide(entry, check, stage, evidence, signal);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
@@ -54,47 +55,28 @@ export async function startPrivateEngine(
   const networkNamespace = `/run/netns/${place.name}`;
   writeFileSync(join(place.runtime, "daemon.json"), "{}");
   const log = join(place.runtime, "dockerd.log");
-  const daemon = execa(
+  const output = openSync(log, "a");
+  // Detached, so that Ctrl-C reaches the command and not the engine that its clean-up needs.
+  const daemon = spawn(
     "nsenter",
     [
       ...[`--net=${networkNamespace}`, "--", join(tools.folder, "bin", "dockerd")],
       ...["--config-file", join(place.runtime, "daemon.json"), "--host", environment.DOCKER_HOST],
-      ...[
-        "--data-root",
-        place.data,
-        "--exec-root",
-        join(place.runtime, "exec"),
-        "--pidfile",
-        join(place.runtime, "docker.pid"),
-      ],
-      ...[
-        "--add-runtime",
-        `private=${runcOf(tools)}`,
-        "--default-runtime",
-        "private",
-        "--cgroup-parent",
-        `/${place.name}`,
-      ],
+      ...["--data-root", place.data, "--exec-root", join(place.runtime, "exec"), "--pidfile", join(place.runtime, "docker.pid")],
+      ...["--add-runtime", `private=${runcOf(tools)}`, "--default-runtime", "private", "--cgroup-parent", `/${place.name}`],
       ...["--bip", "172.30.0.1/24", "--default-address-pool", "base=172.31.0.0/16,size=24"],
       ...["--userland-proxy-path", join(tools.folder, "bin", "docker-proxy"), "--group", "root", "--log-level", "warn"],
       ...extraArguments,
     ],
-    // Detached, so that Ctrl-C reaches the command and not the engine that its clean-up needs.
-    {
-      env: { ...environment, [runMarker]: run },
-      detached: true,
-      cleanup: false,
-      stdin: "ignore",
-      stdout: { file: log },
-      stderr: { file: log },
-      buffer: false,
-      reject: false,
-    },
+    { env: { ...process.env, ...environment, [runMarker]: run }, detached: true, stdio: ["ignore", output, output] },
   );
+  closeSync(output);
   const died = new AbortController();
   const words = () => lastLine(existsSync(log) ? readFileSync(log, "utf8") : "");
-  void daemon.then(() => died.abort(new Error(`the private engine ended by itself; its last words: ${words()}`)));
-  daemon.nodeChildProcess.unref();
+  daemon.once("exit", () => died.abort(new Error(`the private engine ended by itself; its last words: ${words()}`)));
+  daemon.once("error", (error) => died.abort(error));
+  // A kept cluster's engine outlives this process.
+  daemon.unref();
   const engine = { cli: "docker" as const, program: join(tools.folder, "bin", "docker"), environment };
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {

@@ -1,0 +1,29 @@
+import { join } from "node:path";
+import { defineConfig } from "vitest/config";
+import { ClaimProgress } from "./reports/progress.ts";
+import { collectCases, enrichResults } from "./reports/bridge.ts";
+
+const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
+
+/** The claims, on the cluster that `npm test` has made. */
+export default defineConfig({
+  test: {
+    name: "claims",
+    include: ["specs/**/*.spec.ts"],
+    // One worker: the claims share a cast of pods, and waiting, not computing, is what takes time.
+    pool: "forks",
+    isolate: false,
+    maxWorkers: 1,
+    sequence: { concurrent: true },
+    maxConcurrency: 8,
+    passWithNoTests: false,
+    onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
+    reporters: [
+      new ClaimProgress(out),
+      collectCases,
+      ["allure-vitest/reporter", { resultsDir: join(out, "allure-results"), listeners: [enrichResults], reportMatchers: false }],
+      ["junit", { outputFile: join(out, "junit.xml") }],
+      ...(process.env["GITHUB_ACTIONS"] === undefined ? [] : (["github-actions"] as const)),
+    ],
+  },
+});
