@@ -14,7 +14,10 @@ export default defineConfig({
   },
   categories: {
     rules: [
-      { name: "Not as expected: the verdict is a surprise", matchers: { labels: { surprise: "true" }, statuses: ["failed"] } },
+      {
+        name: "Not as expected: the verdict is a surprise",
+        matchers: { labels: { surprise: "true" }, statuses: ["failed"] },
+      },
       { name: "Could not be tested (inconclusive)", matchers: { statuses: ["broken"] } },
       { name: "The article is wrong here (refuted)", matchers: verdict("refuted") },
       { name: "Needs a feature that is missing here (external)", matchers: verdict("external") },

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
-import { ClaimProgress } from "./reports/progress.ts";
 import { collectCases, enrichResults } from "./reports/bridge.ts";
+import { ClaimProgress } from "./reports/progress.ts";
 
 const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
 
@@ -21,7 +21,10 @@ export default defineConfig({
     reporters: [
       new ClaimProgress(out),
       collectCases,
-      ["allure-vitest/reporter", { resultsDir: join(out, "allure-results"), listeners: [enrichResults], reportMatchers: false }],
+      [
+        "allure-vitest/reporter",
+        { resultsDir: join(out, "allure-results"), listeners: [enrichResults], reportMatchers: false },
+      ],
       ["junit", { outputFile: join(out, "junit.xml") }],
       ...(process.env["GITHUB_ACTIONS"] === undefined ? [] : (["github-actions"] as const)),
     ],

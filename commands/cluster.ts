@@ -1,4 +1,4 @@
-import { keepCluster, dropKept, openCluster, withEngine } from "../helpers/cluster/lifecycle.ts";
+import { dropKept, keepCluster, openCluster, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
 import { inEngineNetwork } from "../helpers/engine/engine.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
@@ -9,7 +9,11 @@ import { readSettings } from "../helpers/host/settings.ts";
 /** `up`: make a cluster and keep it · `down`: delete it · `status`: say whether there is one, and how to use it. */
 await main(async () => {
   const [word, ...rest] = process.argv.slice(2);
-  if (rest.length > 0 || (word !== "up" && word !== "down" && word !== "status")) throw new UserError(`npm run cluster -- ${process.argv.slice(2).join(" ")} is not known`, "npm run cluster -- up|down|status");
+  if (rest.length > 0 || (word !== "up" && word !== "down" && word !== "status"))
+    throw new UserError(
+      `npm run cluster -- ${process.argv.slice(2).join(" ")} is not known`,
+      "npm run cluster -- up|down|status",
+    );
   const settings = readSettings();
   const kept = keptRun(settings.cache);
   if (word === "status" && kept === undefined) {
@@ -21,15 +25,25 @@ await main(async () => {
     return 0;
   }
   const progress = new Progress();
-  await withEngine(settings, progress, interruption((line) => progress.say("signal", line)), async (session) => {
-    if (word === "down") {
-      process.stdout.write(`deleted ${await dropKept(session)}\n`);
-      return;
-    }
-    const cluster = await openCluster(session);
-    if (cluster.fresh) keepCluster(session, cluster);
-    const variables = [...Object.entries(cluster.engine.environment).filter(([name]) => name.startsWith("DOCKER_")), ["KUBECONFIG", cluster.kubeconfig]].map(([name, value]) => `${name}=${value}`);
-    process.stdout.write(`${cluster.name} is kept: ${cluster.nodes.join(", ")}\n  ${inEngineNetwork(cluster.engine, ["env", ...variables, "kubectl", "get", "nodes"]).join(" ")}\n  npm test checks it, npm run cluster -- down deletes it\n`);
-  });
+  await withEngine(
+    settings,
+    progress,
+    interruption((line) => progress.say("signal", line)),
+    async (session) => {
+      if (word === "down") {
+        process.stdout.write(`deleted ${await dropKept(session)}\n`);
+        return;
+      }
+      const cluster = await openCluster(session);
+      if (cluster.fresh) keepCluster(session, cluster);
+      const variables = [
+        ...Object.entries(cluster.engine.environment).filter(([name]) => name.startsWith("DOCKER_")),
+        ["KUBECONFIG", cluster.kubeconfig],
+      ].map(([name, value]) => `${name}=${value}`);
+      process.stdout.write(
+        `${cluster.name} is kept: ${cluster.nodes.join(", ")}\n  ${inEngineNetwork(cluster.engine, ["env", ...variables, "kubectl", "get", "nodes"]).join(" ")}\n  npm test checks it, npm run cluster -- down deletes it\n`,
+      );
+    },
+  );
   return 0;
 });

@@ -1,7 +1,9 @@
 // Plain JavaScript, so that a Node too old for TypeScript can still say what is wrong.
 const [major = 0] = process.versions.node.split(".").map(Number);
 if (major < 24) {
-  process.stderr.write(`error: Node ${process.versions.node} is too old – run by way of npm after \`npm ci\`, which brings Node 24, or install Node 24\n`);
+  process.stderr.write(
+    `error: Node ${process.versions.node} is too old – run by way of npm after \`npm ci\`, which brings Node 24, or install Node 24\n`,
+  );
   process.exitCode = 2;
 } else {
   const [command, ...words] = process.argv.slice(2);

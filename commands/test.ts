@@ -1,11 +1,18 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { contextVariable, writeContext } from "../helpers/cluster/context.ts";
-import { keepCluster, openCluster, type RunningCluster, type Session, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
-import { containerNodes } from "../helpers/cluster/nodes.ts";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
+import { contextVariable, writeContext } from "../helpers/cluster/context.ts";
+import {
+  keepCluster,
+  openCluster,
+  type RunningCluster,
+  type Session,
+  saveLogs,
+  withEngine,
+} from "../helpers/cluster/lifecycle.ts";
+import { containerNodes } from "../helpers/cluster/nodes.ts";
 import { inEngineNetwork } from "../helpers/engine/engine.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
@@ -46,7 +53,8 @@ await main(async () => {
 async function check(session: Session, cluster: RunningCluster, selection: readonly string[]): Promise<Results> {
   const { settings, progress, run, signal } = session;
   const controlPlane = cluster.nodes.find((name) => name.endsWith("-control-plane"));
-  if (controlPlane === undefined) throw new UserError(`${cluster.name} has no node ${cluster.name}-control-plane`, "check a cluster that kind made");
+  if (controlPlane === undefined)
+    throw new UserError(`${cluster.name} has no node ${cluster.name}-control-plane`, "check a cluster that kind made");
   const { engine, image } = cluster;
   await progress.phase("world", async (say) => {
     const world = await detectWorld(containerNodes(engine), controlPlane, {
@@ -59,7 +67,9 @@ async function check(session: Session, cluster: RunningCluster, selection: reado
       adaptations: [...cluster.adaptations],
     });
     write(settings, "world.json", world);
-    say(`Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`);
+    say(
+      `Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
+    );
   });
   write(settings, "run.json", { started: new Date().toISOString(), selection: selection.join(" ") });
   const context = join(run.folder, "context.json");
@@ -69,15 +79,31 @@ async function check(session: Session, cluster: RunningCluster, selection: reado
     controlPlane,
     outsider: cluster.outsider,
     engine: { cli: engine.cli, program: engine.program, environment: { ...engine.environment } },
-    images: Object.fromEntries(Object.entries(image.workloads).map(([name, { reference, id }]) => [name, { reference, ...(id === undefined ? {} : { id }) }])),
+    images: Object.fromEntries(
+      Object.entries(image.workloads).map(([name, { reference, id }]) => [
+        name,
+        { reference, ...(id === undefined ? {} : { id }) },
+      ]),
+    ),
     timeoutFactor: settings.timeoutFactor,
     selection: selection.join(" "),
   });
   await progress.phase("claims", async () => {
-    const [command, ...words] = inEngineNetwork(engine, [process.execPath, join(projectRoot, "node_modules", "vitest", "vitest.mjs"), "run", ...selection]);
+    const [command, ...words] = inEngineNetwork(engine, [
+      process.execPath,
+      join(projectRoot, "node_modules", "vitest", "vitest.mjs"),
+      "run",
+      ...selection,
+    ]);
     const result = await execa(command, words, {
       cwd: projectRoot,
-      env: { ...engine.environment, PATH: process.env["PATH"], [contextVariable]: context, [runMarker]: run.id, KNC_OUT: settings.out },
+      env: {
+        ...engine.environment,
+        PATH: process.env["PATH"],
+        [contextVariable]: context,
+        [runMarker]: run.id,
+        KNC_OUT: settings.out,
+      },
       cancelSignal: signal,
       forceKillAfterDelay: 5_000,
       reject: false,
@@ -99,15 +125,34 @@ async function check(session: Session, cluster: RunningCluster, selection: reado
 function keep(session: Session, cluster: RunningCluster): void {
   const run = keepCluster(session, cluster);
   const { engine } = cluster;
-  const variables = [...Object.entries(engine.environment).filter(([name]) => name.startsWith("DOCKER_")), ["KUBECONFIG", run.kubeconfig]].map(([name, value]) => `${name}=${value}`);
+  const variables = [
+    ...Object.entries(engine.environment).filter(([name]) => name.startsWith("DOCKER_")),
+    ["KUBECONFIG", run.kubeconfig],
+  ].map(([name, value]) => `${name}=${value}`);
   session.progress.say("cluster", `kept: ${cluster.name}; use it with`);
-  session.progress.say("cluster", `  ${inEngineNetwork(engine, ["env", ...variables, "kubectl", "get", "nodes"]).join(" ")}`);
+  session.progress.say(
+    "cluster",
+    `  ${inEngineNetwork(engine, ["env", ...variables, "kubectl", "get", "nodes"]).join(" ")}`,
+  );
   session.progress.say("cluster", "  npm test (checks it again) · npm run cluster -- down (deletes it)");
 }
 
 /** Results of an earlier run would read as this one's. */
 function emptyOutput({ out }: Settings): void {
-  for (const name of ["allure-report", "allure-results", "claims", "evidence", "logs", "observations", "junit.xml", "phases.json", "results.json", "run.json", "world.json"]) rmSync(join(out, name), { recursive: true, force: true });
+  for (const name of [
+    "allure-report",
+    "allure-results",
+    "claims",
+    "evidence",
+    "logs",
+    "observations",
+    "junit.xml",
+    "phases.json",
+    "results.json",
+    "run.json",
+    "world.json",
+  ])
+    rmSync(join(out, name), { recursive: true, force: true });
   if (!existsSync(out)) mkdirSync(out, { recursive: true });
 }
 

@@ -11,20 +11,35 @@ import { projectRoot } from "../helpers/host/settings.ts";
  */
 export async function generateAllureReport(out: string, signal?: AbortSignal): Promise<string> {
   const results = join(out, "allure-results");
-  if (!existsSync(results)) throw new Error(`no claim left an Allure result in ${results}: look at the lines above for why none ran`);
-  writeFileSync(join(results, "environment.properties"), environmentOf(Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")))));
+  if (!existsSync(results))
+    throw new Error(`no claim left an Allure result in ${results}: look at the lines above for why none ran`);
+  writeFileSync(
+    join(results, "environment.properties"),
+    environmentOf(Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")))),
+  );
   rmSync(join(out, "allure-report"), { recursive: true, force: true });
-  const result = await execa(process.execPath, [join(projectRoot, "node_modules", "allure", "cli.js"), "generate", results, "--config", join(projectRoot, "allurerc.ts")], {
-    cwd: projectRoot,
-    env: { KNC_OUT: out },
-    reject: false,
-    all: true,
-    stdin: "ignore",
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
-  });
+  const result = await execa(
+    process.execPath,
+    [
+      join(projectRoot, "node_modules", "allure", "cli.js"),
+      "generate",
+      results,
+      "--config",
+      join(projectRoot, "allurerc.ts"),
+    ],
+    {
+      cwd: projectRoot,
+      env: { KNC_OUT: out },
+      reject: false,
+      all: true,
+      stdin: "ignore",
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    },
+  );
   signal?.throwIfAborted();
   const index = join(out, "allure-report", "index.html");
-  if (result.failed || !existsSync(index)) throw new Error(`allure generate failed:\n${result.all.split("\n").slice(-8).join("\n")}`);
+  if (result.failed || !existsSync(index))
+    throw new Error(`allure generate failed:\n${result.all.split("\n").slice(-8).join("\n")}`);
   return index;
 }
 
@@ -39,7 +54,10 @@ function environmentOf({ world, suite, article }: Results): string {
     ["Node OS", [...new Set(world.nodes.map(({ os }) => os))].join(", ")],
     ["Container runtime", [...new Set(world.nodes.map(({ runtime }) => runtime))].join(", ")],
     ["Kernel", [...new Set(world.nodes.map(({ kernel }) => kernel))].join(", ")],
-    ["Engine", `${world.engine.name} ${world.engine.version} (${world.engine.owner === "suite" ? "private" : "the user's"}), cgroup ${world.engine.cgroup}`],
+    [
+      "Engine",
+      `${world.engine.name} ${world.engine.version} (${world.engine.owner === "suite" ? "private" : "the user's"}), cgroup ${world.engine.cgroup}`,
+    ],
     ["Cluster", `${world.cluster}${world.fresh ? ", fresh" : ", kept from an earlier run"}`],
     ["Node.js", process.version],
     ["Suite", `${suite.version} (${suite.commit.slice(0, 12)})`],

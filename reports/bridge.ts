@@ -6,7 +6,8 @@ const cases = new Map<string, TestCase>();
 
 /** Remembers every finished test, for what allure-vitest does not pass on. */
 export const collectCases: Reporter = {
-  onTestCaseResult: (test) => void cases.set(`${test.module.relativeModuleId}#${test.fullName.split(" > ").join(" ")}`, test),
+  onTestCaseResult: (test) =>
+    void cases.set(`${test.module.relativeModuleId}#${test.fullName.split(" > ").join(" ")}`, test),
 };
 
 /** Completes Allure's results by the reasons of skips and by all errors of a test: allure-vitest 3.12 drops them. */
@@ -18,7 +19,10 @@ export const enrichResults = {
       result.statusDetails = { ...result.statusDetails, message: outcome.note ?? "skipped" };
     }
     if (outcome?.state === "failed" && outcome.errors.length > 1) {
-      result.statusDetails = { ...result.statusDetails, message: outcome.errors.map(({ message }, index) => `${index + 1}. ${message}`).join("\n") };
+      result.statusDetails = {
+        ...result.statusDetails,
+        message: outcome.errors.map(({ message }, index) => `${index + 1}. ${message}`).join("\n"),
+      };
     }
   },
 } satisfies LifecycleListener;

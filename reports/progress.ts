@@ -21,11 +21,15 @@ export class ClaimProgress implements Reporter {
     if (result.state === "skipped") return;
     const passed = result.state === "passed";
     if (id === undefined || !existsSync(file)) {
-      this.#write(`  ${passed ? "✓" : mark(false)} ${test.fullName}${passed ? "" : `: ${result.errors?.[0]?.message}`}`);
+      this.#write(
+        `  ${passed ? "✓" : mark(false)} ${test.fullName}${passed ? "" : `: ${result.errors?.[0]?.message}`}`,
+      );
       return;
     }
     const { verdict, expected, milliseconds = 0, why } = ClaimResult.parse(JSON.parse(readFileSync(file, "utf8")));
-    this.#write(`  ${mark(passed)} ${(verdict ?? "").padEnd(12)}  ${id.padEnd(46)} ${(milliseconds / 1000).toFixed(1).padStart(5)} s`);
+    this.#write(
+      `  ${mark(passed)} ${(verdict ?? "").padEnd(12)}  ${id.padEnd(46)} ${(milliseconds / 1000).toFixed(1).padStart(5)} s`,
+    );
     if (passed) return;
     const reason = verdict === expected ? (result.errors?.[0]?.message ?? "") : (why ?? "");
     this.#write(`      expected ${expected}: ${reason}`);

@@ -43,12 +43,27 @@ export function collectResults(out: string): Results {
 }
 
 function unchecked({ id, ref, section, quote, en, zh, needs, excluded }: Claim): ClaimResult {
-  return { id, ref, section, quote, en, zh, needs, ...(excluded === undefined ? {} : { excluded }), evidence: [], controls: [] };
+  return {
+    id,
+    ref,
+    section,
+    quote,
+    en,
+    zh,
+    needs,
+    ...(excluded === undefined ? {} : { excluded }),
+    evidence: [],
+    controls: [],
+  };
 }
 
 function commit(): string {
   try {
-    return execFileSync("git", ["rev-parse", "HEAD"], { cwd: projectRoot, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+    return execFileSync("git", ["rev-parse", "HEAD"], {
+      cwd: projectRoot,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
   } catch {
     return "unknown";
   }

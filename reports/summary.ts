@@ -12,7 +12,13 @@ export function summaryOf(results: Results): string {
   const excluded = results.claims.filter((claim) => claim.excluded !== undefined).length;
   const { world } = results;
   return [
-    ...(refuted.length === 0 ? [] : [`On this cluster the article is wrong in ${refuted.length} of ${judged.length} claims:`, ...refuted.flatMap(wrongHere), ""]),
+    ...(refuted.length === 0
+      ? []
+      : [
+          `On this cluster the article is wrong in ${refuted.length} of ${judged.length} claims:`,
+          ...refuted.flatMap(wrongHere),
+          "",
+        ]),
     ...(surprises.length === 0 ? [] : [`Not as expected: ${surprises.length}`, ...surprises.flatMap(surprise), ""]),
     ...(results.complete ? [] : ["Not every claim has a verdict: the run is not complete.", ""]),
     `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
@@ -22,9 +28,20 @@ export function summaryOf(results: Results): string {
 }
 
 function wrongHere({ quote, en, because, since, id }: ClaimResult): string[] {
-  return [`  ${quote}`, `    says: ${en}`, `    here: ${because?.en ?? ""}`, ...(since === undefined ? [] : [`    since: ${since}`]), `    claim: ${id}`];
+  return [
+    `  ${quote}`,
+    `    says: ${en}`,
+    `    here: ${because?.en ?? ""}`,
+    ...(since === undefined ? [] : [`    since: ${since}`]),
+    `    claim: ${id}`,
+  ];
 }
 
 function surprise({ id, en, expected, verdict, why }: ClaimResult): string[] {
-  return [`  ${id}: ${en}`, `    expected ${expected}, got ${verdict}`, ...(why === undefined || why === "" ? [] : [`    seen: ${why}`]), `    again: npm test -- -t '${en.replaceAll("'", "")}'`];
+  return [
+    `  ${id}: ${en}`,
+    `    expected ${expected}, got ${verdict}`,
+    ...(why === undefined || why === "" ? [] : [`    seen: ${why}`]),
+    `    again: npm test -- -t '${en.replaceAll("'", "")}'`,
+  ];
 }

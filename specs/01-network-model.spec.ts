@@ -1,20 +1,28 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
-import { type Lab, isReady } from "../helpers/claim/lab.ts";
+import { isReady, type Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 
 /** Two pods talk to each other, either way; each answer tells the address that the answering pod saw. */
-async function talk(lab: Lab, client: string, server: string, back: string): Promise<{ client: string; meeting: Meeting }[]> {
+async function talk(
+  lab: Lab,
+  client: string,
+  server: string,
+  back: string,
+): Promise<{ client: string; meeting: Meeting }[]> {
   const calls: [string, string][] = [
     [client, server],
     [back, server === "server-1" ? "server-2" : "server-1"],
   ];
   return Promise.all(
-    calls.map(async ([from, to]) => ({ client: lab.pod(from).address, meeting: await meet(lab.pod(from), hostPort(lab.pod(to).address, 8080), lab.timeouts.silence) })),
+    calls.map(async ([from, to]) => ({
+      client: lab.pod(from).address,
+      meeting: await meet(lab.pod(from), hostPort(lab.pod(to).address, 8080), lab.timeouts.silence),
+    })),
   );
 }
 
@@ -32,7 +40,10 @@ claim("pods-talk-without-nat-on-one-node", {
       [
         ["client-1", "server-1"],
         ["client-2", "server-2"],
-      ].map(async ([from = "", to = ""]) => ({ client: lab.pod(from).address, meeting: await meet(lab.pod(from), hostPort(lab.pod(to).address, 8080), lab.timeouts.silence) })),
+      ].map(async ([from = "", to = ""]) => ({
+        client: lab.pod(from).address,
+        meeting: await meet(lab.pod(from), hostPort(lab.pod(to).address, 8080), lab.timeouts.silence),
+      })),
     );
     return { nodes: [worker1, worker2], calls };
   },
@@ -58,12 +69,21 @@ claim("kubelet-reaches-pods-of-its-node", {
     const pods = await lab.get<{ items: V1Pod[] }>("the cast's pods", `/api/v1/namespaces/${lab.namespace}/pods`);
     const ready = (name: string) => pods.items.some((pod) => pod.metadata?.name === name && isReady(pod));
     const calls = await Promise.all(
-      ([0, 1] as const).map((index) => meet(lab.node(lab.worker(index)), hostPort(lab.pod(`server-${index + 1}`).address, 8080), lab.timeouts.silence)),
+      ([0, 1] as const).map((index) =>
+        meet(lab.node(lab.worker(index)), hostPort(lab.pod(`server-${index + 1}`).address, 8080), lab.timeouts.silence),
+      ),
     );
-    return { readyByTheKubeletsProbe: ["server-1", "server-2"].map(ready), readyWhereNothingListens: ready("never-ready"), calls };
+    return {
+      readyByTheKubeletsProbe: ["server-1", "server-2"].map(ready),
+      readyWhereNothingListens: ready("never-ready"),
+      calls,
+    };
   },
   judge: ({ readyByTheKubeletsProbe, readyWhereNothingListens, calls }) => {
-    positiveControl(!readyWhereNothingListens, "a pod whose probe asks a closed port stays unready, so readiness comes from asking");
+    positiveControl(
+      !readyWhereNothingListens,
+      "a pod whose probe asks a closed port stays unready, so readiness comes from asking",
+    );
     expect(readyByTheKubeletsProbe, "readiness of the pods that the kubelets ask over HTTP").toEqual([true, true]);
     for (const { from, to, outcome } of calls) expect(outcome, `${from} asked ${to}`).toBe("answered");
   },
@@ -71,8 +91,16 @@ claim("kubelet-reaches-pods-of-its-node", {
 
 claim("containers-share-network-namespace", {
   observe: async (lab) => {
-    const namespaceOf = (pod: string, container: string) => outputOf(lab.pod(pod, container), `network namespace of ${pod}/${container}`, ["readlink", "/proc/self/ns/net"]).then((text) => text.trim());
-    return { web: await namespaceOf("pair", "web"), client: await namespaceOf("pair", "client"), otherPod: await namespaceOf("client-1", "client") };
+    const namespaceOf = (pod: string, container: string) =>
+      outputOf(lab.pod(pod, container), `network namespace of ${pod}/${container}`, [
+        "readlink",
+        "/proc/self/ns/net",
+      ]).then((text) => text.trim());
+    return {
+      web: await namespaceOf("pair", "web"),
+      client: await namespaceOf("pair", "client"),
+      otherPod: await namespaceOf("client-1", "client"),
+    };
   },
   judge: ({ web, client, otherPod }) => {
     positiveControl(otherPod !== client, "another pod has another network namespace");
@@ -99,13 +127,21 @@ claim("pod-ips-are-unique", {
     return {
       podSubnets: lab.world.podSubnets,
       hostNetworkPods: pods.items.length - own.length,
-      addresses: own.map((pod) => ({ pod: `${pod.metadata?.namespace}/${pod.metadata?.name}`, node: pod.spec?.nodeName, ip: pod.status?.podIP ?? "" })),
+      addresses: own.map((pod) => ({
+        pod: `${pod.metadata?.namespace}/${pod.metadata?.name}`,
+        node: pod.spec?.nodeName,
+        ip: pod.status?.podIP ?? "",
+      })),
     };
   },
   judge: ({ podSubnets, addresses }) => {
     positiveControl(new Set(addresses.map(({ node }) => node)).size >= 2, "the pods are on several nodes");
     const ips = addresses.map(({ ip }) => ip);
-    expect(ips.filter((ip, index) => ips.indexOf(ip) !== index), "addresses that two pods have").toEqual([]);
-    for (const { pod, ip } of addresses) expect(contains(podSubnets, ip), `${pod} has ${ip}, inside ${podSubnets.join(", ")}`).toBe(true);
+    expect(
+      ips.filter((ip, index) => ips.indexOf(ip) !== index),
+      "addresses that two pods have",
+    ).toEqual([]);
+    for (const { pod, ip } of addresses)
+      expect(contains(podSubnets, ip), `${pod} has ${ip}, inside ${podSubnets.join(", ")}`).toBe(true);
   },
 });

@@ -9,7 +9,10 @@ import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 
 claim("clusterip-is-default-type", {
   observe: async (lab) => {
-    const { spec } = await lab.service("no-type", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
+    const { spec } = await lab.service("no-type", {
+      selector: { app: "server" },
+      ports: [{ port: 80, targetPort: 8080 }],
+    });
     return { type: spec?.type, clusterIP: spec?.clusterIP };
   },
   judge: ({ type, clusterIP }) => {
@@ -24,17 +27,34 @@ claim("clusterip-is-virtual", {
     const clusterIP = spec?.clusterIP ?? "";
     const interfaces = await Promise.all(
       lab.world.nodes.map(async (node) => {
-        const links = await jsonOf<{ ifname: string; addr_info: { local: string }[] }[]>(lab.node(node), "interfaces and addresses of the node", ["ip", "-json", "address", "show"]);
-        return links.flatMap(({ ifname, addr_info }) => addr_info.map(({ local }) => ({ node: node.name, interface: ifname, address: local })));
+        const links = await jsonOf<{ ifname: string; addr_info: { local: string }[] }[]>(
+          lab.node(node),
+          "interfaces and addresses of the node",
+          ["ip", "-json", "address", "show"],
+        );
+        return links.flatMap(({ ifname, addr_info }) =>
+          addr_info.map(({ local }) => ({ node: node.name, interface: ifname, address: local })),
+        );
       }),
     );
-    return { clusterIP, serviceSubnets: lab.world.serviceSubnets, answer: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer), interfaces: interfaces.flat() };
+    return {
+      clusterIP,
+      serviceSubnets: lab.world.serviceSubnets,
+      answer: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),
+      interfaces: interfaces.flat(),
+    };
   },
   judge: ({ clusterIP, serviceSubnets, answer, interfaces }) => {
     positiveControl(answer.outcome === "answered", "the Service answers at its clusterIP");
-    positiveControl(interfaces.some(({ interface: name }) => name === "eth0"), "the nodes' interfaces are shown");
+    positiveControl(
+      interfaces.some(({ interface: name }) => name === "eth0"),
+      "the nodes' interfaces are shown",
+    );
     expect(contains(serviceSubnets, clusterIP), `${clusterIP} inside ${serviceSubnets.join(", ")}`).toBe(true);
-    expect(interfaces.filter(({ address }) => address === clusterIP), "interfaces of nodes that have the clusterIP").toEqual([]);
+    expect(
+      interfaces.filter(({ address }) => address === clusterIP),
+      "interfaces of nodes that have the clusterIP",
+    ).toEqual([]);
   },
 });
 
@@ -47,7 +67,11 @@ claim("clusterip-is-stable", {
     for (const generation of ["churn-1", "churn-2", "churn-3"]) {
       const pod = serverPod(lab, generation, app);
       await lab.create(`the pod ${generation}`, pod);
-      const answer = await lab.until(`${generation} to answer at the clusterIP`, () => meet(lab.pod("client-1"), hostPort(address, 80), lab.timeouts.silence), ({ pod: who }) => who === generation);
+      const answer = await lab.until(
+        `${generation} to answer at the clusterIP`,
+        () => meet(lab.pod("client-1"), hostPort(address, 80), lab.timeouts.attempt),
+        ({ pod: who }) => who === generation,
+      );
       const [service, running] = await Promise.all([
         lab.serviceOfCast(app),
         lab.get<V1Pod>(`the pod ${generation}`, `/api/v1/namespaces/${lab.namespace}/pods/${generation}`),
@@ -58,8 +82,14 @@ claim("clusterip-is-stable", {
     return { generations };
   },
   judge: ({ generations }) => {
-    positiveControl(new Set(generations.map(({ podIP }) => podIP)).size === generations.length, "each pod that replaced the one before had another address");
-    expect(new Set(generations.map(({ clusterIP }) => clusterIP)).size, `addresses at which ${generations.map(({ pod }) => pod).join(", ")} answered in turn`).toBe(1);
+    positiveControl(
+      new Set(generations.map(({ podIP }) => podIP)).size === generations.length,
+      "each pod that replaced the one before had another address",
+    );
+    expect(
+      new Set(generations.map(({ clusterIP }) => clusterIP)).size,
+      `addresses at which ${generations.map(({ pod }) => pod).join(", ")} answered in turn`,
+    ).toBe(1);
   },
 });
 
@@ -68,7 +98,12 @@ function serverPod(lab: Lab, name: string, app: string) {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name, namespace: lab.namespace, labels: { app } },
-    spec: { terminationGracePeriodSeconds: 0, containers: [{ name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] }] },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      containers: [
+        { name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] },
+      ],
+    },
   };
 }
 
@@ -77,7 +112,14 @@ claim("clusterip-unreachable-from-outside-by-default", {
     const { spec } = await lab.serviceOfCast("web");
     const clusterIP = spec?.clusterIP ?? "";
     // On the cluster's own network the outsider calls for whoever has the address; the packet never leaves that network.
-    await outputOf(lab.outsider, "look for the clusterIP on the cluster's network", ["ip", "route", "replace", `${clusterIP}/32`, "dev", "eth0"]);
+    await outputOf(lab.outsider, "look for the clusterIP on the cluster's network", [
+      "ip",
+      "route",
+      "replace",
+      `${clusterIP}/32`,
+      "dev",
+      "eth0",
+    ]);
     lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${clusterIP}/32`])));
     return {
       inside: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),
@@ -97,7 +139,14 @@ claim("clusterip-reachable-only-inside", {
     const { spec } = await lab.serviceOfCast("web-by-route");
     const clusterIP = spec?.clusterIP ?? "";
     const node = lab.worker(0).addresses[0] ?? "";
-    await outputOf(lab.outsider, "a route to the clusterIP by way of a node", ["ip", "route", "replace", `${clusterIP}/32`, "via", node]);
+    await outputOf(lab.outsider, "a route to the clusterIP by way of a node", [
+      "ip",
+      "route",
+      "replace",
+      `${clusterIP}/32`,
+      "via",
+      node,
+    ]);
     lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${clusterIP}/32`])));
     return {
       node,
@@ -107,6 +156,9 @@ claim("clusterip-reachable-only-inside", {
   },
   judge: ({ node, inside, outside }) => {
     positiveControl(inside.outcome === "answered", "a pod is answered at the clusterIP");
-    expect(outside.outcome, `the clusterIP, asked from outside with a route by way of node ${node}: ${outside.pod ?? "nobody"} answered, which saw ${outside.source ?? "nobody"}`).not.toBe("answered");
+    expect(
+      outside.outcome,
+      `the clusterIP, asked from outside with a route by way of node ${node}: ${outside.pod ?? "nobody"} answered, which saw ${outside.source ?? "nobody"}`,
+    ).not.toBe("answered");
   },
 });

@@ -18,7 +18,10 @@ function nodePortOf(service: V1Service): number {
 
 /** Asks for a NodePort Service with a port of its own choice; it is deleted when the check ends. */
 async function tryPort(lab: Lab, nodePort: number): Promise<{ nodePort: number; code: number; message: string }> {
-  const answer = await lab.tryCreate(`ask for node port ${nodePort}`, lab.serviceObject(`port-${nodePort}`, { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) }));
+  const answer = await lab.tryCreate(
+    `ask for node port ${nodePort}`,
+    lab.serviceObject(`port-${nodePort}`, { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) }),
+  );
   return { nodePort, code: answer.code, message: messageOf(answer) };
 }
 
@@ -29,7 +32,10 @@ function messageOf({ body }: ApiAnswer): string {
 claim("nodeport-has-a-clusterip", {
   observe: async (lab) => {
     const { spec } = await lab.serviceOfCast("web-nodeport");
-    return { clusterIP: spec?.clusterIP ?? "", answer: await meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.silence) };
+    return {
+      clusterIP: spec?.clusterIP ?? "",
+      answer: await meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.silence),
+    };
   },
   judge: ({ clusterIP, answer }) => {
     expect(clusterIP, "the clusterIP of a NodePort Service").toBeTruthy();
@@ -43,22 +49,39 @@ claim("nodeport-on-every-node", {
     const nodesWithEndpoint = [lab.worker(0).name, lab.worker(1).name];
     return {
       port,
-      nodes: await Promise.all(lab.world.nodes.map(async ({ name, addresses }) => ({ node: name, hasEndpoint: nodesWithEndpoint.includes(name), answer: await meet(lab.outsider, hostPort(addresses[0] ?? "", port), lab.timeouts.silence) }))),
+      nodes: await Promise.all(
+        lab.world.nodes.map(async ({ name, addresses }) => ({
+          node: name,
+          hasEndpoint: nodesWithEndpoint.includes(name),
+          answer: await meet(lab.outsider, hostPort(addresses[0] ?? "", port), lab.timeouts.silence),
+        })),
+      ),
     };
   },
   judge: ({ port, nodes }) => {
-    positiveControl(nodes.some(({ hasEndpoint }) => !hasEndpoint), "a node without a pod of the Service is among them");
+    positiveControl(
+      nodes.some(({ hasEndpoint }) => !hasEndpoint),
+      "a node without a pod of the Service is among them",
+    );
     for (const { node, answer } of nodes) expect(answer.outcome, `port ${port} of ${node}`).toBe("answered");
   },
 });
 
 claim("nodeport-default-range", {
   observe: async (lab) => {
-    const created = await Promise.all(Array.from({ length: 30 }, (_, index) => lab.service(`any-port-${index}`, { type: "NodePort", selector: { app: "server" }, ports: ports() })));
-    return { allotted: created.map(nodePortOf).sort((a, b) => a - b), ends: await Promise.all([first, last].map((port) => tryPort(lab, port))) };
+    const created = await Promise.all(
+      Array.from({ length: 30 }, (_, index) =>
+        lab.service(`any-port-${index}`, { type: "NodePort", selector: { app: "server" }, ports: ports() }),
+      ),
+    );
+    return {
+      allotted: created.map(nodePortOf).sort((a, b) => a - b),
+      ends: await Promise.all([first, last].map((port) => tryPort(lab, port))),
+    };
   },
   judge: ({ allotted, ends }) => {
-    for (const port of allotted) expect(port >= first && port <= last, `allotted port ${port} inside ${first}–${last}`).toBe(true);
+    for (const port of allotted)
+      expect(port >= first && port <= last, `allotted port ${port} inside ${first}–${last}`).toBe(true);
     for (const { nodePort, code, message } of ends) {
       positiveControl(!message.includes("already allocated"), `port ${nodePort} is free to be asked for`);
       expect(code, `HTTP status for port ${nodePort}, an end of the range ${message}`).toBe(201);
@@ -67,7 +90,10 @@ claim("nodeport-default-range", {
 });
 
 claim("nodeport-out-of-range-is-refused", {
-  observe: async (lab) => ({ inside: await tryPort(lab, 31_999), outside: await Promise.all([first - 1, last + 1].map((port) => tryPort(lab, port))) }),
+  observe: async (lab) => ({
+    inside: await tryPort(lab, 31_999),
+    outside: await Promise.all([first - 1, last + 1].map((port) => tryPort(lab, port))),
+  }),
   judge: ({ inside, outside }) => {
     positiveControl(inside.code === 201, `the same Service with port ${inside.nodePort} is accepted`);
     for (const { nodePort, code, message } of outside) {
@@ -81,7 +107,10 @@ claim("nodeport-reachable-from-outside", {
   observe: async (lab) => {
     const port = nodePortOf(await lab.serviceOfCast("web-nodeport"));
     const node = lab.worker(0).addresses[0] ?? "";
-    return { closed: await meet(lab.outsider, hostPort(node, port + 1), lab.timeouts.silence), answer: await meet(lab.outsider, hostPort(node, port), lab.timeouts.silence) };
+    return {
+      closed: await meet(lab.outsider, hostPort(node, port + 1), lab.timeouts.silence),
+      answer: await meet(lab.outsider, hostPort(node, port), lab.timeouts.silence),
+    };
   },
   judge: ({ closed, answer }) => {
     positiveControl(closed.outcome !== "answered", "the port beside it does not answer");
@@ -95,7 +124,11 @@ claim("nodeport-may-be-chosen", {
     const { code } = await tryPort(lab, chosen);
     const service = code === 201 ? await lab.serviceOfCast(`port-${chosen}`) : undefined;
     const node = lab.worker(0).addresses[0] ?? "";
-    const answer = await lab.until("the chosen port to answer", () => meet(lab.outsider, hostPort(node, chosen), lab.timeouts.silence), ({ outcome }) => outcome === "answered");
+    const answer = await lab.until(
+      "the chosen port to answer",
+      () => meet(lab.outsider, hostPort(node, chosen), lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
     return { chosen, code, stored: service === undefined ? null : nodePortOf(service), answer };
   },
   judge: ({ chosen, code, stored, answer }) => {
@@ -107,9 +140,18 @@ claim("nodeport-may-be-chosen", {
 
 claim("nodeport-allocated-when-absent", {
   observe: async (lab) => {
-    const port = nodePortOf(await lab.service("absent-port", { type: "NodePort", selector: { app: "server" }, ports: ports() }));
+    const port = nodePortOf(
+      await lab.service("absent-port", { type: "NodePort", selector: { app: "server" }, ports: ports() }),
+    );
     const node = lab.worker(0).addresses[0] ?? "";
-    return { port, answer: await lab.until("the allotted port to answer", () => meet(lab.outsider, hostPort(node, port), lab.timeouts.silence), ({ outcome }) => outcome === "answered") };
+    return {
+      port,
+      answer: await lab.until(
+        "the allotted port to answer",
+        () => meet(lab.outsider, hostPort(node, port), lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      ),
+    };
   },
   judge: ({ port, answer }) => {
     expect(port, "the node port of a Service that asked for none").toBeGreaterThan(0);

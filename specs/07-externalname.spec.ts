@@ -1,5 +1,5 @@
-import type { V1EndpointSlice } from "@kubernetes/client-node";
 import { setTimeout as delay } from "node:timers/promises";
+import type { V1EndpointSlice } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -13,11 +13,20 @@ const target = "my.database.example.com";
 claim("externalname-maps-to-a-dns-name", {
   observe: async (lab) => {
     const name = `database.${lab.namespace}.svc.${lab.world.dnsDomain}`;
-    return { columns: await lab.columns("the Service, as kubectl get prints it", `/api/v1/namespaces/${lab.namespace}/services/database`), answer: await lookUp(lab.pod("client-1"), name, "CNAME") };
+    return {
+      columns: await lab.columns(
+        "the Service, as kubectl get prints it",
+        `/api/v1/namespaces/${lab.namespace}/services/database`,
+      ),
+      answer: await lookUp(lab.pod("client-1"), name, "CNAME"),
+    };
   },
   judge: ({ columns, answer }) => {
     expect(columns["EXTERNAL-IP"], "the column EXTERNAL-IP").toBe(target);
-    expect(answer.records.map(({ data }) => data), `what ${answer.name} is mapped to`).toEqual([`${target}.`]);
+    expect(
+      answer.records.map(({ data }) => data),
+      `what ${answer.name} is mapped to`,
+    ).toEqual([`${target}.`]);
   },
 });
 
@@ -25,11 +34,19 @@ claim("externalname-has-no-clusterip", {
   observe: async (lab) => {
     const { spec } = await lab.serviceOfCast("database");
     const rules = await outputOf(lab.node(lab.worker(0)), "the rules of a node", ["iptables-save"]);
-    const naming = (service: string) => rules.split("\n").filter((line) => line.includes(`${lab.namespace}/${service}`)).length;
-    return { clusterIP: spec?.clusterIP ?? null, clusterIPs: spec?.clusterIPs ?? [], rulesForIt: naming("database"), rulesForAClusterIpService: naming("web"), proxyMode: lab.world.proxyMode };
+    const naming = (service: string) =>
+      rules.split("\n").filter((line) => line.includes(`${lab.namespace}/${service}`)).length;
+    return {
+      clusterIP: spec?.clusterIP ?? null,
+      clusterIPs: spec?.clusterIPs ?? [],
+      rulesForIt: naming("database"),
+      rulesForAClusterIpService: naming("web"),
+      proxyMode: lab.world.proxyMode,
+    };
   },
   judge: ({ clusterIP, clusterIPs, rulesForIt, rulesForAClusterIpService, proxyMode }) => {
-    if (proxyMode === "iptables") positiveControl(rulesForAClusterIpService > 0, "the node's rules name the Services that have a clusterIP");
+    if (proxyMode === "iptables")
+      positiveControl(rulesForAClusterIpService > 0, "the node's rules name the Services that have a clusterIP");
     expect(clusterIP ?? "", "its clusterIP").toBe("");
     expect(clusterIPs, "its clusterIPs").toEqual([]);
     expect(rulesForIt, "rules of a node that name it").toBe(0);
@@ -42,15 +59,30 @@ claim("externalname-uses-no-selector", {
     const selector = { app: "server" };
     await lab.service("with-selector", { type: "ExternalName", externalName: target, selector });
     await lab.service("with-selector-and-clusterip", { selector, ports: [{ port: 80, targetPort: 8080 }] });
-    const addresses = async (service: string) => (await slices(lab, service)).flatMap(({ endpoints }) => (endpoints ?? []).flatMap((endpoint) => endpoint.addresses));
-    const clusterIpAddresses = await lab.until("endpoints of the Service beside it", () => addresses("with-selector-and-clusterip"), (found) => found.length > 0);
+    const addresses = async (service: string) =>
+      (await slices(lab, service)).flatMap(({ endpoints }) =>
+        (endpoints ?? []).flatMap((endpoint) => endpoint.addresses),
+      );
+    const clusterIpAddresses = await lab.until(
+      "endpoints of the Service beside it",
+      () => addresses("with-selector-and-clusterip"),
+      (found) => found.length > 0,
+    );
     await delay(lab.timeouts.window);
-    return { selectorOfTheCast: spec?.selector ?? null, clusterIpAddresses, windowMs: lab.timeouts.window, externalNameAddresses: await addresses("with-selector") };
+    return {
+      selectorOfTheCast: spec?.selector ?? null,
+      clusterIpAddresses,
+      windowMs: lab.timeouts.window,
+      externalNameAddresses: await addresses("with-selector"),
+    };
   },
   judge: ({ selectorOfTheCast, clusterIpAddresses, windowMs, externalNameAddresses }) => {
     positiveControl(clusterIpAddresses.length > 0, "a ClusterIP Service with the same selector gets endpoints");
     expect(selectorOfTheCast, "selector of the article's kind of Service").toBeNull();
-    expect(externalNameAddresses, `endpoints of an ExternalName Service that has a selector all the same, watched for ${windowMs / 1000} s`).toEqual([]);
+    expect(
+      externalNameAddresses,
+      `endpoints of an ExternalName Service that has a selector all the same, watched for ${windowMs / 1000} s`,
+    ).toEqual([]);
   },
 });
 
@@ -62,11 +94,20 @@ async function slices(lab: Lab, service: string): Promise<V1EndpointSlice[]> {
 claim("externalname-answers-a-cname", {
   observe: async (lab) => {
     const suffix = `${lab.namespace}.svc.${lab.world.dnsDomain}`;
-    return { answer: await lookUp(lab.pod("client-1"), `database.${suffix}`, "CNAME"), clusterIpService: await lookUp(lab.pod("client-1"), `web.${suffix}`, "CNAME") };
+    return {
+      answer: await lookUp(lab.pod("client-1"), `database.${suffix}`, "CNAME"),
+      clusterIpService: await lookUp(lab.pod("client-1"), `web.${suffix}`, "CNAME"),
+    };
   },
   judge: ({ answer, clusterIpService }) => {
-    positiveControl(clusterIpService.status === "NOERROR" && clusterIpService.records.length === 0, "a ClusterIP Service has no CNAME record");
+    positiveControl(
+      clusterIpService.status === "NOERROR" && clusterIpService.records.length === 0,
+      "a ClusterIP Service has no CNAME record",
+    );
     expect(answer.status, `status of the answer for CNAME ${answer.name}`).toBe("NOERROR");
-    expect(answer.records.map(({ type, data }) => `${type} ${data}`), "its records").toEqual([`CNAME ${target}.`]);
+    expect(
+      answer.records.map(({ type, data }) => `${type} ${data}`),
+      "its records",
+    ).toEqual([`CNAME ${target}.`]);
   },
 });

@@ -13,11 +13,25 @@ import { outputOf } from "../helpers/probe/peer.ts";
 const sample = articleJson(readArticle(), "```json") as Conflist;
 
 async function conflists(lab: Lab): Promise<{ node: string; podCIDRs: readonly string[]; conflist: Conflist }[]> {
-  return Promise.all(lab.world.nodes.map(async (node) => ({ node: node.name, podCIDRs: node.podCIDRs, conflist: await readConflist(lab.node(node)) })));
+  return Promise.all(
+    lab.world.nodes.map(async (node) => ({
+      node: node.name,
+      podCIDRs: node.podCIDRs,
+      conflist: await readConflist(lab.node(node)),
+    })),
+  );
 }
 
 claim("conflist-path", {
-  observe: async (lab) => Promise.all(lab.world.nodes.map(async (node) => ({ node: node.name, files: (await outputOf(lab.node(node), "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"])).split("\n").filter(Boolean) }))),
+  observe: async (lab) =>
+    Promise.all(
+      lab.world.nodes.map(async (node) => ({
+        node: node.name,
+        files: (await outputOf(lab.node(node), "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"]))
+          .split("\n")
+          .filter(Boolean),
+      })),
+    ),
   judge: (nodes) => {
     for (const { node, files } of nodes) expect(files, `CNI configurations of ${node}`).toContain(conflistPath);
   },
@@ -26,7 +40,8 @@ claim("conflist-path", {
 claim("conflist-cni-version", {
   observe: conflists,
   judge: (nodes) => {
-    for (const { node, conflist } of nodes) expect(conflist.cniVersion, `cniVersion on ${node}`).toBe(sample.cniVersion);
+    for (const { node, conflist } of nodes)
+      expect(conflist.cniVersion, `cniVersion on ${node}`).toBe(sample.cniVersion);
   },
 });
 
@@ -40,7 +55,8 @@ claim("conflist-name", {
 claim("conflist-ipmasq-is-false", {
   observe: conflists,
   judge: (nodes) => {
-    for (const { node, conflist } of nodes) expect(conflist.plugins[0]?.ipMasq, `ipMasq of ptp on ${node}`).toBe(sample.plugins[0]?.ipMasq);
+    for (const { node, conflist } of nodes)
+      expect(conflist.plugins[0]?.ipMasq, `ipMasq of ptp on ${node}`).toBe(sample.plugins[0]?.ipMasq);
   },
 });
 
@@ -60,19 +76,30 @@ claim("conflist-data-dir", {
 claim("conflist-routes", {
   observe: conflists,
   judge: (nodes) => {
-    for (const { node, conflist } of nodes) expect(conflist.plugins[0]?.ipam?.routes, `routes that pods of ${node} get`).toEqual(sample.plugins[0]?.ipam?.routes);
+    for (const { node, conflist } of nodes)
+      expect(conflist.plugins[0]?.ipam?.routes, `routes that pods of ${node} get`).toEqual(
+        sample.plugins[0]?.ipam?.routes,
+      );
   },
 });
 
 claim("conflist-range-is-the-node-subnet", {
   observe: conflists,
   judge: (nodes) => {
-    for (const { node, podCIDRs, conflist } of nodes) expect(conflist.plugins[0]?.ipam?.ranges, `ranges on ${node}: one for each of its subnets`).toEqual(podCIDRs.map((subnet) => [{ subnet }]));
+    for (const { node, podCIDRs, conflist } of nodes)
+      expect(conflist.plugins[0]?.ipam?.ranges, `ranges on ${node}: one for each of its subnets`).toEqual(
+        podCIDRs.map((subnet) => [{ subnet }]),
+      );
   },
 });
 
 claim("conflist-subnet-of-the-control-plane", {
-  observe: async (lab) => ({ node: lab.controlPlane.name, subnets: (await readConflist(lab.node(lab.controlPlane))).plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet) ?? [] }),
+  observe: async (lab) => ({
+    node: lab.controlPlane.name,
+    subnets:
+      (await readConflist(lab.node(lab.controlPlane))).plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet) ??
+      [],
+  }),
   judge: ({ node, subnets }) => {
     const printed = sample.plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet);
     expect(subnets, `subnet in the configuration of ${node}, the node that the article enters`).toEqual(printed);
@@ -88,12 +115,27 @@ claim("conflist-chains-portmap", {
       apiVersion: "v1",
       kind: "Pod",
       metadata: { name, namespace: lab.namespace },
-      spec: { nodeName: lab.worker(0).name, terminationGracePeriodSeconds: 0, containers: [{ name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"], ports: [{ containerPort: 8080, hostPort: port }] }] },
+      spec: {
+        nodeName: lab.worker(0).name,
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          {
+            name: "server",
+            image: lab.image("agnhost"),
+            args: ["netexec", "--http-port=8080", "--udp-port=8081"],
+            ports: [{ containerPort: 8080, hostPort: port }],
+          },
+        ],
+      },
     };
     const url = `http://${hostPort(lab.worker(0).addresses[0] ?? "", port)}/hostname`;
     const without = await request(lab.outsider, url, lab.timeouts.silence);
     await lab.create("a pod with a hostPort", pod);
-    const withPod = await lab.until("the hostPort to answer", () => request(lab.outsider, url, lab.timeouts.silence), ({ outcome }) => outcome === "answered");
+    const withPod = await lab.until(
+      "the hostPort to answer",
+      () => request(lab.outsider, url, lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
     return { plugins: lists.map(({ node, conflist }) => ({ node, last: conflist.plugins.at(-1) })), without, withPod };
   },
   judge: ({ plugins, without, withPod }) => {
@@ -107,7 +149,11 @@ claim("conflist-sample-is-complete", {
   observe: conflists,
   judge: (nodes) => {
     const known = new Set(keyPaths(sample));
-    for (const { node, conflist } of nodes) expect(keyPaths(conflist).filter((path) => !known.has(path)), `fields on ${node} that the article's sample lacks`).toEqual([]);
+    for (const { node, conflist } of nodes)
+      expect(
+        keyPaths(conflist).filter((path) => !known.has(path)),
+        `fields on ${node} that the article's sample lacks`,
+      ).toEqual([]);
   },
 });
 
@@ -122,10 +168,18 @@ claim("pods-get-addresses-of-the-node-subnet", {
   observe: async (lab) => {
     const { items } = await lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods");
     const subnets = Object.fromEntries(lab.world.nodes.map(({ name, podCIDRs }) => [name, podCIDRs]));
-    return items.filter((pod) => pod.spec?.hostNetwork !== true && pod.status?.podIP !== undefined).map((pod) => ({ pod: `${pod.metadata?.namespace}/${pod.metadata?.name}`, ip: pod.status?.podIP ?? "", node: pod.spec?.nodeName ?? "", subnets: subnets[pod.spec?.nodeName ?? ""] ?? [] }));
+    return items
+      .filter((pod) => pod.spec?.hostNetwork !== true && pod.status?.podIP !== undefined)
+      .map((pod) => ({
+        pod: `${pod.metadata?.namespace}/${pod.metadata?.name}`,
+        ip: pod.status?.podIP ?? "",
+        node: pod.spec?.nodeName ?? "",
+        subnets: subnets[pod.spec?.nodeName ?? ""] ?? [],
+      }));
   },
   judge: (pods) => {
     positiveControl(new Set(pods.map(({ node }) => node)).size >= 2, "there are pods on several nodes");
-    for (const { pod, ip, node, subnets } of pods) expect(contains(subnets, ip), `${pod} has ${ip}, inside ${subnets.join(", ")} of ${node}`).toBe(true);
+    for (const { pod, ip, node, subnets } of pods)
+      expect(contains(subnets, ip), `${pod} has ${ip}, inside ${subnets.join(", ")} of ${node}`).toBe(true);
   },
 });

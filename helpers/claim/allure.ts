@@ -33,7 +33,14 @@ const words: Readonly<Record<Verdict, string>> = {
 };
 
 /** Gives the running test its place in the report, the quoted sentence on top. Must be called inside a test. */
-export async function describeClaim({ claim, section, place, article, world, expectation }: ClaimDescription): Promise<void> {
+export async function describeClaim({
+  claim,
+  section,
+  place,
+  article,
+  world,
+  expectation,
+}: ClaimDescription): Promise<void> {
   const number = (value: number) => String(value).padStart(2, "0");
   await allure.epic(article.zh);
   await allure.feature(`${number(place.section)} ${section.zh} · ${section.en}`);
@@ -59,15 +66,23 @@ export async function describeClaim({ claim, section, place, article, world, exp
 }
 
 /** Adds the verdict in words, the evidence and the observation to the running test. Must be called inside a test. */
-export async function reportVerdict({ claim, judgement, expectation, observationText, evidence }: VerdictReport): Promise<void> {
+export async function reportVerdict({
+  claim,
+  judgement,
+  expectation,
+  observationText,
+  evidence,
+}: VerdictReport): Promise<void> {
   await allure.label("verdict", judgement.verdict);
   await allure.label("tag", judgement.verdict);
   await allure.label("surprise", String(judgement.verdict !== expectation.verdict));
   await allure.step(`Verdict – ${words[judgement.verdict]}`, async () => {
     await allure.step(`The article says: ${claim.quote} – ${claim.en}`, () => {});
-    if (judgement.verdict === expectation.verdict) await allure.step(`The cluster: ${expectation.because.en}`, () => {});
+    if (judgement.verdict === expectation.verdict)
+      await allure.step(`The cluster: ${expectation.because.en}`, () => {});
     if (judgement.why !== "") await allure.step(`Seen in this run: ${judgement.why}`, () => {});
-    if (expectation.since !== undefined && judgement.verdict === expectation.verdict) await allure.step(`Since: ${expectation.since}`, () => {});
+    if (expectation.since !== undefined && judgement.verdict === expectation.verdict)
+      await allure.step(`Since: ${expectation.since}`, () => {});
   });
   for (const { title, command, text } of evidence) {
     await allure.step(title, async () => {

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Evidence } from "../evidence/evidence.ts";
 import { missingCapability } from "../world/capabilities.ts";
+import type { World } from "../world/world.ts";
 import { describeClaim, reportVerdict } from "./allure.ts";
 import { type Claim, readCatalogue } from "./catalogue.ts";
 import { expectationFor } from "./expectation.ts";
-import { Lab, openStage, type Stage } from "./lab.ts";
+import { Lab, openStage, type RunOfClaims, readRun, type Stage } from "./lab.ts";
 import { ClaimResult } from "./results.ts";
 import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
 
@@ -20,7 +21,7 @@ export interface Check<Observation> {
   judge(observation: Observation): void;
 }
 
-let stage: Promise<Stage> | undefined;
+let opened: { run: RunOfClaims; stage: Promise<Stage> } | undefined;
 const catalogue = readCatalogue();
 
 /** Checks a claim of the catalogue live; the test passes when the verdict is the expected one. */
@@ -30,28 +31,56 @@ export function claim<Observation>(id: string, check: Check<Observation>): void 
   if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
   test(entry.en, { timeout: claimTimeoutMs }, async ({ task, signal }) => {
     (task.meta as { claim?: string }).claim = id;
-    stage ??= openStage();
-    await run(entry, check, await stage, signal);
+    if (opened === undefined) {
+      const run = readRun();
+      opened = { run, stage: openStage(run) };
+    }
+    await run(entry, check, opened, signal);
   });
 }
 
-async function run<Observation>(entry: Claim, check: Check<Observation>, stage: Stage, signal: AbortSignal): Promise<void> {
-  const { out } = stage.context;
-  const place = { section: catalogue.sections.findIndex(({ id }) => id === entry.section), claim: catalogue.claims.indexOf(entry) + 1 };
+async function run<Observation>(
+  entry: Claim,
+  check: Check<Observation>,
+  { run: { context, world }, stage }: NonNullable<typeof opened>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { out } = context;
+  const place = {
+    section: catalogue.sections.findIndex(({ id }) => id === entry.section),
+    claim: catalogue.claims.indexOf(entry) + 1,
+  };
   const section = catalogue.sections[place.section];
   if (section === undefined) throw new RangeError(`no section ${entry.section}`);
-  const expectation = expectationFor(entry, stage.world);
-  await describeClaim({ claim: entry, section, place: { ...place, section: place.section + 1 }, article: catalogue.article, world: stage.world, expectation });
+  const expectation = expectationFor(entry, world);
+  await describeClaim({
+    claim: entry,
+    section,
+    place: { ...place, section: place.section + 1 },
+    article: catalogue.article,
+    world,
+    expectation,
+  });
   const evidence = new Evidence(out, entry.id);
+  // The first claim of a run makes the cast; that is nobody's time.
+  const shared = await stage.catch(
+    (error: unknown) => new Inconclusive(`the cast of pods could not be made: ${(error as Error).message}`),
+  );
   const started = performance.now();
-  const { judgement, observation } = await decide(entry, check, stage, evidence, signal);
+  const { judgement, observation } = await decide(entry, check, world, shared, evidence, signal);
   const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);
   const observationFile = join("observations", `${entry.id}.json`);
   if (observationText !== undefined) write(join(out, observationFile), observationText);
   const { id, ref, quote, en, zh, needs } = entry;
   const result = ClaimResult.parse({
     ...{ id, ref, section: entry.section, quote, en, zh, needs },
-    ...{ verdict: judgement.verdict, expected: expectation.verdict, why: judgement.why, because: expectation.because, link: expectation.link },
+    ...{
+      verdict: judgement.verdict,
+      expected: expectation.verdict,
+      why: judgement.why,
+      because: expectation.because,
+      link: expectation.link,
+    },
     ...(expectation.since === undefined ? {} : { since: expectation.since }),
     ...(observationText === undefined ? {} : { observation: observationFile }),
     milliseconds: Math.round(performance.now() - started),
@@ -60,24 +89,44 @@ async function run<Observation>(entry: Claim, check: Check<Observation>, stage: 
     controls: [],
   } satisfies ClaimResult);
   write(join(out, "claims", `${id}.json`), JSON.stringify(result, undefined, 2));
-  await reportVerdict({ claim: entry, judgement, expectation, observationText: observationText ?? "", evidence: evidence.items });
+  await reportVerdict({
+    claim: entry,
+    judgement,
+    expectation,
+    observationText: observationText ?? "",
+    evidence: evidence.items,
+  });
   if (judgement.verdict === "inconclusive") throw new Inconclusive(judgement.why);
   expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);
 }
 
-async function decide<Observation>(entry: Claim, check: Check<Observation>, stage: Stage, evidence: Evidence, signal: AbortSignal): Promise<{ judgement: Judgement; observation?: unknown }> {
-  const missing = missingCapability(entry.needs, stage.world);
-  if (missing !== undefined) return { judgement: judgementOfError(new NeedsFeature(missing)) };
-  const lab = new Lab(stage, evidence, signal);
+async function decide<Observation>(
+  entry: Claim,
+  check: Check<Observation>,
+  world: World,
+  stage: Stage | Inconclusive,
+  evidence: Evidence,
+  signal: AbortSignal,
+): Promise<{ judgement: Judgement; observation?: unknown }> {
+  let lab: Lab | undefined;
   try {
+    const missing = missingCapability(entry.needs, world);
+    if (missing !== undefined) throw new NeedsFeature(missing);
+    if (stage instanceof Inconclusive) throw stage;
+    lab = new Lab(stage, evidence, signal);
     // Judged as it is stored: what JSON cannot hold must not decide anything.
     const observation = JSON.parse(JSON.stringify(await check.observe(lab))) as Observation;
     return { judgement: judgementOf(() => check.judge(observation)), observation };
   } catch (error) {
     const judgement = judgementOfError(error);
-    return { judgement: judgement.verdict === "refuted" ? { verdict: "inconclusive", why: `an assertion failed while observing: ${judgement.why}` } : judgement };
+    return {
+      judgement:
+        judgement.verdict === "refuted"
+          ? { verdict: "inconclusive", why: `an assertion failed while observing: ${judgement.why}` }
+          : judgement,
+    };
   } finally {
-    await lab.close();
+    await lab?.close();
   }
 }
 
@@ -92,4 +141,3 @@ export function articleJson(article: string, opening: string): unknown {
   if (start === -1) throw new RangeError(`the article has no ${opening}`);
   return JSON.parse(article.slice(article.indexOf("{", start), article.indexOf("```", article.indexOf("{", start))));
 }
-

@@ -17,7 +17,8 @@ export function expectationFor(claim: Claim, world: Conditions): Expectation {
 
 function meets(world: Conditions, when: Condition): boolean {
   return (
-    (when.kubernetes === undefined || semver.satisfies(world.kubernetes, when.kubernetes, { includePrerelease: true })) &&
+    (when.kubernetes === undefined ||
+      semver.satisfies(world.kubernetes, when.kubernetes, { includePrerelease: true })) &&
     (when.proxyMode === undefined || when.proxyMode === world.proxyMode) &&
     (when.ipFamily === undefined || world.ipFamilies.includes(when.ipFamily)) &&
     (when.workers === undefined || when.workers === workersOf(world))

@@ -32,31 +32,77 @@ export interface Stage {
   readonly pods: ReadonlyMap<string, V1Pod>;
 }
 
+/** The run that the claims are part of. */
+export type RunOfClaims = Pick<Stage, "context" | "world">;
+
+/** Returns the run that this process is part of. @throws Error where it is part of none */
+export function readRun(): RunOfClaims {
+  const context = readContext();
+  return { context, world: World.parse(JSON.parse(readFileSync(join(context.out, "world.json"), "utf8"))) };
+}
+
 /**
  * Opens the run's cluster: makes the cast of fixtures/workloads/cast.yaml in two new namespaces and waits until its
  * pods are ready and its Services answer for all of them.
  *
  * @throws NotInTime naming the pods that are not ready and why
  */
-export async function openStage(): Promise<Stage> {
-  const context = readContext();
-  const world = World.parse(JSON.parse(readFileSync(join(context.out, "world.json"), "utf8")));
+export async function openStage({ context, world }: RunOfClaims): Promise<Stage> {
   const api = new KubernetesApi(context.kubeconfig);
   const waits = timeouts(context.timeoutFactor);
   const suffix = randomBytes(2).toString("hex");
   const namespace = `cast-${suffix}`;
   const otherNamespace = `elsewhere-${suffix}`;
-  for (const name of [namespace, otherNamespace]) await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { [namespaceLabel]: "true" } } });
+  if (!world.fresh) await strikeEarlierCasts(api, waits.deletion);
+  for (const name of [namespace, otherNamespace])
+    await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { [namespaceLabel]: "true" } } });
   const [worker1, worker2] = workersOf(world);
-  const objects = readManifest("cast.yaml", { namespace, otherNamespace, worker1: worker1.name, worker2: worker2.name, ...imageValues(context) });
+  const objects = readManifest("cast.yaml", {
+    namespace,
+    otherNamespace,
+    worker1: worker1.name,
+    worker2: worker2.name,
+    ...imageValues(context),
+  });
   // A pod is refused until its namespace's default ServiceAccount is there.
-  await until("the default ServiceAccounts", waits.propagation, async () => Promise.all([namespace, otherNamespace].map(async (name) => (await api.request("GET", `/api/v1/namespaces/${name}/serviceaccounts/default`)).code)), (codes) => codes.every((code) => code === 200));
+  await until(
+    "the default ServiceAccounts",
+    waits.propagation,
+    async () =>
+      Promise.all(
+        [namespace, otherNamespace].map(
+          async (name) => (await api.request("GET", `/api/v1/namespaces/${name}/serviceaccounts/default`)).code,
+        ),
+      ),
+    (codes) => codes.every((code) => code === 200),
+  );
   // Services first: a container's variables for them are fixed when it starts.
   for (const object of objects.filter(({ kind }) => kind === "Service")) await api.create(object);
   await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
   const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
   const outsider = await outsiderOf(context.engine, context.outsider);
-  return { context, world, api, outsider, namespace, otherNamespace, timeouts: waits, pods: new Map(pods.map((pod) => [pod.metadata?.name ?? "", pod])) };
+  return {
+    context,
+    world,
+    api,
+    outsider,
+    namespace,
+    otherNamespace,
+    timeouts: waits,
+    pods: new Map(pods.map((pod) => [pod.metadata?.name ?? "", pod])),
+  };
+}
+
+/** A cluster that is used again has the cast of the run before, which holds names and ports that this one needs. */
+async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
+  const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(
+    `/api/v1/namespaces?labelSelector=${namespaceLabel}`,
+  );
+  await Promise.all(
+    items.map(({ metadata: { name } }) =>
+      api.delete({ apiVersion: "v1", kind: "Namespace", metadata: { name } }, milliseconds),
+    ),
+  );
 }
 
 /** Returns two nodes that take pods, different ones where there are two. */
@@ -68,17 +114,30 @@ function workersOf({ nodes }: World): [WorldNode, WorldNode] {
 }
 
 function imageValues(context: Context): Record<string, string> {
-  return Object.fromEntries(Object.entries(context.images).map(([name, { reference }]) => [`image.${name}`, reference]));
+  return Object.fromEntries(
+    Object.entries(context.images).map(([name, { reference }]) => [`image.${name}`, reference]),
+  );
 }
 
-async function podsReady(api: KubernetesApi, namespaces: readonly string[], which: (name: string) => boolean, milliseconds: number): Promise<V1Pod[]> {
+async function podsReady(
+  api: KubernetesApi,
+  namespaces: readonly string[],
+  which: (name: string) => boolean,
+  milliseconds: number,
+): Promise<V1Pod[]> {
   let pods: V1Pod[] = [];
   await until(
     "the cast's pods to be ready",
     milliseconds,
     async () => {
-      pods = (await Promise.all(namespaces.map(async (name) => (await api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`)).items))).flat();
-      return pods.filter((pod) => which(pod.metadata?.name ?? "") && !isReady(pod)).map((pod) => `${pod.metadata?.name}: ${whyNotReady(pod)}`);
+      pods = (
+        await Promise.all(
+          namespaces.map(async (name) => (await api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`)).items),
+        )
+      ).flat();
+      return pods
+        .filter((pod) => which(pod.metadata?.name ?? "") && !isReady(pod))
+        .map((pod) => `${pod.metadata?.name}: ${whyNotReady(pod)}`);
     },
     (waiting) => waiting.length === 0,
   );
@@ -105,6 +164,7 @@ export class Lab {
   readonly #evidence: Evidence;
   readonly #signal: AbortSignal;
   readonly #undo: (() => Promise<void>)[] = [];
+  readonly #created: KubernetesObject[] = [];
 
   constructor(stage: Stage, evidence: Evidence, signal: AbortSignal) {
     this.world = stage.world;
@@ -132,13 +192,25 @@ export class Lab {
     const pod = this.#stage.pods.get(name);
     const address = pod?.status?.podIP;
     if (pod === undefined || address === undefined) throw new Error(`no pod ${name} in the cast`);
-    const target = { namespace: pod.metadata?.namespace ?? "", pod: name, container: container ?? pod.spec?.containers[0]?.name ?? "" };
+    const target = {
+      namespace: pod.metadata?.namespace ?? "",
+      pod: name,
+      container: container ?? pod.spec?.containers[0]?.name ?? "",
+    };
     return {
       address,
       label: `${name} (${address})`,
       run: (title, command, timeout = this.timeouts.answer + 10_000) =>
-        this.#recorded(title, ["kubectl", "exec", "-n", target.namespace, name, "-c", target.container, "--", ...command], () =>
-          execInPod(this.#stage.api.config, target, command, AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)])),
+        this.#recorded(
+          title,
+          ["kubectl", "exec", "-n", target.namespace, name, "-c", target.container, "--", ...command],
+          () =>
+            execInPod(
+              this.#stage.api.config,
+              target,
+              command,
+              AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)]),
+            ),
         ),
     };
   }
@@ -146,19 +218,35 @@ export class Lab {
   /** Returns a node as a place to run commands on, in its own namespaces. */
   node({ name, addresses }: WorldNode): Peer {
     const nodes = containerNodes(this.#stage.context.engine);
-    return { label: `${name} (${addresses[0]})`, run: (title, command, timeout = 20_000) => this.#recorded(title, ["docker", "exec", name, ...command], () => nodes.run(name, command, { signal: this.#signal, timeout })) };
+    return {
+      label: `${name} (${addresses[0]})`,
+      run: (title, command, timeout = 20_000) =>
+        this.#recorded(title, ["docker", "exec", name, ...command], () =>
+          nodes.run(name, command, { signal: this.#signal, timeout }),
+        ),
+    };
   }
 
   /** The client outside the cluster, on the cluster's own container network. */
   get outsider(): Peer {
     const { outsider } = this.#stage;
-    return { label: `outsider (${outsider.addresses[0]})`, run: (title, command, timeout = 20_000) => this.#recorded(title, ["docker", "exec", outsider.name, ...command], () => outsider.run(command, { signal: this.#signal, timeout })) };
+    return {
+      label: `outsider (${outsider.addresses[0]})`,
+      run: (title, command, timeout = 20_000) =>
+        this.#recorded(title, ["docker", "exec", outsider.name, ...command], () =>
+          outsider.run(command, { signal: this.#signal, timeout }),
+        ),
+    };
   }
 
   /** Returns how a request from the host itself ended: the machine on which the containers run. */
   async fromHost(url: string): Promise<Request> {
     const request = await httpFromHere(url, this.timeouts.answer);
-    this.#evidence.add(`the host → ${url}`, `curl ${url}`, `${request.outcome}${request.status === undefined ? "" : ` with HTTP ${request.status}`}\n${request.body}`);
+    this.#evidence.add(
+      `the host → ${url}`,
+      `curl ${url}`,
+      `${request.outcome}${request.status === undefined ? "" : ` with HTTP ${request.status}`}\n${request.body}`,
+    );
     return request;
   }
 
@@ -171,34 +259,61 @@ export class Lab {
 
   /** Returns whether that user may do a thing, as the API server's own authorizer says (SubjectAccessReview). */
   async review(title: string, user: string, attributes: Readonly<Record<string, string>>): Promise<boolean> {
-    const object = { apiVersion: "authorization.k8s.io/v1", kind: "SubjectAccessReview", metadata: { name: "" }, spec: { user, resourceAttributes: attributes } };
+    const object = {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SubjectAccessReview",
+      metadata: { name: "" },
+      spec: { user, resourceAttributes: attributes },
+    };
     const { status } = await this.#stage.api.create<{ status: { allowed: boolean } }>(object);
-    this.#evidence.add(title, `kubectl auth can-i ${attributes["verb"]} ${attributes["resource"]} --as ${user}`, status.allowed ? "yes" : "no");
+    this.#evidence.add(
+      title,
+      `kubectl auth can-i ${attributes["verb"]} ${attributes["resource"]} --as ${user}`,
+      status.allowed ? "yes" : "no",
+    );
     return status.allowed;
   }
 
   /** Returns what `kubectl get` prints for an object: the server's own columns (Accept: as=Table). */
   async columns(title: string, path: string): Promise<Record<string, string>> {
-    const answer = await this.#stage.api.request("GET", path, undefined, { accept: "application/json;as=Table;g=meta.k8s.io;v=v1" });
+    const answer = await this.#stage.api.request("GET", path, undefined, {
+      accept: "application/json;as=Table;g=meta.k8s.io;v=v1",
+    });
     const table = answer.body as { columnDefinitions: { name: string }[]; rows: { cells: unknown[] }[] };
-    const cells = Object.fromEntries(table.columnDefinitions.map(({ name }, index) => [name.toUpperCase(), String(table.rows[0]?.cells[index])]));
-    this.#evidence.add(title, `kubectl get ${path.split("/").slice(-2).join("/")} -o wide`, Object.entries(cells).map(([name, value]) => `${name}: ${value}`).join("\n"));
+    const cells = Object.fromEntries(
+      table.columnDefinitions.map(({ name }, index) => [name.toUpperCase(), String(table.rows[0]?.cells[index])]),
+    );
+    this.#evidence.add(
+      title,
+      `kubectl get ${path.split("/").slice(-2).join("/")} -o wide`,
+      Object.entries(cells)
+        .map(([name, value]) => `${name}: ${value}`)
+        .join("\n"),
+    );
     return cells;
   }
 
   /** Creates an object for this check; it is deleted when the check ends. */
   async create<T>(title: string, object: KubernetesObject): Promise<T> {
     const created = await this.#stage.api.create<T>(object);
-    this.#undo.push(() => this.#stage.api.delete(object, this.timeouts.deletion));
-    this.#evidence.add(title, `kubectl create -f - <<< '${JSON.stringify(object)}'`, JSON.stringify(created, undefined, 2));
+    this.#created.push(object);
+    this.#evidence.add(
+      title,
+      `kubectl create -f - <<< '${JSON.stringify(object)}'`,
+      JSON.stringify(created, undefined, 2),
+    );
     return created;
   }
 
   /** Returns the API's answer to an attempt to create an object; it is deleted when the check ends where it was created. */
   async tryCreate(title: string, object: KubernetesObject): Promise<ApiAnswer> {
     const answer = await this.#stage.api.tryCreate(object);
-    if (answer.code < 300) this.#undo.push(() => this.#stage.api.delete(object, this.timeouts.deletion));
-    this.#evidence.add(title, `kubectl create -f - <<< '${JSON.stringify(object)}'`, `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`);
+    if (answer.code < 300) this.#created.push(object);
+    this.#evidence.add(
+      title,
+      `kubectl create -f - <<< '${JSON.stringify(object)}'`,
+      `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`,
+    );
     return answer;
   }
 
@@ -240,18 +355,27 @@ export class Lab {
     return until(what, this.timeouts.propagation, look, done, this.#signal);
   }
 
-  /** Undoes what the check did, the last thing first; every step is tried. @throws AggregateError of those that failed */
+  /** Undoes what the check did, the last thing first, and deletes what it created. @throws AggregateError of what failed */
   async close(): Promise<void> {
     const errors: unknown[] = [];
     for (const undo of this.#undo.splice(0).reverse()) await undo().catch((error: unknown) => errors.push(error));
-    if (errors.length > 0) throw new AggregateError(errors, `could not undo: ${errors.map((error) => (error as Error).message).join("; ")}`);
+    const deleted = await Promise.allSettled(
+      this.#created.splice(0).map((object) => this.#stage.api.delete(object, this.timeouts.deletion)),
+    );
+    errors.push(...deleted.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : [])));
+    if (errors.length > 0)
+      throw new AggregateError(errors, `could not undo: ${errors.map((error) => (error as Error).message).join("; ")}`);
   }
 
   async #recorded(title: string, words: readonly string[], run: () => Promise<CommandResult>): Promise<CommandResult> {
     const command = shellCommand(words);
     try {
       const result = await run();
-      this.#evidence.add(title, command, `${result.stdout}${result.stderr === "" ? "" : `\n[stderr] ${result.stderr}`}\n[exit ${result.exitCode} after ${Math.round(result.durationMs)} ms]`);
+      this.#evidence.add(
+        title,
+        command,
+        `${result.stdout}${result.stderr === "" ? "" : `\n[stderr] ${result.stderr}`}\n[exit ${result.exitCode} after ${Math.round(result.durationMs)} ms]`,
+      );
       return result;
     } catch (error) {
       this.#evidence.add(title, command, `[did not run] ${(error as Error).message}`);

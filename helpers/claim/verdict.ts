@@ -49,7 +49,8 @@ export function judgementOf(judge: () => void): Judgement {
 export function judgementOfError(error: unknown): Judgement {
   if (error instanceof NeedsFeature) return { verdict: "external", why: error.message };
   if (isAssertionError(error)) return { verdict: "refuted", why: firstParagraph(error.message) };
-  if (error instanceof Error) return { verdict: "inconclusive", why: `${error.name}: ${firstParagraph(error.message)}` };
+  if (error instanceof Error)
+    return { verdict: "inconclusive", why: `${error.name}: ${firstParagraph(error.message)}` };
   return { verdict: "inconclusive", why: `a value that is no Error was thrown: ${String(error)}` };
 }
 

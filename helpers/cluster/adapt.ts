@@ -18,23 +18,34 @@ const capSysResource = 24n;
  * Sources: KEP-5573 (kubelet 1.35 refuses cgroup v1 unless `failCgroupV1` is false); containerd's CRI configuration
  * (`restrict_oom_score_adj` where the kernel forbids negative scores).
  */
-export function adaptConfig(config: Readonly<Record<string, unknown>>, kubernetes: string, engine: Pick<Engine, "cgroup">, mayLowerOomScore: boolean = canLowerOomScore()): AdaptedConfig {
+export function adaptConfig(
+  config: Readonly<Record<string, unknown>>,
+  kubernetes: string,
+  engine: Pick<Engine, "cgroup">,
+  mayLowerOomScore: boolean = canLowerOomScore(),
+): AdaptedConfig {
   const kubeadm: string[] = [];
   const containerd: string[] = [];
   const adaptations: string[] = [];
   if (engine.cgroup === "v1" && semver.gte(kubernetes, "1.35.0")) {
     kubeadm.push(stringify({ kind: "KubeletConfiguration", failCgroupV1: false }));
-    adaptations.push("failCgroupV1: false in the kubelet's configuration, since this machine has cgroup v1 and Kubernetes 1.35 and later refuse it");
+    adaptations.push(
+      "failCgroupV1: false in the kubelet's configuration, since this machine has cgroup v1 and Kubernetes 1.35 and later refuse it",
+    );
   }
   if (!mayLowerOomScore) {
     containerd.push('[plugins."io.containerd.grpc.v1.cri"]\n  restrict_oom_score_adj = true\n');
-    adaptations.push("restrict_oom_score_adj in containerd's configuration, since CAP_SYS_RESOURCE is missing on this machine");
+    adaptations.push(
+      "restrict_oom_score_adj in containerd's configuration, since CAP_SYS_RESOURCE is missing on this machine",
+    );
   }
   return {
     yaml: stringify({
       ...config,
       ...(kubeadm.length === 0 ? {} : { kubeadmConfigPatches: [...list(config["kubeadmConfigPatches"]), ...kubeadm] }),
-      ...(containerd.length === 0 ? {} : { containerdConfigPatches: [...list(config["containerdConfigPatches"]), ...containerd] }),
+      ...(containerd.length === 0
+        ? {}
+        : { containerdConfigPatches: [...list(config["containerdConfigPatches"]), ...containerd] }),
     }),
     adaptations,
   };

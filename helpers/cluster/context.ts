@@ -9,7 +9,11 @@ const Context = z.strictObject({
   kubeconfig: z.string(),
   controlPlane: z.string().describe("container name"),
   outsider: z.string().describe("container name"),
-  engine: z.strictObject({ cli: z.enum(["docker", "podman"]), program: z.string(), environment: z.record(z.string(), z.string()) }),
+  engine: z.strictObject({
+    cli: z.enum(["docker", "podman"]),
+    program: z.string(),
+    environment: z.record(z.string(), z.string()),
+  }),
   /** Workload images by name: reference, and the digest that nodes have to report where it is known. */
   images: z.record(z.string(), z.strictObject({ reference: z.string(), id: z.string().optional() })),
   timeoutFactor: z.number(),

@@ -20,9 +20,16 @@ export interface Kind {
  * Returns a kind program of exactly the locked version: from PATH, else its release with the locked sha256 where an
  * engine of the user's suggests that downloads work, else built from its Go module.
  */
-export async function findKind(lock: ImageLock["kind"], engine: Engine, cache: string, say: Say, signal: AbortSignal): Promise<Kind> {
+export async function findKind(
+  lock: ImageLock["kind"],
+  engine: Engine,
+  cache: string,
+  say: Say,
+  signal: AbortSignal,
+): Promise<Kind> {
   const onPath = await execa("kind", ["version", "--quiet"], { reject: false, stdin: "ignore" });
-  if (!onPath.failed && `v${onPath.stdout.trim()}` === lock.version) return { program: "kind", provenance: `kind ${lock.version} on PATH` };
+  if (!onPath.failed && `v${onPath.stdout.trim()}` === lock.version)
+    return { program: "kind", provenance: `kind ${lock.version} on PATH` };
   if (engine.owner === "user") {
     try {
       return await downloadKind(lock, join(cache, "kind"), say, signal);
@@ -40,7 +47,13 @@ export async function findKind(lock: ImageLock["kind"], engine: Engine, cache: s
  *
  * @throws UserError where the sha256 differs: then nothing is kept. Error where nothing could be downloaded
  */
-export async function downloadKind(lock: ImageLock["kind"], folder: string, say: Say, signal: AbortSignal, from: string = releases): Promise<Kind> {
+export async function downloadKind(
+  lock: ImageLock["kind"],
+  folder: string,
+  say: Say,
+  signal: AbortSignal,
+  from: string = releases,
+): Promise<Kind> {
   const arch = process.arch === "x64" ? "amd64" : process.arch;
   const expected = lock.sha256[arch];
   if (expected === undefined) throw new Error(`no sha256 is locked for ${arch}`);
@@ -48,11 +61,17 @@ export async function downloadKind(lock: ImageLock["kind"], folder: string, say:
   const provenance = `kind ${lock.version}, release for linux/${arch}, sha256 ${expected}`;
   if (existsSync(program)) return { program, provenance };
   say(`downloading kind ${lock.version}`);
-  const response = await fetch(`${from}/${lock.version}/kind-linux-${arch}`, { signal: AbortSignal.any([signal, AbortSignal.timeout(120_000)]) });
+  const response = await fetch(`${from}/${lock.version}/kind-linux-${arch}`, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(120_000)]),
+  });
   if (!response.ok) throw new Error(`HTTP status ${response.status}`);
   const content = Buffer.from(await response.arrayBuffer());
   const actual = createHash("sha256").update(content).digest("hex");
-  if (actual !== expected) throw new UserError(`kind ${lock.version} as downloaded has sha256 ${actual}, not the locked ${expected}`, "do not use it; check the network and fixtures/images/images.lock.yaml");
+  if (actual !== expected)
+    throw new UserError(
+      `kind ${lock.version} as downloaded has sha256 ${actual}, not the locked ${expected}`,
+      "do not use it; check the network and fixtures/images/images.lock.yaml",
+    );
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${program}.new`, content);
   chmodSync(`${program}.new`, 0o755);
@@ -77,10 +96,38 @@ export interface ClusterPlan {
  *
  * @throws Error with kind's last lines; the nodes' logs are then below `plan.logs`
  */
-export async function createCluster(kind: Kind, engine: Engine, plan: ClusterPlan, say: Say, signal: AbortSignal, marker: Readonly<Record<string, string>>): Promise<void> {
-  const words = ["create", "cluster", "--name", plan.name, "--image", plan.image, "--config", plan.config, "--kubeconfig", plan.kubeconfig, "--wait", "180s", "--retain"];
+export async function createCluster(
+  kind: Kind,
+  engine: Engine,
+  plan: ClusterPlan,
+  say: Say,
+  signal: AbortSignal,
+  marker: Readonly<Record<string, string>>,
+): Promise<void> {
+  const words = [
+    "create",
+    "cluster",
+    "--name",
+    plan.name,
+    "--image",
+    plan.image,
+    "--config",
+    plan.config,
+    "--kubeconfig",
+    plan.kubeconfig,
+    "--wait",
+    "180s",
+    "--retain",
+  ];
   const [command, ...rest] = inEngineNetwork(engine, [kind.program, ...words]);
-  const running = execa(command, rest, { env: { ...kindEnvironment(engine), ...marker }, extendEnv: false, cancelSignal: signal, reject: false, stdin: "ignore", forceKillAfterDelay: 10_000 });
+  const running = execa(command, rest, {
+    env: { ...kindEnvironment(engine), ...marker },
+    extendEnv: false,
+    cancelSignal: signal,
+    reject: false,
+    stdin: "ignore",
+    forceKillAfterDelay: 10_000,
+  });
   for await (const line of running.iterable({ from: "stderr" })) {
     const step = /^\s*[•✓]\s*(.+?)\s*(?:[^\w\s.()]+)?\s*\.*$/u.exec(line)?.[1];
     if (line.includes("✓") && step !== undefined) say(step);
@@ -89,7 +136,11 @@ export async function createCluster(kind: Kind, engine: Engine, plan: ClusterPla
   signal.throwIfAborted();
   if (!result.failed) return;
   await exportLogs(kind, engine, plan.name, plan.logs);
-  const reason = result.stderr.split("\n").filter((line) => line.startsWith("ERROR") || line.includes("error:")).at(0) ?? result.stderr.split("\n").slice(-3).join(" ");
+  const reason =
+    result.stderr
+      .split("\n")
+      .filter((line) => line.startsWith("ERROR") || line.includes("error:"))
+      .at(0) ?? result.stderr.split("\n").slice(-3).join(" ");
   throw new Error(`kind create cluster failed: ${reason}; the nodes' logs are in ${plan.logs}`);
 }
 
@@ -97,12 +148,34 @@ export async function createCluster(kind: Kind, engine: Engine, plan: ClusterPla
 export async function exportLogs(kind: Kind, engine: Engine, name: string, folder: string): Promise<void> {
   mkdirSync(dirname(folder), { recursive: true });
   const [command, ...rest] = inEngineNetwork(engine, [kind.program, "export", "logs", folder, "--name", name]);
-  await execa(command, rest, { env: kindEnvironment(engine), extendEnv: false, reject: false, stdin: "ignore", timeout: 60_000 });
+  await execa(command, rest, {
+    env: kindEnvironment(engine),
+    extendEnv: false,
+    reject: false,
+    stdin: "ignore",
+    timeout: 60_000,
+  });
 }
 
 /** kind reads many variables; it gets only those that say which engine and proxy to use. */
 function kindEnvironment(engine: Engine): Record<string, string> {
-  const passed = ["PATH", "HOME", "TMPDIR", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "XDG_RUNTIME_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
-  const own = Object.fromEntries(passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+  const passed = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "XDG_RUNTIME_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+  ];
+  const own = Object.fromEntries(
+    passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
   return { ...own, ...engine.environment } as Record<string, string>;
 }

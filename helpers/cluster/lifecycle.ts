@@ -1,8 +1,16 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { execa } from "execa";
 import { parse } from "yaml";
 import { type Engine, engineCommand, engineOutput, findUserEngine, inEngineNetwork } from "../engine/engine.ts";
-import { clearPrivateEngine, type PrivateEnginePlace, privateEngineLeftovers, privateEnginePlace, runningPrivateEngine, startPrivateEngine } from "../engine/private.ts";
+import {
+  clearPrivateEngine,
+  type PrivateEnginePlace,
+  privateEngineLeftovers,
+  privateEnginePlace,
+  runningPrivateEngine,
+  startPrivateEngine,
+} from "../engine/private.ts";
 import { type EngineTools, engineTools } from "../engine/tools.ts";
 import { UserError } from "../host/errors.ts";
 import { acquireLock, type Lock } from "../host/lock.ts";
@@ -17,7 +25,6 @@ import { createCluster, exportLogs, findKind, type Kind } from "./kind.ts";
 import { nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
-import { execa } from "execa";
 
 const configFile = new URL("../../fixtures/clusters/default.yaml", import.meta.url);
 
@@ -56,7 +63,12 @@ export interface Session {
  *
  * @returns what `use` returned, and a line for everything that could not be removed
  */
-export async function withEngine<T>(settings: Settings, progress: Progress, interrupt: AbortSignal, use: (session: Session) => Promise<T>): Promise<{ value: T; leftovers: string[] }> {
+export async function withEngine<T>(
+  settings: Settings,
+  progress: Progress,
+  interrupt: AbortSignal,
+  use: (session: Session) => Promise<T>,
+): Promise<{ value: T; leftovers: string[] }> {
   mkdirSync(settings.cache, { recursive: true, mode: 0o700 });
   const place = privateEnginePlace(settings.cache);
   let lock: Lock | undefined;
@@ -75,7 +87,8 @@ export async function withEngine<T>(settings: Settings, progress: Progress, inte
       if (engine !== undefined) say(`${engine.cli} ${engine.version}, the user's`);
       else {
         tools = await engineTools(new PartStore(settings.cache), settings.cache, settings.install, say, interrupt);
-        engine = keptRun(settings.cache)?.kept?.engine === "suite" ? await runningPrivateEngine(place, tools) : undefined;
+        engine =
+          keptRun(settings.cache)?.kept?.engine === "suite" ? await runningPrivateEngine(place, tools) : undefined;
         engine ??= await startPrivateEngine(place, tools, run.id, say, interrupt);
       }
       for (const dead of deadRuns(settings.cache)) {
@@ -89,7 +102,8 @@ export async function withEngine<T>(settings: Settings, progress: Progress, inte
     throw await explain(error, engine, interrupt);
   } finally {
     await progress.phase("clean-up", async (say) => {
-      if (run !== undefined && engine !== undefined) leftovers.push(...(await giveUp(settings, place, engine, tools, run)));
+      if (run !== undefined && engine !== undefined)
+        leftovers.push(...(await giveUp(settings, place, engine, tools, run)));
       for (const line of leftovers) say(`left behind: ${line}`);
     });
     lock?.[Symbol.dispose]();
@@ -104,7 +118,8 @@ export async function withEngine<T>(settings: Settings, progress: Progress, inte
 export async function openCluster(session: Session): Promise<RunningCluster> {
   const { settings, progress, engine, run, signal } = session;
   const kept = keptRun(settings.cache);
-  if (settings.kubeconfig !== undefined) return progress.phase("cluster", () => openGiven(session, settings.kubeconfig as string));
+  if (settings.kubeconfig !== undefined)
+    return progress.phase("cluster", () => openGiven(session, settings.kubeconfig as string));
   if (kept?.kept !== undefined)
     return progress.phase("cluster", async (say) => {
       say(`using the kept cluster ${kept.cluster}`);
@@ -112,24 +127,49 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
     });
   const lock = readImageLock(settings.imageLock);
   const image = await progress.phase("image", async (say) => {
-    const found = await findNodeImage({ ...settings, lock, engine, tools: session.tools, given: settings.nodeImage, say, signal });
+    const found = await findNodeImage({
+      ...settings,
+      lock,
+      engine,
+      tools: session.tools,
+      given: settings.nodeImage,
+      say,
+      signal,
+    });
     say(`node image ${found.reference}, ${found.origin}`);
     return found;
   });
   return progress.phase("cluster", async (say) => {
     const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
-    const { yaml, adaptations } = adaptConfig(parse(readFileSync(configFile, "utf8")) as Record<string, unknown>, lock.node.kubernetes, engine);
+    const { yaml, adaptations } = adaptConfig(
+      parse(readFileSync(configFile, "utf8")) as Record<string, unknown>,
+      lock.node.kubernetes,
+      engine,
+    );
     for (const adaptation of adaptations) say(`adapted: ${adaptation}`);
     const config = join(run.folder, "kind.yaml");
     writeFileSync(config, yaml);
-    const plan = { name: run.cluster, image: image.reference, config, kubeconfig: run.kubeconfig, logs: join(settings.out, "logs", "kind") };
+    const plan = {
+      name: run.cluster,
+      image: image.reference,
+      config,
+      kubeconfig: run.kubeconfig,
+      logs: join(settings.out, "logs", "kind"),
+    };
     await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
     await loadWorkloads(
       image,
       engine,
       settings.cache,
       async (archive) => {
-        const [command, ...rest] = inEngineNetwork(engine, [kind.program, "load", "image-archive", archive, "--name", run.cluster]);
+        const [command, ...rest] = inEngineNetwork(engine, [
+          kind.program,
+          "load",
+          "image-archive",
+          archive,
+          "--name",
+          run.cluster,
+        ]);
         await execa(command, rest, { env: engine.environment, cancelSignal: signal, stdin: "ignore" });
       },
       say,
@@ -137,14 +177,30 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
     );
     const outsider = await startOutsider(engine, run.id, image.reference, network);
     const nodes = await nodeContainers(engine, run.cluster);
-    return { run, name: run.cluster, kubeconfig: run.kubeconfig, nodes, outsider: outsider.name, engine, kind, image, adaptations, fresh: true };
+    return {
+      run,
+      name: run.cluster,
+      kubeconfig: run.kubeconfig,
+      nodes,
+      outsider: outsider.name,
+      engine,
+      kind,
+      image,
+      adaptations,
+      fresh: true,
+    };
   });
 }
 
 /** Keeps the cluster of this session when it ends; returns the run that owns it. */
 export function keepCluster(session: Session, cluster: RunningCluster): Run {
   const { engine, image, kind, adaptations } = cluster;
-  return keepRun(session.settings.cache, session.run, { engine: engine.owner, image: image.reference, kind: kind.provenance, adaptations: [...adaptations] });
+  return keepRun(session.settings.cache, session.run, {
+    engine: engine.owner,
+    image: image.reference,
+    kind: kind.provenance,
+    adaptations: [...adaptations],
+  });
 }
 
 /** Deletes the kept cluster. @returns its name, or undefined where none is kept */
@@ -163,14 +219,34 @@ export async function saveLogs(session: Session, cluster: RunningCluster): Promi
 async function openKept(session: Session, run: Run, kept: Kept): Promise<RunningCluster> {
   const { settings, engine, signal, progress } = session;
   const nodes = await nodeContainers(engine, run.cluster);
-  if (nodes.length === 0) throw new UserError(`the kept cluster ${run.cluster} has no nodes any more`, "npm run cluster -- down");
+  if (nodes.length === 0)
+    throw new UserError(`the kept cluster ${run.cluster} has no nodes any more`, "npm run cluster -- down");
   const lock = readImageLock(settings.imageLock);
   const say = (line: string) => progress.say("cluster", line);
-  const image = await findNodeImage({ ...settings, lock, engine, tools: session.tools, given: kept.image, say, signal });
+  const image = await findNodeImage({
+    ...settings,
+    lock,
+    engine,
+    tools: session.tools,
+    given: kept.image,
+    say,
+    signal,
+  });
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
   const [outsider] = await outsiders(engine, run.id);
   const name = outsider?.name ?? (await startOutsider(engine, run.id, kept.image, network)).name;
-  return { run, name: run.cluster, kubeconfig: run.kubeconfig, nodes, outsider: name, engine, kind, image, adaptations: kept.adaptations, fresh: false };
+  return {
+    run,
+    name: run.cluster,
+    kubeconfig: run.kubeconfig,
+    nodes,
+    outsider: name,
+    engine,
+    kind,
+    image,
+    adaptations: kept.adaptations,
+    fresh: false,
+  };
 }
 
 async function openGiven(session: Session, kubeconfig: string): Promise<RunningCluster> {
@@ -180,7 +256,10 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
   const name = typeof context === "string" ? /^kind-(.+)$/.exec(context)?.[1] : undefined;
   const nodes = name === undefined ? [] : await nodeContainers(engine, name);
   if (name === undefined || nodes.length === 0)
-    throw new UserError(`KNC_KUBECONFIG=${kubeconfig}: its current context is no kind cluster of this engine`, "name the kubeconfig of a running kind cluster");
+    throw new UserError(
+      `KNC_KUBECONFIG=${kubeconfig}: its current context is no kind cluster of this engine`,
+      "name the kubeconfig of a running kind cluster",
+    );
   const lock = readImageLock(settings.imageLock);
   const say = (line: string) => progress.say("cluster", line);
   const reference = await engineOutput(engine, ["inspect", "--format", "{{.Config.Image}}", nodes[0] as string]);
@@ -198,7 +277,13 @@ async function removeRun(engine: Engine, run: Run): Promise<void> {
   endRun(run);
 }
 
-async function giveUp(settings: Settings, place: PrivateEnginePlace, engine: Engine, tools: EngineTools | undefined, run: Run): Promise<string[]> {
+async function giveUp(
+  settings: Settings,
+  place: PrivateEnginePlace,
+  engine: Engine,
+  tools: EngineTools | undefined,
+  run: Run,
+): Promise<string[]> {
   const kept = keptRun(settings.cache);
   const keepsThis = kept?.id === run.id;
   const alive = !engine.died.aborted;
@@ -212,7 +297,9 @@ async function giveUp(settings: Settings, place: PrivateEnginePlace, engine: Eng
   return [
     ...(keepsThis || kept !== undefined ? [] : processesOfRun(run.id).map(({ pid }) => `process ${pid}`)),
     ...(stops ? privateEngineLeftovers(place) : []),
-    ...(keepsThis || stops || !alive ? [] : (await nodeContainers(engine, run.cluster)).map((name) => `container ${name}`)),
+    ...(keepsThis || stops || !alive
+      ? []
+      : (await nodeContainers(engine, run.cluster)).map((name) => `container ${name}`)),
     ...(!keepsThis && existsSync(run.folder) ? [`folder ${run.folder}`] : []),
   ];
 }
@@ -241,8 +328,10 @@ async function explain(error: unknown, engine: Engine | undefined, interrupt: Ab
   if (interrupt.aborted) return interrupt.reason;
   if (engine === undefined || error instanceof UserError) return error;
   const reason = engine.died.reason as Error | undefined;
-  if (reason !== undefined) return new UserError(reason.message, "run again; if it happens twice, look at free memory and disk");
+  if (reason !== undefined)
+    return new UserError(reason.message, "run again; if it happens twice, look at free memory and disk");
   const answer = await engineCommand(engine, ["info"], { timeout: 10_000 });
-  return answer.failed ? new UserError(`the ${engine.cli} engine does not answer any more`, "start it and run again") : error;
+  return answer.failed
+    ? new UserError(`the ${engine.cli} engine does not answer any more`, "start it and run again")
+    : error;
 }
-

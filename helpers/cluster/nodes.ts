@@ -12,12 +12,24 @@ export interface NodeAccess {
 /** Returns access to nodes that are containers of the engine. */
 export function containerNodes(engine: Pick<Engine, "program" | "environment">): NodeAccess {
   return {
-    run: (node, command, options = {}) => engineCommand(engine, ["exec", ...(options.input === undefined ? [] : ["--interactive"]), node, ...command], options),
+    run: (node, command, options = {}) =>
+      engineCommand(
+        engine,
+        ["exec", ...(options.input === undefined ? [] : ["--interactive"]), node, ...command],
+        options,
+      ),
   };
 }
 
 /** Returns the names of the containers, stopped ones too, that are nodes of that cluster. */
 export async function nodeContainers(engine: Engine, cluster: string): Promise<string[]> {
-  const output = await engineOutput(engine, ["ps", "--all", "--filter", `label=${clusterLabel}=${cluster}`, "--format", "{{.Names}}"]);
+  const output = await engineOutput(engine, [
+    "ps",
+    "--all",
+    "--filter",
+    `label=${clusterLabel}=${cluster}`,
+    "--format",
+    "{{.Names}}",
+  ]);
   return output.split("\n").filter(Boolean).sort();
 }

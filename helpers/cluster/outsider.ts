@@ -15,13 +15,36 @@ export interface Outsider {
 /** Starts an outsider from the node image, which has curl and ip; it may change routes in its own namespace only. */
 export async function startOutsider(engine: Engine, runId: string, image: string, network: string): Promise<Outsider> {
   const name = `knc-${runId}-outsider`;
-  await engineOutput(engine, ["run", "--detach", "--name", name, "--network", network, "--label", `${runLabel}=${runId}`, "--cap-add", "NET_ADMIN", "--entrypoint", "sleep", image, "infinity"]);
+  await engineOutput(engine, [
+    "run",
+    "--detach",
+    "--name",
+    name,
+    "--network",
+    network,
+    "--label",
+    `${runLabel}=${runId}`,
+    "--cap-add",
+    "NET_ADMIN",
+    "--entrypoint",
+    "sleep",
+    image,
+    "infinity",
+  ]);
   return outsiderOf(engine, name);
 }
 
 /** Returns the outsider of that name, which runs already. */
-export async function outsiderOf(engine: Pick<Engine, "cli" | "program" | "environment">, name: string): Promise<Outsider> {
-  const output = await engineOutput(engine, ["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}", name]);
+export async function outsiderOf(
+  engine: Pick<Engine, "cli" | "program" | "environment">,
+  name: string,
+): Promise<Outsider> {
+  const output = await engineOutput(engine, [
+    "inspect",
+    "--format",
+    "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}",
+    name,
+  ]);
   return {
     name,
     addresses: output.split(" ").filter(Boolean),
@@ -37,9 +60,19 @@ export async function removeOutsiders(engine: Engine, runId: string): Promise<vo
 
 /** Returns the containers of a run that are no nodes. */
 export async function outsiders(engine: Engine, runId: string): Promise<{ id: string; name: string }[]> {
-  const output = await engineOutput(engine, ["ps", "--all", "--filter", `label=${runLabel}=${runId}`, "--format", "{{.ID}} {{.Names}}"]);
-  return output.split("\n").filter(Boolean).map((line) => {
-    const [id = "", name = ""] = line.split(" ");
-    return { id, name };
-  });
+  const output = await engineOutput(engine, [
+    "ps",
+    "--all",
+    "--filter",
+    `label=${runLabel}=${runId}`,
+    "--format",
+    "{{.ID}} {{.Names}}",
+  ]);
+  return output
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => {
+      const [id = "", name = ""] = line.split(" ");
+      return { id, name };
+    });
 }

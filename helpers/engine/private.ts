@@ -1,6 +1,17 @@
-import { createHash } from "node:crypto";
 import { spawn } from "node:child_process";
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
@@ -62,8 +73,22 @@ export async function startPrivateEngine(
     [
       ...[`--net=${networkNamespace}`, "--", join(tools.folder, "bin", "dockerd")],
       ...["--config-file", join(place.runtime, "daemon.json"), "--host", environment.DOCKER_HOST],
-      ...["--data-root", place.data, "--exec-root", join(place.runtime, "exec"), "--pidfile", join(place.runtime, "docker.pid")],
-      ...["--add-runtime", `private=${runcOf(tools)}`, "--default-runtime", "private", "--cgroup-parent", `/${place.name}`],
+      ...[
+        "--data-root",
+        place.data,
+        "--exec-root",
+        join(place.runtime, "exec"),
+        "--pidfile",
+        join(place.runtime, "docker.pid"),
+      ],
+      ...[
+        "--add-runtime",
+        `private=${runcOf(tools)}`,
+        "--default-runtime",
+        "private",
+        "--cgroup-parent",
+        `/${place.name}`,
+      ],
       ...["--bip", "172.30.0.1/24", "--default-address-pool", "base=172.31.0.0/16,size=24"],
       ...["--userland-proxy-path", join(tools.folder, "bin", "docker-proxy"), "--group", "root", "--log-level", "warn"],
       ...extraArguments,

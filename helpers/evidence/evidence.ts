@@ -28,7 +28,11 @@ export class Evidence {
   /** Keeps an item. */
   add(title: string, command: string, text: string): void {
     const number = String(this.items.length + 1).padStart(2, "0");
-    const slug = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-").replaceAll(/^-|-$/g, "").slice(0, 60);
+    const slug = title
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, "-")
+      .replaceAll(/^-|-$/g, "")
+      .slice(0, 60);
     const file = join(this.#folder, `${number}-${slug}.txt`);
     writeFileSync(file, `# ${title}\n$ ${command}\n${text}\n`);
     this.items.push({ title, command, text, file: relative(this.#out, file) });

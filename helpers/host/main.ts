@@ -12,6 +12,9 @@ export async function main(run: () => Promise<number>): Promise<void> {
     process.exitCode = 2;
     if (error instanceof UserError) process.stderr.write(`error: ${error.message} – ${error.remedy}\n`);
     else if (error instanceof Interrupted) process.exitCode = error.exitCode;
-    else process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)} – this is a defect of the suite, or of what it stands on\n${error instanceof Error ? `${error.stack}\n` : ""}`);
+    else
+      process.stderr.write(
+        `error: ${error instanceof Error ? error.message : String(error)} – this is a defect of the suite, or of what it stands on\n${error instanceof Error ? `${error.stack}\n` : ""}`,
+      );
   }
 }

@@ -41,7 +41,10 @@ interface Parts {
 /** Returns the name under which the node image of the present recipe is built: its tag changes with the recipe. */
 export function builtNodeImage(lock: ImageLock): string {
   const { kubernetes, built } = lock.node;
-  const key = createHash("sha256").update(JSON.stringify([3, readRecipe(kubernetes)])).digest("hex").slice(0, 8);
+  const key = createHash("sha256")
+    .update(JSON.stringify([3, readRecipe(kubernetes)]))
+    .digest("hex")
+    .slice(0, 8);
   return `${built}:${kubernetes}-${key}`;
 }
 
@@ -68,7 +71,12 @@ export async function buildNodeImage(lock: ImageLock, surroundings: Surroundings
 }
 
 /** Returns the `kind` program of the recipe's Go module, built where it is not there. */
-export async function builtKind(version: string, cache: string, say: Say, signal: AbortSignal): Promise<{ program: string; provenance: string }> {
+export async function builtKind(
+  version: string,
+  cache: string,
+  say: Say,
+  signal: AbortSignal,
+): Promise<{ program: string; provenance: string }> {
   const recipe = { module: "sigs.k8s.io/kind", version, programs: { kind: "." }, tags: [], ldflags: "" };
   const part = await goModulePart("kind", recipe, { store: new PartStore(cache), say, signal });
   return { program: join(part.folder, "bin", "kind"), provenance: part.provenance["kind"] ?? "" };
@@ -79,9 +87,21 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal }: Sur
   const apt = new PrivateApt(join(cache, "apt"), await debianMirror(), [engineSuite]);
   const build: GoBuild = { store, say, signal };
   const makers: [name: string, kind: keyof Parts, make: (step: Say) => Promise<Part>][] = [
-    ...Object.entries(recipe.rootfs).map(([name, rootfs]): (typeof makers)[number] => [name, "rootfs", (step) => rootfsPart(name, rootfs, recipe.debianSuite, tools, store, step, signal)]),
-    ...Object.entries(recipe.modules).map(([name, module]): (typeof makers)[number] => [name, "go", (step) => goModulePart(name, module, { ...build, say: step })]),
-    ...Object.entries(recipe.sources).map(([name, source]): (typeof makers)[number] => [name, "go", (step) => goSourcePart(name, source, recipe.debianSuite, apt, { ...build, say: step })]),
+    ...Object.entries(recipe.rootfs).map(([name, rootfs]): (typeof makers)[number] => [
+      name,
+      "rootfs",
+      (step) => rootfsPart(name, rootfs, recipe.debianSuite, tools, store, step, signal),
+    ]),
+    ...Object.entries(recipe.modules).map(([name, module]): (typeof makers)[number] => [
+      name,
+      "go",
+      (step) => goModulePart(name, module, { ...build, say: step }),
+    ]),
+    ...Object.entries(recipe.sources).map(([name, source]): (typeof makers)[number] => [
+      name,
+      "go",
+      (step) => goSourcePart(name, source, recipe.debianSuite, apt, { ...build, say: step }),
+    ]),
   ];
   let checked = false;
   const made: { go: Record<string, Part>; rootfs: Record<string, Part> } = { go: {}, rootfs: {} };
@@ -95,24 +115,37 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal }: Sur
   return made;
 }
 
-async function assemble(image: string, lock: ImageLock, recipe: BuildRecipe, parts: Parts, work: string, { engine, tools, say, signal }: Surroundings): Promise<void> {
+async function assemble(
+  image: string,
+  lock: ImageLock,
+  recipe: BuildRecipe,
+  parts: Parts,
+  work: string,
+  { engine, tools, say, signal }: Surroundings,
+): Promise<void> {
   say("putting the images together");
   const names = await imageNames(lock, recipe, parts, signal);
   const images = new Map<string, ArchivedImage>();
   for (const [key, spec] of Object.entries(recipe.images)) {
     const reference = names.get(key);
-    if (reference === undefined) throw new Error(`image ${key} of the recipe has no name: neither kubeadm, kind nor the image lock asks for it`);
+    if (reference === undefined)
+      throw new Error(`image ${key} of the recipe has no name: neither kubeadm, kind nor the image lock asks for it`);
     const colon = reference.lastIndexOf(":");
     const used = Object.keys(spec.programs);
     const layer = join(work, `${key}.layer.tar`);
     await writeLayer(layer, [
-      ...Object.entries(spec.programs).flatMap(([part, programs]) => programs.map((program) => program_(goPart(parts, part), program, "/usr/local/bin"))),
+      ...Object.entries(spec.programs).flatMap(([part, programs]) =>
+        programs.map((program) => program_(goPart(parts, part), program, "/usr/local/bin")),
+      ),
       ...used.flatMap((part) => licences(goPart(parts, part), part)),
     ]);
     images.set(key, {
       name: reference.slice(0, colon),
       tag: reference.slice(colon + 1),
-      layers: [...(spec.rootfs === undefined ? [] : [rootfsTar(parts, spec.rootfs)]), ...(used.length === 0 ? [] : [layer])],
+      layers: [
+        ...(spec.rootfs === undefined ? [] : [rootfsTar(parts, spec.rootfs)]),
+        ...(used.length === 0 ? [] : [layer]),
+      ],
       command: spec.command,
       arguments: spec.arguments,
       labels: { [labels.provenance]: JSON.stringify(provenanceOf(parts, used, spec.rootfs)) },
@@ -126,58 +159,115 @@ async function assemble(image: string, lock: ImageLock, recipe: BuildRecipe, par
   for (const key of separate) {
     // kind looks for four archives and takes all tags of each: everything else rides in the first.
     const inside = key === "kube-apiserver" ? [key, ...rest] : [key];
-    const written = await writeArchive(join(bin, `${key}.tar`), inside.map((name) => images.get(name) as ArchivedImage));
+    const written = await writeArchive(
+      join(bin, `${key}.tar`),
+      inside.map((name) => images.get(name) as ArchivedImage),
+    );
     for (const [index, name] of inside.entries()) ids.set(name, written[index] as string);
   }
   const kubernetes = goPart(parts, "kubernetes");
-  for (const program of ["kubeadm", "kubelet", "kubectl"]) await execa`cp ${join(kubernetes.folder, "bin", program)} ${bin}`;
+  for (const program of ["kubeadm", "kubelet", "kubectl"])
+    await execa`cp ${join(kubernetes.folder, "bin", program)} ${bin}`;
   writeFileSync(join(work, "kubernetes", "version"), lock.node.kubernetes);
-  await execa({ cwd: work, cancelSignal: signal })`tar --use-compress-program ${"gzip -1"} -cf server.tar.gz kubernetes`;
+  await execa({
+    cwd: work,
+    cancelSignal: signal,
+  })`tar --use-compress-program ${"gzip -1"} -cf server.tar.gz kubernetes`;
   await execa`rm -r ${join(work, "kubernetes")}`;
-  const workloads = Object.fromEntries(Object.keys(lock.workloads).map((name) => [name, { reference: names.get(name), id: ids.get(name) }]));
+  const workloads = Object.fromEntries(
+    Object.keys(lock.workloads).map((name) => [name, { reference: names.get(name), id: ids.get(name) }]),
+  );
   await loadBase(image, recipe, parts, workloads, work, { engine, signal });
   say("kind build node-image");
   const result = await execa(
     join(goPart(parts, "kind").folder, "bin", "kind"),
-    ["build", "node-image", "--type", "file", join(work, "server.tar.gz"), "--base-image", baseName(image), "--image", image],
-    { env: { ...engine.environment, PATH: engine.environment["PATH"] ?? tools.path, TMPDIR: work }, cancelSignal: signal, reject: false, stdin: "ignore" },
+    [
+      "build",
+      "node-image",
+      "--type",
+      "file",
+      join(work, "server.tar.gz"),
+      "--base-image",
+      baseName(image),
+      "--image",
+      image,
+    ],
+    {
+      env: { ...engine.environment, PATH: engine.environment["PATH"] ?? tools.path, TMPDIR: work },
+      cancelSignal: signal,
+      reject: false,
+      stdin: "ignore",
+    },
   );
   signal.throwIfAborted();
-  if (result.failed) throw new Error(`kind build node-image failed:\n${result.stderr.split("\n").slice(-8).join("\n")}`);
+  if (result.failed)
+    throw new Error(`kind build node-image failed:\n${result.stderr.split("\n").slice(-8).join("\n")}`);
 }
 
 /** The names that kubeadm, the node's containerd, kind's manifests and the image lock ask for, by the recipe's keys. */
-async function imageNames(lock: ImageLock, recipe: BuildRecipe, parts: Parts, signal: AbortSignal): Promise<Map<string, string>> {
+async function imageNames(
+  lock: ImageLock,
+  recipe: BuildRecipe,
+  parts: Parts,
+  signal: AbortSignal,
+): Promise<Map<string, string>> {
   const kubeadm = join(goPart(parts, "kubernetes").folder, "bin", "kubeadm");
   const { stdout } = await execa`${kubeadm} config images list --kubernetes-version ${lock.node.kubernetes}`;
   const source = await kindSource(recipe, signal);
   const constants = join(source, "pkg", "build", "nodeimage");
-  const sandbox = /sandbox_image = "([^"]+)"/.exec(readFileSync(join(source, "images", "base", "files", "etc", "containerd", "config.toml"), "utf8"))?.[1];
+  const sandbox = /sandbox_image = "([^"]+)"/.exec(
+    readFileSync(join(source, "images", "base", "files", "etc", "containerd", "config.toml"), "utf8"),
+  )?.[1];
   if (sandbox === undefined) throw new Error("the base image's containerd configuration names no sandbox image");
   const required = stdout.split("\n").filter((reference) => !reference.includes("/pause:"));
   return new Map([
-    ...required.map((reference): [string, string] => [(reference.split("/").at(-1) ?? "").split(":")[0] ?? "", reference]),
+    ...required.map((reference): [string, string] => [
+      (reference.split("/").at(-1) ?? "").split(":")[0] ?? "",
+      reference,
+    ]),
     ["pause", sandbox],
     ["kindnetd", goConstant(join(constants, "const_cni.go"), "kindnetdImage")],
     ["local-path-provisioner", goConstant(join(constants, "const_storage.go"), "storageProvisionerImage")],
     ["local-path-helper", goConstant(join(constants, "const_storage.go"), "storageHelperImage")],
-    ...Object.entries(lock.workloads).map(([name, { built }]): [string, string] => [name, `${built}:${lock.node.kubernetes}`]),
+    ...Object.entries(lock.workloads).map(([name, { built }]): [string, string] => [
+      name,
+      `${built}:${lock.node.kubernetes}`,
+    ]),
   ]);
 }
 
 /** The base of the node image: Debian's packages, kind's own files for a node, containerd and the CNI plugins. */
-async function loadBase(image: string, recipe: BuildRecipe, parts: Parts, workloads: object, work: string, { engine, signal }: Pick<Surroundings, "engine" | "signal">): Promise<void> {
+async function loadBase(
+  image: string,
+  recipe: BuildRecipe,
+  parts: Parts,
+  workloads: object,
+  work: string,
+  { engine, signal }: Pick<Surroundings, "engine" | "signal">,
+): Promise<void> {
   const containerd = goPart(parts, "containerd");
   const files = join(await kindSource(recipe, signal), "images", "base", "files");
   const { stdout: spec } = await execa`${join(containerd.folder, "bin", "ctr")} oci spec`;
   const wants = "/etc/systemd/system/multi-user.target.wants";
   const layer = join(work, "base.layer.tar");
   await writeLayer(layer, [
-    ...filesBelow(files).map((path): LayerEntry => ({ path: `/${path}`, source: join(files, path), mode: /^(usr\/local|kind)\/bin\//.test(path) ? 0o755 : 0o644 })),
-    ...["containerd", "ctr", "containerd-shim-runc-v2"].map((program) => program_(containerd, program, "/usr/local/bin")),
-    ...Object.keys(recipe.modules["cni-plugins"]?.programs ?? {}).map((program) => program_(goPart(parts, "cni-plugins"), program, "/opt/cni/bin")),
+    ...filesBelow(files).map(
+      (path): LayerEntry => ({
+        path: `/${path}`,
+        source: join(files, path),
+        mode: /^(usr\/local|kind)\/bin\//.test(path) ? 0o755 : 0o644,
+      }),
+    ),
+    ...["containerd", "ctr", "containerd-shim-runc-v2"].map((program) =>
+      program_(containerd, program, "/usr/local/bin"),
+    ),
+    ...Object.keys(recipe.modules["cni-plugins"]?.programs ?? {}).map((program) =>
+      program_(goPart(parts, "cni-plugins"), program, "/opt/cni/bin"),
+    ),
     { path: "/etc/containerd/cri-base.json", text: criBase(spec) },
-    ...["kubelet", "containerd", "undo-mount-hacks"].map((unit): LayerEntry => ({ path: `${wants}/${unit}.service`, link: `/etc/systemd/system/${unit}.service` })),
+    ...["kubelet", "containerd", "undo-mount-hacks"].map(
+      (unit): LayerEntry => ({ path: `${wants}/${unit}.service`, link: `/etc/systemd/system/${unit}.service` }),
+    ),
     ...Object.entries(parts.go).flatMap(([name, part]) => licences(part, name)),
   ]);
   const [name = "", tag = ""] = baseName(image).split(/:(?=[^:]+$)/);
@@ -192,7 +282,11 @@ async function loadBase(image: string, recipe: BuildRecipe, parts: Parts, worklo
       environment: ["container=docker"],
       stopSignal: "SIGRTMIN+3",
       labels: {
-        [labels.provenance]: JSON.stringify({ ...all, "node base": `Debian ${recipe.debianSuite}, ${Object.keys(parts.rootfs["node"]?.provenance ?? {}).length} packages`, "node files": `images/base/files of ${recipe.modules["kind"]?.module} ${recipe.modules["kind"]?.version}` }),
+        [labels.provenance]: JSON.stringify({
+          ...all,
+          "node base": `Debian ${recipe.debianSuite}, ${Object.keys(parts.rootfs["node"]?.provenance ?? {}).length} packages`,
+          "node files": `images/base/files of ${recipe.modules["kind"]?.module} ${recipe.modules["kind"]?.version}`,
+        }),
         [labels.workloads]: JSON.stringify(workloads),
       },
     },
@@ -203,7 +297,10 @@ async function loadBase(image: string, recipe: BuildRecipe, parts: Parts, worklo
 /** The runtime specification that kind gives every pod: containerd's default, a hook for product files, no rlimits. */
 function criBase(spec: string): string {
   const value = JSON.parse(spec) as { hooks?: Record<string, object[]>; process: { rlimits?: unknown } };
-  value.hooks = { ...value.hooks, createContainer: [...(value.hooks?.["createContainer"] ?? []), { path: "/kind/bin/mount-product-files.sh" }] };
+  value.hooks = {
+    ...value.hooks,
+    createContainer: [...(value.hooks?.["createContainer"] ?? []), { path: "/kind/bin/mount-product-files.sh" }],
+  };
   delete value.process.rlimits;
   return JSON.stringify(value);
 }
@@ -214,7 +311,11 @@ async function kindSource(recipe: BuildRecipe, signal: AbortSignal): Promise<str
 }
 
 function provenanceOf(parts: Parts, go: readonly string[], rootfs: string | undefined): Provenance {
-  return Object.assign({}, ...go.map((name) => goPart(parts, name).provenance), rootfs === undefined ? {} : parts.rootfs[rootfs]?.provenance) as Provenance;
+  return Object.assign(
+    {},
+    ...go.map((name) => goPart(parts, name).provenance),
+    rootfs === undefined ? {} : parts.rootfs[rootfs]?.provenance,
+  ) as Provenance;
 }
 
 function goPart(parts: Parts, name: string): Part {

@@ -52,29 +52,44 @@ export async function findNodeImage(search: NodeImageSearch): Promise<NodeImage>
   const { lock, engine, given, say } = search;
   if (given !== undefined) {
     if (!(await isPresent(engine, given)) && !(await pull(search, given)).ok)
-      throw new UserError(`KNC_NODE_IMAGE=${given} is not in the engine and cannot be pulled`, "correct or unset KNC_NODE_IMAGE");
+      throw new UserError(
+        `KNC_NODE_IMAGE=${given} is not in the engine and cannot be pulled`,
+        "correct or unset KNC_NODE_IMAGE",
+      );
     return describe(search, given, "given");
   }
   const built = builtNodeImage(lock);
-  for (const reference of [lock.node.published, built]) if (await isPresent(engine, reference)) return describe(search, reference, "present");
+  for (const reference of [lock.node.published, built])
+    if (await isPresent(engine, reference)) return describe(search, reference, "present");
   // The private engine has no uplink, so there is nothing that it could pull from.
   if (engine.owner === "user") {
     const pulled = await pull(search, lock.node.published);
     if (pulled.ok) return describe(search, lock.node.published, "pulled");
     say(`${lock.node.published} cannot be pulled (${pulled.reason}); building one`);
   }
-  const tools = search.tools ?? (await engineTools(new PartStore(search.cache), search.cache, search.install, say, search.signal));
+  const tools =
+    search.tools ?? (await engineTools(new PartStore(search.cache), search.cache, search.install, say, search.signal));
   return describe(search, await buildNodeImage(lock, { ...search, tools }), "built");
 }
 
 /** Loads the workload images into a cluster's nodes; does nothing where the node image carries them. */
-export async function loadWorkloads(image: NodeImage, engine: Engine, cache: string, load: (archive: string) => Promise<void>, say: Say, signal: AbortSignal): Promise<void> {
+export async function loadWorkloads(
+  image: NodeImage,
+  engine: Engine,
+  cache: string,
+  load: (archive: string) => Promise<void>,
+  say: Say,
+  signal: AbortSignal,
+): Promise<void> {
   if (image.carriesWorkloads) return;
   const folder = mkdtempSync(join(cache, "load-"));
   try {
     // Without --platform, an engine with containerd's image store saves an index whose other platforms it lacks, and
     // nodes refuse to import it (kind#3795); older engines do not know the option and do not need it.
-    const platform = engine.cli === "docker" && semver.gte(semver.coerce(engine.version) ?? "0.0.0", "28.0.0") ? ["--platform", `linux/${process.arch === "x64" ? "amd64" : process.arch}`] : [];
+    const platform =
+      engine.cli === "docker" && semver.gte(semver.coerce(engine.version) ?? "0.0.0", "28.0.0")
+        ? ["--platform", `linux/${process.arch === "x64" ? "amd64" : process.arch}`]
+        : [];
     for (const [name, { reference }] of Object.entries(image.workloads)) {
       say(`loading ${reference}`);
       const archive = join(folder, `${name}.tar`);
@@ -88,19 +103,25 @@ export async function loadWorkloads(image: NodeImage, engine: Engine, cache: str
 
 async function describe(search: NodeImageSearch, reference: string, origin: NodeImage["origin"]): Promise<NodeImage> {
   const { engine, lock } = search;
-  const [image] = JSON.parse(await engineOutput(engine, ["image", "inspect", reference])) as [{ Id: string; Config: { Labels?: Record<string, string> | null } }];
+  const [image] = JSON.parse(await engineOutput(engine, ["image", "inspect", reference])) as [
+    { Id: string; Config: { Labels?: Record<string, string> | null } },
+  ];
   const label = (name: string): unknown => JSON.parse(image.Config.Labels?.[name] ?? "null");
   const baked = label(labels.workloads) as Record<string, WorkloadImage> | null;
   const provenance = label(labels.provenance) as Record<string, string> | null;
   const workloads = baked ?? (await pullWorkloads(search));
   const missing = Object.keys(lock.workloads).find((name) => workloads[name] === undefined);
-  if (missing !== undefined) throw new UserError(`${reference} carries no workload image ${missing}`, "build it anew with the present recipe");
+  if (missing !== undefined)
+    throw new UserError(`${reference} carries no workload image ${missing}`, "build it anew with the present recipe");
   return {
     reference,
     origin,
     workloads,
     carriesWorkloads: baked !== null,
-    provenance: { "node image": `${reference} (${image.Id}), ${origin}`, ...(provenance ?? { "node parts": "as published in the node image" }) },
+    provenance: {
+      "node image": `${reference} (${image.Id}), ${origin}`,
+      ...(provenance ?? { "node parts": "as published in the node image" }),
+    },
   };
 }
 
@@ -111,7 +132,11 @@ async function pullWorkloads(search: NodeImageSearch): Promise<Record<string, Wo
     const { tagged } = splitReference(published);
     if (!(await isPresent(engine, published))) {
       const pulled = await pull(search, published);
-      if (!pulled.ok) throw new UserError(`the workload image ${published} cannot be pulled: ${pulled.reason}`, "check the network, or name a registry that can be reached in KNC_IMAGE_LOCK");
+      if (!pulled.ok)
+        throw new UserError(
+          `the workload image ${published} cannot be pulled: ${pulled.reason}`,
+          "check the network, or name a registry that can be reached in KNC_IMAGE_LOCK",
+        );
     }
     await engineOutput(engine, ["tag", published, tagged]);
     workloads[name] = { reference: tagged, id: undefined };
@@ -123,7 +148,10 @@ async function isPresent(engine: Engine, reference: string): Promise<boolean> {
   return !(await engineCommand(engine, ["image", "inspect", reference])).failed;
 }
 
-async function pull({ engine, say, signal }: NodeImageSearch, reference: string): Promise<{ ok: boolean; reason: string }> {
+async function pull(
+  { engine, say, signal }: NodeImageSearch,
+  reference: string,
+): Promise<{ ok: boolean; reason: string }> {
   if (engine.owner === "suite") return { ok: false, reason: "the private engine has no uplink" };
   say(`pulling ${reference}`);
   const options: CommandOptions = { signal };

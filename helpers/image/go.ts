@@ -18,7 +18,12 @@ const ModFile = z.object({
   Godebug: z.array(z.object({ Key: z.string(), Value: z.string() })).nullish(),
   Require: z.array(z.object({ Path: z.string(), Version: z.string() })).nullish(),
   Replace: z
-    .array(z.object({ Old: z.object({ Path: z.string() }), New: z.object({ Path: z.string(), Version: z.string().optional() }) }))
+    .array(
+      z.object({
+        Old: z.object({ Path: z.string() }),
+        New: z.object({ Path: z.string(), Version: z.string().optional() }),
+      }),
+    )
     .nullish(),
 });
 
@@ -32,9 +37,14 @@ export interface GoBuild {
 /** Returns the version of the Go tools. @throws UserError where they are missing or too old to build the parts */
 export async function goVersion(): Promise<string> {
   const result = await execa("go", ["env", "GOVERSION"], { reject: false });
-  if (result.failed) throw new UserError("no container image can be pulled, and building one needs Go, which is not on PATH", `install Go ${oldestGo} or later`);
+  if (result.failed)
+    throw new UserError(
+      "no container image can be pulled, and building one needs Go, which is not on PATH",
+      `install Go ${oldestGo} or later`,
+    );
   const version = semver.coerce(result.stdout);
-  if (version === null || semver.lt(version, oldestGo)) throw new UserError(`${result.stdout} is too old to build the node image`, `install Go ${oldestGo} or later`);
+  if (version === null || semver.lt(version, oldestGo))
+    throw new UserError(`${result.stdout} is too old to build the node image`, `install Go ${oldestGo} or later`);
   return result.stdout;
 }
 
@@ -55,7 +65,17 @@ export async function goModulePart(name: string, recipe: GoModule, { store, say,
       say(`${recipe.module} ${recipe.version}: fetching`);
       const module = await download(`${recipe.module}@${recipe.version}`, signal);
       await writeModFile(folder, name, recipe, module.GoMod);
-      await build(name, folder, Object.entries(recipe.programs).map(([program, path]) => [program, path === "." ? recipe.module : `${recipe.module}/${path}`]), recipe, say, signal);
+      await build(
+        name,
+        folder,
+        Object.entries(recipe.programs).map(([program, path]) => [
+          program,
+          path === "." ? recipe.module : `${recipe.module}/${path}`,
+        ]),
+        recipe,
+        say,
+        signal,
+      );
       return { [name]: `Go module ${recipe.module} ${recipe.version} (${module.Sum}), built with ${go}` };
     },
     signal,
@@ -63,7 +83,13 @@ export async function goModulePart(name: string, recipe: GoModule, { store, say,
 }
 
 /** Returns the part that holds the programs of a Go folder in a Debian source package, like {@link goModulePart}. */
-export async function goSourcePart(name: string, recipe: GoSource, suite: string, apt: PrivateApt, { store, say, signal }: GoBuild): Promise<Part> {
+export async function goSourcePart(
+  name: string,
+  recipe: GoSource,
+  suite: string,
+  apt: PrivateApt,
+  { store, say, signal }: GoBuild,
+): Promise<Part> {
   const go = await goVersion();
   return store.make(
     `go-${name}`,
@@ -75,7 +101,15 @@ export async function goSourcePart(name: string, recipe: GoSource, suite: string
       const source = join(folder, "source");
       mkdirSync(source);
       await execa`tar -xf ${archive} -C ${source} --strip-components=1`;
-      await build(name, join(source, recipe.folder), Object.entries(recipe.programs), { tags: [], ldflags: "" }, say, signal, folder);
+      await build(
+        name,
+        join(source, recipe.folder),
+        Object.entries(recipe.programs),
+        { tags: [], ldflags: "" },
+        say,
+        signal,
+        folder,
+      );
       cpSync(join(source, "LICENSE"), join(folder, "licenses", recipe.package, "LICENSE"));
       return { [name]: `${recipe.folder} of Debian's source archive ${archive.split("/").at(-1)}, built with ${go}` };
     },
@@ -89,10 +123,15 @@ export async function moduleSource(module: string, version: string, signal: Abor
 }
 
 async function download(module: string, signal: AbortSignal): Promise<z.infer<typeof Downloaded>> {
-  const result = await execa("go", ["mod", "download", "-json", module], { cancelSignal: signal, reject: false, cwd: "/" });
+  const result = await execa("go", ["mod", "download", "-json", module], {
+    cancelSignal: signal,
+    reject: false,
+    cwd: "/",
+  });
   signal.throwIfAborted();
   const answer: unknown = result.stdout === "" ? {} : JSON.parse(result.stdout);
-  if (result.failed) throw new Error(`go mod download ${module} failed: ${(answer as { Error?: string }).Error ?? result.stderr}`);
+  if (result.failed)
+    throw new Error(`go mod download ${module} failed: ${(answer as { Error?: string }).Error ?? result.stderr}`);
   return Downloaded.parse(answer);
 }
 
@@ -107,7 +146,9 @@ async function writeModFile(folder: string, name: string, recipe: GoModule, upst
     `go ${file.Go}`,
     ...(file.Godebug ?? []).map(({ Key, Value }) => `godebug ${Key}=${Value}`),
     `require ${recipe.module} ${recipe.version}`,
-    ...(file.Require ?? []).filter(({ Path }) => published.has(Path)).map(({ Path, Version }) => `require ${Path} ${Version}`),
+    ...(file.Require ?? [])
+      .filter(({ Path }) => published.has(Path))
+      .map(({ Path, Version }) => `require ${Path} ${Version}`),
     ...[...replaced].flatMap(([path, target]) => {
       if (target.Version !== undefined) return [`replace ${path} => ${target.Path} ${target.Version}`];
       // Kubernetes publishes the folders of its staging area as v0.<minor>.<patch>; others are required by version.
@@ -133,7 +174,18 @@ async function build(
   const compile = async ([program, path]: readonly [string, string]) => {
     const command = execa(
       "go",
-      ["build", "-v", "-mod=mod", "-trimpath", `-tags=${tags.join(",")}`, "-ldflags", `-s -w ${ldflags}`.trim(), "-o", join(into, "bin", program), path],
+      [
+        "build",
+        "-v",
+        "-mod=mod",
+        "-trimpath",
+        `-tags=${tags.join(",")}`,
+        "-ldflags",
+        `-s -w ${ldflags}`.trim(),
+        "-o",
+        join(into, "bin", program),
+        path,
+      ],
       { cwd, env: { CGO_ENABLED: "0" }, cancelSignal: signal, reject: false, stdin: "ignore" },
     );
     for await (const line of command.iterable({ from: "stderr" })) {
@@ -156,9 +208,14 @@ async function build(
 async function collectLicenses(bin: string, into: string): Promise<void> {
   const modCache = (await execa`go env GOMODCACHE`).stdout;
   const { stdout } = await execa`go version -m ${bin}`;
-  const modules = new Set(stdout.split("\n").flatMap((line) => /^\t(?:dep|=>)\t(\S+)\t(v\S+)/.exec(line)?.slice(1).join("@") ?? []));
+  const modules = new Set(
+    stdout.split("\n").flatMap((line) => /^\t(?:dep|=>)\t(\S+)\t(v\S+)/.exec(line)?.slice(1).join("@") ?? []),
+  );
   for (const module of modules) {
-    const source = join(modCache, module.replaceAll(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`));
+    const source = join(
+      modCache,
+      module.replaceAll(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`),
+    );
     if (!existsSync(source)) continue;
     for (const file of readdirSync(source).filter((entry) => /^(licen[cs]e|copying|notice|patents)/i.test(entry))) {
       const target = join(into, module.replaceAll("/", "_"));

@@ -21,7 +21,11 @@ const GoSource = z.strictObject({ package: z.string(), folder: z.string(), progr
 /** Programs to build from a folder of a Debian source package. */
 export type GoSource = z.infer<typeof GoSource>;
 
-const RootFs = z.strictObject({ installed: z.boolean(), packages: z.array(z.string()).min(1), hooks: z.array(z.string()) });
+const RootFs = z.strictObject({
+  installed: z.boolean(),
+  packages: z.array(z.string()).min(1),
+  hooks: z.array(z.string()),
+});
 /** A root file system of Debian packages. */
 export type RootFs = z.infer<typeof RootFs>;
 

@@ -11,7 +11,15 @@ import type { RootFs } from "./recipe.ts";
  * Returns the part that holds a root file system of Debian packages as `rootfs.tar`, made by mmdebstrap. Documentation
  * is left out, copyright files stay. The provenance names each package with its version.
  */
-export async function rootfsPart(name: string, recipe: RootFs, suite: string, tools: EngineTools, store: PartStore, say: Say, signal: AbortSignal): Promise<Part> {
+export async function rootfsPart(
+  name: string,
+  recipe: RootFs,
+  suite: string,
+  tools: EngineTools,
+  store: PartStore,
+  say: Say,
+  signal: AbortSignal,
+): Promise<Part> {
   return store.make(
     `rootfs-${name}`,
     { format: 1, suite, ...recipe },
@@ -33,18 +41,42 @@ export async function rootfsPart(name: string, recipe: RootFs, suite: string, to
       const result = await execa(
         "mmdebstrap",
         [
-          ...["--quiet", "--mode=root", `--variant=${recipe.installed ? "minbase" : "extract"}`, `--include=${packages.join(",")}`],
+          ...[
+            "--quiet",
+            "--mode=root",
+            `--variant=${recipe.installed ? "minbase" : "extract"}`,
+            `--include=${packages.join(",")}`,
+          ],
           '--aptopt=APT::Sandbox::User "root"',
           ...hooks.map((hook) => `--${recipe.installed ? "customize" : "extract"}-hook=${hook}`),
           ...[suite, join(folder, "rootfs.tar"), sourceLine(mirror, suite)],
         ],
-        { env: { PATH: tools.path, LC_ALL: "C", TMPDIR: "/tmp" }, cancelSignal: signal, reject: false, stdin: "ignore" },
+        {
+          env: { PATH: tools.path, LC_ALL: "C", TMPDIR: "/tmp" },
+          cancelSignal: signal,
+          reject: false,
+          stdin: "ignore",
+        },
       );
       signal.throwIfAborted();
-      if (result.failed) throw new Error(`mmdebstrap of rootfs ${name} failed: ${result.stderr.split("\n").filter((line) => line.startsWith("E:")).join("; ") || result.stderr.slice(-500)}`);
+      if (result.failed)
+        throw new Error(
+          `mmdebstrap of rootfs ${name} failed: ${
+            result.stderr
+              .split("\n")
+              .filter((line) => line.startsWith("E:"))
+              .join("; ") || result.stderr.slice(-500)
+          }`,
+        );
       const { stdout } = await execa`cat ${list}`;
       rmSync(list);
-      return Object.fromEntries(stdout.split("\n").map((line) => line.split("\t")).filter((pair) => pair.length === 2).map(([key, version]) => [key, `Debian ${version}`]));
+      return Object.fromEntries(
+        stdout
+          .split("\n")
+          .map((line) => line.split("\t"))
+          .filter((pair) => pair.length === 2)
+          .map(([key, version]) => [key, `Debian ${version}`]),
+      );
     },
     signal,
   );

@@ -49,7 +49,9 @@ export function collectionPath({ apiVersion, kind, metadata }: KubernetesObject)
   const resource = resources[kind];
   if (resource === undefined) throw new RangeError(`no API path is known for kind ${kind}`);
   const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  return metadata.namespace === undefined ? `${group}/${resource}` : `${group}/namespaces/${metadata.namespace}/${resource}`;
+  return metadata.namespace === undefined
+    ? `${group}/${resource}`
+    : `${group}/namespaces/${metadata.namespace}/${resource}`;
 }
 
 /**
@@ -69,16 +71,39 @@ export class KubernetesApi implements Disposable {
     if (cluster === null || user === null) throw new Error(`${kubeconfig} names no current cluster and user`);
     const decode = (data: string | undefined) => (data === undefined ? undefined : Buffer.from(data, "base64"));
     this.#server = cluster.server;
-    this.#agent = new Agent({ keepAlive: true, ca: decode(cluster.caData), cert: decode(user.certData), key: decode(user.keyData) });
+    this.#agent = new Agent({
+      keepAlive: true,
+      ca: decode(cluster.caData),
+      cert: decode(user.certData),
+      key: decode(user.keyData),
+    });
   }
 
   /** Returns the server's answer to a request, whatever its status. @throws ApiUnreachable where there is none */
-  async request(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, body?: unknown, headers: Readonly<Record<string, string>> = {}): Promise<ApiAnswer> {
+  async request(
+    method: "GET" | "POST" | "PATCH" | "DELETE",
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<ApiAnswer> {
     const content = body === undefined ? undefined : JSON.stringify(body);
     const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
-    const sent = request(new URL(path, this.#server), { method, agent: this.#agent, timeout: 30_000, headers: { accept: "application/json", ...(content === undefined ? {} : { "content-type": "application/json" }), ...headers } }, (response) => {
-      text(response).then((answer) => resolve({ code: response.statusCode ?? 0, body: parse(answer) }), reject);
-    });
+    const sent = request(
+      new URL(path, this.#server),
+      {
+        method,
+        agent: this.#agent,
+        timeout: 30_000,
+        headers: {
+          accept: "application/json",
+          ...(content === undefined ? {} : { "content-type": "application/json" }),
+          ...headers,
+        },
+      },
+      (response) => {
+        text(response).then((answer) => resolve({ code: response.statusCode ?? 0, body: parse(answer) }), reject);
+      },
+    );
     sent.on("error", reject);
     sent.on("timeout", () => sent.destroy(new Error("no answer within 30 s")));
     sent.end(content);
@@ -109,7 +134,12 @@ export class KubernetesApi implements Disposable {
     const path = `${collectionPath(object)}/${object.metadata.name}`;
     const answer = await this.request("DELETE", path, { gracePeriodSeconds: 0, propagationPolicy: "Background" });
     if (answer.code >= 300 && answer.code !== 404) throw new ApiError(answer.code, messageOf(answer.body));
-    await until(`${object.kind} ${object.metadata.name} to be gone`, milliseconds, async () => (await this.request("GET", path)).code, (code) => code === 404);
+    await until(
+      `${object.kind} ${object.metadata.name} to be gone`,
+      milliseconds,
+      async () => (await this.request("GET", path)).code,
+      (code) => code === 404,
+    );
   }
 
   async #must(method: "GET" | "POST", path: string, body?: unknown): Promise<unknown> {

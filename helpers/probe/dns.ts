@@ -17,7 +17,9 @@ export interface DnsAnswer {
 
 const Message = z.object({
   type: z.string(),
-  message: z.object({ response_message_data: z.object({ status: z.string(), ANSWER_SECTION: z.array(z.string()).default([]) }) }),
+  message: z.object({
+    response_message_data: z.object({ status: z.string(), ANSWER_SECTION: z.array(z.string()).default([]) }),
+  }),
 });
 
 /**
@@ -26,14 +28,30 @@ const Message = z.object({
  *
  * @throws ProbeFailed where dig itself could not be used
  */
-export async function lookUp(from: Peer, name: string, type: RecordType, { search = false, timeout = 5_000 } = {}): Promise<DnsAnswer> {
+export async function lookUp(
+  from: Peer,
+  name: string,
+  type: RecordType,
+  { search = false, timeout = 5_000 } = {},
+): Promise<DnsAnswer> {
   const seconds = Math.max(1, Math.round(timeout / 1000));
   const command = ["dig", "+yaml", `+time=${seconds}`, "+tries=1", search ? "+search" : "+nosearch", name, type];
-  const result = await from.run(`${from.label} asks for ${type} ${name}${search ? ", by its search list" : ""}`, command, timeout + 10_000);
+  const result = await from.run(
+    `${from.label} asks for ${type} ${name}${search ? ", by its search list" : ""}`,
+    command,
+    timeout + 10_000,
+  );
   if (result.exitCode === 9) return { from: from.label, name, type, status: "NO-ANSWER", records: [] };
-  if (result.exitCode !== 0) throw new ProbeFailed(`dig on ${from.label} ended with ${result.exitCode}: ${result.stderr.trim() || result.stdout.trim()}`);
-  const answer = parseAllDocuments(result.stdout).flatMap((document) => document.toJS() as unknown[]).map((entry) => Message.safeParse(entry)).findLast(({ success }) => success)?.data;
-  if (answer === undefined) throw new ProbeFailed(`dig on ${from.label} printed no answer that can be read: ${result.stdout.slice(0, 200)}`);
+  if (result.exitCode !== 0)
+    throw new ProbeFailed(
+      `dig on ${from.label} ended with ${result.exitCode}: ${result.stderr.trim() || result.stdout.trim()}`,
+    );
+  const answer = parseAllDocuments(result.stdout)
+    .flatMap((document) => document.toJS() as unknown[])
+    .map((entry) => Message.safeParse(entry))
+    .findLast(({ success }) => success)?.data;
+  if (answer === undefined)
+    throw new ProbeFailed(`dig on ${from.label} printed no answer that can be read: ${result.stdout.slice(0, 200)}`);
   const { status, ANSWER_SECTION: section } = answer.message.response_message_data;
   return { from: from.label, name, type, status, records: section.map(recordOf) };
 }

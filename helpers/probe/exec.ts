@@ -23,7 +23,12 @@ export class ExecTransportError extends Error {
  *
  * @throws ExecTransportError where no status arrived; the signal's reason when aborted
  */
-export async function execInPod(config: KubeConfig, target: PodTarget, command: readonly string[], signal: AbortSignal): Promise<CommandResult> {
+export async function execInPod(
+  config: KubeConfig,
+  target: PodTarget,
+  command: readonly string[],
+  signal: AbortSignal,
+): Promise<CommandResult> {
   signal.throwIfAborted();
   const started = performance.now();
   const stdout = new PassThrough();
@@ -33,22 +38,35 @@ export async function execInPod(config: KubeConfig, target: PodTarget, command: 
   // Settled by whichever comes first; the others find it settled.
   status.catch(() => {});
   const where = `${target.namespace}/${target.pod}`;
-  const socket = await new Exec(config).exec(target.namespace, target.pod, target.container, [...command], stdout, stderr, null, false, resolve).catch((event: unknown) => {
-    throw new ExecTransportError(`cannot open a stream to ${where}: ${(event as Error).message}`, { cause: event });
-  });
+  const socket = await new Exec(config)
+    .exec(target.namespace, target.pod, target.container, [...command], stdout, stderr, null, false, resolve)
+    .catch((event: unknown) => {
+      throw new ExecTransportError(`cannot open a stream to ${where}: ${(event as Error).message}`, { cause: event });
+    });
   const onAbort = () => {
     reject(signal.reason);
     socket.terminate();
   };
   signal.addEventListener("abort", onAbort, { once: true });
-  socket.once("close", (code: number) => reject(new ExecTransportError(`the stream to ${where} closed with ${code} before an exit status arrived`)));
-  socket.once("error", (error: Error) => reject(new ExecTransportError(`the stream to ${where} broke: ${error.message}`, { cause: error })));
+  socket.once("close", (code: number) =>
+    reject(new ExecTransportError(`the stream to ${where} closed with ${code} before an exit status arrived`)),
+  );
+  socket.once("error", (error: Error) =>
+    reject(new ExecTransportError(`the stream to ${where} broke: ${error.message}`, { cause: error })),
+  );
   try {
     const exitCode = exitCodeOf(await status, where);
     stdout.end();
     stderr.end();
     const [out, err] = await output;
-    return { failed: exitCode !== 0, exitCode, stdout: out, stderr: err, durationMs: performance.now() - started, timedOut: false };
+    return {
+      failed: exitCode !== 0,
+      exitCode,
+      stdout: out,
+      stderr: err,
+      durationMs: performance.now() - started,
+      timedOut: false,
+    };
   } finally {
     signal.removeEventListener("abort", onAbort);
     stdout.end();
@@ -60,6 +78,7 @@ export async function execInPod(config: KubeConfig, target: PodTarget, command: 
 function exitCodeOf(status: V1Status, where: string): number {
   if (status.status === "Success") return 0;
   const code = status.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message;
-  if (code === undefined) throw new ExecTransportError(`no command ran in ${where}: ${status.message ?? "no reason given"}`);
+  if (code === undefined)
+    throw new ExecTransportError(`no command ran in ${where}: ${status.message ?? "no reason given"}`);
   return Number(code);
 }

@@ -18,10 +18,19 @@ const outcomes: Readonly<Record<string, Outcome>> = {
  */
 export async function httpFromHere(url: string, timeout: number): Promise<Request> {
   const started = performance.now();
-  const end = (outcome: Outcome, body = "", status?: number): Request => ({ from: "the host", to: url, outcome, body, ...(status === undefined ? {} : { status }), milliseconds: Math.round(performance.now() - started) });
+  const end = (outcome: Outcome, body = "", status?: number): Request => ({
+    from: "the host",
+    to: url,
+    outcome,
+    body,
+    ...(status === undefined ? {} : { status }),
+    milliseconds: Math.round(performance.now() - started),
+  });
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      send(url, { agent: false, signal: AbortSignal.timeout(timeout) }, resolve).on("error", reject).end();
+      send(url, { agent: false, signal: AbortSignal.timeout(timeout) }, resolve)
+        .on("error", reject)
+        .end();
     });
     return end("answered", await text(response), response.statusCode);
   } catch (error) {

@@ -50,7 +50,14 @@ export async function request(from: Peer, url: string, timeout: number): Promise
   const result = await curl(from, `${from.label} → ${url}`, timeout, [url]);
   const outcome = outcomeOf(from, result);
   const [body = "", status = ""] = result.stdout.split(/\n?HTTP-STATUS (\d+)\n?$/);
-  return { from: from.label, to: url, outcome, ...(outcome === "answered" ? { status: Number(status) } : {}), body: outcome === "answered" ? body : "", milliseconds: Math.round(result.durationMs) };
+  return {
+    from: from.label,
+    to: url,
+    outcome,
+    ...(outcome === "answered" ? { status: Number(status) } : {}),
+    body: outcome === "answered" ? body : "",
+    milliseconds: Math.round(result.durationMs),
+  };
 }
 
 /**
@@ -66,13 +73,39 @@ export async function meet(from: Peer, target: string, timeout: number): Promise
   const base = { from: from.label, to: target, outcome, milliseconds: Math.round(result.durationMs) };
   if (outcome !== "answered") return base;
   const [pod, source, repeated] = result.stdout.split(/\n?HTTP-STATUS \d+\n?/);
-  if (pod === undefined || source === undefined || repeated !== token) throw new ProbeFailed(`${target} answered ${from.label}, but not as the suite's server does: ${result.stdout.slice(0, 200)}`);
-  return { ...base, pod, source: source.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1").replace(/^::ffff:/, "") };
+  if (pod === undefined || source === undefined || repeated !== token)
+    throw new ProbeFailed(
+      `${target} answered ${from.label}, but not as the suite's server does: ${result.stdout.slice(0, 200)}`,
+    );
+  return {
+    ...base,
+    pod,
+    source: source
+      .replace(/:\d+$/, "")
+      .replace(/^\[(.*)\]$/, "$1")
+      .replace(/^::ffff:/, ""),
+  };
 }
 
 async function curl(from: Peer, title: string, timeout: number, urls: readonly string[]): Promise<CommandResult> {
   const seconds = (timeout / 1000).toFixed(1);
-  return from.run(title, ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", seconds, "--write-out", "\nHTTP-STATUS %{http_code}\n", ...urls], timeout + 10_000);
+  return from.run(
+    title,
+    [
+      "curl",
+      "--silent",
+      "--verbose",
+      "--fail-early",
+      "--noproxy",
+      "*",
+      "--max-time",
+      seconds,
+      "--write-out",
+      "\nHTTP-STATUS %{http_code}\n",
+      ...urls,
+    ],
+    timeout + 10_000,
+  );
 }
 
 /** curl's exit codes, and its words where one code stands for several ends (curl(1), EXIT CODES). */
@@ -80,7 +113,8 @@ function outcomeOf(from: Peer, { exitCode, stderr }: CommandResult): Outcome {
   if (exitCode === 0) return "answered";
   if (exitCode === 6) return "unresolved";
   if (exitCode === 28) return "silent";
-  if (exitCode === 7) return /refused/i.test(stderr) ? "refused" : /no route|unreachable|could not connect|couldn't connect|failed to connect/i.test(stderr) ? "unreachable" : "refused";
+  if (exitCode === 7) return /connection refused/i.test(stderr) ? "refused" : "unreachable";
+  // The other side closed the connection without an answer, or reset it.
   if (exitCode === 52 || exitCode === 56) return "refused";
-  throw new ProbeFailed(`curl on ${from.label} ended with ${exitCode}: ${stderr.trim()}`);
+  throw new ProbeFailed(`curl on ${from.label} ended with ${exitCode}: ${stderr.trim().split("\n").at(-1)}`);
 }

@@ -8,6 +8,8 @@ export interface Timeouts {
   readonly answer: number;
   /** One request to something that must not answer: it lasts longer than the slowest answer seen. */
   readonly silence: number;
+  /** One of many requests to something that answers sooner or later. */
+  readonly attempt: number;
   /** An object is gone after it was deleted. */
   readonly deletion: number;
   /** Something that must never happen is watched for so long. */
@@ -22,6 +24,7 @@ export function timeouts(factor: number): Timeouts {
     propagation: stretch(20_000),
     answer: stretch(5_000),
     silence: stretch(4_000),
+    attempt: stretch(1_000),
     deletion: stretch(30_000),
     window: stretch(3_000),
   };

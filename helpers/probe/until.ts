@@ -13,7 +13,13 @@ class NotYet extends Error {}
  * @param what is awaited, as the rest of "waited … for"
  * @throws NotInTime with the value last seen, after `milliseconds`; whatever `look` throws, at once
  */
-export async function until<T>(what: string, milliseconds: number, look: () => Promise<T>, done: (value: T) => boolean, signal?: AbortSignal): Promise<T> {
+export async function until<T>(
+  what: string,
+  milliseconds: number,
+  look: () => Promise<T>,
+  done: (value: T) => boolean,
+  signal?: AbortSignal,
+): Promise<T> {
   let last: T | undefined;
   try {
     return await pRetry(

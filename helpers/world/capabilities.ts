@@ -4,7 +4,10 @@ type Probe = (world: World) => string | undefined;
 
 /** What a claim can need of its world: each tells why the world lacks it, or nothing where it has it. */
 const capabilities: Readonly<Record<string, Probe>> = {
-  "several-workers": ({ nodes }) => (nodes.filter(({ role }) => role === "worker").length >= 2 ? undefined : "two nodes that take pods are needed, and this cluster has one"),
+  "several-workers": ({ nodes }) =>
+    nodes.filter(({ role }) => role === "worker").length >= 2
+      ? undefined
+      : "two nodes that take pods are needed, and this cluster has one",
 };
 
 /** Returns the names of all capabilities that claims can need. */

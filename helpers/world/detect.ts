@@ -10,7 +10,12 @@ const Nodes = z.object({
       spec: z.object({ podCIDRs: z.array(z.string()).default([]) }),
       status: z.object({
         addresses: z.array(z.object({ type: z.string(), address: z.string() })),
-        nodeInfo: z.object({ kubeletVersion: z.string(), containerRuntimeVersion: z.string(), kernelVersion: z.string(), osImage: z.string() }),
+        nodeInfo: z.object({
+          kubeletVersion: z.string(),
+          containerRuntimeVersion: z.string(),
+          kernelVersion: z.string(),
+          osImage: z.string(),
+        }),
       }),
     }),
   ),
@@ -18,7 +23,11 @@ const Nodes = z.object({
 const ConfigMap = z.object({ data: z.object({ ClusterConfiguration: z.string() }) });
 const ClusterConfiguration = z.object({
   kubernetesVersion: z.string(),
-  networking: z.object({ podSubnet: z.string(), serviceSubnet: z.string(), dnsDomain: z.string().default("cluster.local") }),
+  networking: z.object({
+    podSubnet: z.string(),
+    serviceSubnet: z.string(),
+    dnsDomain: z.string().default("cluster.local"),
+  }),
 });
 
 /** What the cluster's maker knows of the world and the cluster itself cannot tell. */
@@ -30,21 +39,35 @@ export type Given = Pick<World, "cluster" | "fresh" | "kind" | "engine" | "image
  * @throws Error where a node does not answer, or where the nodes differ in what has to be the same
  */
 export async function detectWorld(nodes: NodeAccess, controlPlane: string, given: Given): Promise<World> {
-  const kubectl = async (...words: string[]): Promise<unknown> => JSON.parse(await output(nodes, controlPlane, ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "--output=json", ...words]));
-  const [found, map] = await Promise.all([kubectl("nodes").then((json) => Nodes.parse(json)), kubectl("--namespace=kube-system", "configmap", "kubeadm-config").then((json) => ConfigMap.parse(json))]);
+  const kubectl = async (...words: string[]): Promise<unknown> =>
+    JSON.parse(
+      await output(nodes, controlPlane, [
+        "kubectl",
+        "--kubeconfig=/etc/kubernetes/admin.conf",
+        "get",
+        "--output=json",
+        ...words,
+      ]),
+    );
+  const [found, map] = await Promise.all([
+    kubectl("nodes").then((json) => Nodes.parse(json)),
+    kubectl("--namespace=kube-system", "configmap", "kubeadm-config").then((json) => ConfigMap.parse(json)),
+  ]);
   const { kubernetesVersion, networking } = ClusterConfiguration.parse(parse(map.data.ClusterConfiguration));
   const described = await Promise.all(
-    found.items.map(async ({ metadata, spec, status }): Promise<WorldNode> => ({
-      name: metadata.name,
-      role: "node-role.kubernetes.io/control-plane" in metadata.labels ? "control-plane" : "worker",
-      addresses: status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address),
-      podCIDRs: spec.podCIDRs,
-      kubelet: status.nodeInfo.kubeletVersion,
-      runtime: status.nodeInfo.containerRuntimeVersion,
-      kernel: status.nodeInfo.kernelVersion,
-      os: status.nodeInfo.osImage,
-      proxyMode: await proxyMode(nodes, metadata.name),
-    })),
+    found.items.map(
+      async ({ metadata, spec, status }): Promise<WorldNode> => ({
+        name: metadata.name,
+        role: "node-role.kubernetes.io/control-plane" in metadata.labels ? "control-plane" : "worker",
+        addresses: status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+        podCIDRs: spec.podCIDRs,
+        kubelet: status.nodeInfo.kubeletVersion,
+        runtime: status.nodeInfo.containerRuntimeVersion,
+        kernel: status.nodeInfo.kernelVersion,
+        os: status.nodeInfo.osImage,
+        proxyMode: await proxyMode(nodes, metadata.name),
+      }),
+    ),
   );
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
@@ -55,7 +78,9 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     podSubnets,
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
-    nodes: described.sort((a, b) => (a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1)),
+    nodes: described.sort((a, b) =>
+      a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1,
+    ),
   } satisfies World);
 }
 
@@ -63,9 +88,20 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
 async function proxyMode(nodes: NodeAccess, node: string): Promise<WorldNode["proxyMode"]> {
   const deadline = Date.now() + 60_000;
   for (;;) {
-    const result = await nodes.run(node, ["curl", "--silent", "--show-error", "--fail", "--max-time", "2", "http://localhost:10249/proxyMode"]);
+    const result = await nodes.run(node, [
+      "curl",
+      "--silent",
+      "--show-error",
+      "--fail",
+      "--max-time",
+      "2",
+      "http://localhost:10249/proxyMode",
+    ]);
     if (!result.failed) return result.stdout.trim() as WorldNode["proxyMode"];
-    if (Date.now() > deadline) throw new Error(`kube-proxy on ${node} did not tell its mode within 60 s: ${result.stderr.trim()}; look at kubectl -n kube-system logs -l k8s-app=kube-proxy`);
+    if (Date.now() > deadline)
+      throw new Error(
+        `kube-proxy on ${node} did not tell its mode within 60 s: ${result.stderr.trim()}; look at kubectl -n kube-system logs -l k8s-app=kube-proxy`,
+      );
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
@@ -79,6 +115,7 @@ async function output(nodes: NodeAccess, node: string, command: readonly string[
 function same(nodes: readonly WorldNode[], key: "proxyMode"): WorldNode["proxyMode"] {
   const values = new Set(nodes.map((node) => node[key]));
   const [value] = values;
-  if (value === undefined || values.size > 1) throw new Error(`the nodes differ in ${key}: ${nodes.map((node) => `${node.name} ${node[key]}`).join(", ")}`);
+  if (value === undefined || values.size > 1)
+    throw new Error(`the nodes differ in ${key}: ${nodes.map((node) => `${node.name} ${node[key]}`).join(", ")}`);
   return value;
 }
