@@ -358,7 +358,7 @@ export class Lab {
   /** Undoes what the check did, the last thing first, and deletes what it created. @throws AggregateError of what failed */
   async close(): Promise<void> {
     const errors: unknown[] = [];
-    for (const undo of this.#undo.splice(0).reverse()) await undo().catch((error: unknown) => errors.push(error));
+    for (const undo of this.#undo.splice(0).toReversed()) await undo().catch((error: unknown) => errors.push(error));
     const deleted = await Promise.allSettled(
       this.#created.splice(0).map((object) => this.#stage.api.delete(object, this.timeouts.deletion)),
     );

@@ -129,18 +129,19 @@ export async function createCluster(
     forceKillAfterDelay: 10_000,
   });
   for await (const line of running.iterable({ from: "stderr" })) {
-    const step = /^\s*[•✓]\s*(.+?)\s*(?:[^\w\s.()]+)?\s*\.*$/u.exec(line)?.[1];
-    if (line.includes("✓") && step !== undefined) say(step);
+    const step = /✓ (.+)$/u
+      .exec(line)?.[1]
+      ?.replaceAll(/\p{Extended_Pictographic}|\ufe0f/gu, "")
+      .trim();
+    if (step !== undefined) say(step);
   }
   const result = await running;
   signal.throwIfAborted();
   if (!result.failed) return;
   await exportLogs(kind, engine, plan.name, plan.logs);
   const reason =
-    result.stderr
-      .split("\n")
-      .filter((line) => line.startsWith("ERROR") || line.includes("error:"))
-      .at(0) ?? result.stderr.split("\n").slice(-3).join(" ");
+    result.stderr.split("\n").find((line) => line.startsWith("ERROR") || line.includes("error:")) ??
+    result.stderr.split("\n").slice(-3).join(" ");
   throw new Error(`kind create cluster failed: ${reason}; the nodes' logs are in ${plan.logs}`);
 }
 
@@ -177,5 +178,5 @@ function kindEnvironment(engine: Engine): Record<string, string> {
   const own = Object.fromEntries(
     passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
-  return { ...own, ...engine.environment } as Record<string, string>;
+  return { ...own, ...engine.environment };
 }

@@ -216,7 +216,7 @@ function mountsBelow(place: PrivateEnginePlace): string[] {
     .split("\n")
     .flatMap((line) => line.split(" ")[4] ?? [])
     .filter((mount) => mount.startsWith(`${place.runtime}/`) || mount.startsWith(`${place.data}/`))
-    .reverse();
+    .toReversed();
 }
 
 function cgroupsOf(place: PrivateEnginePlace): string[] {

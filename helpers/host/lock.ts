@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -5,6 +6,7 @@ import { identify, isAlive, type ProcessIdentity } from "./process.ts";
 import type { Say } from "./progress.ts";
 
 interface Holder extends ProcessIdentity {
+  readonly token: string;
   readonly purpose: string;
   readonly since: string;
 }
@@ -24,8 +26,12 @@ export async function acquireLock(file: string, purpose: string, say: Say, signa
   mkdirSync(dirname(file), { recursive: true });
   const own = identify(process.pid);
   if (own === undefined) throw new Error("/proc does not show this process");
-  const candidate = `${file}.${own.pid}`;
-  writeFileSync(candidate, JSON.stringify({ ...own, purpose, since: new Date().toISOString() } satisfies Holder));
+  const token = randomUUID();
+  const candidate = `${file}.${token}`;
+  writeFileSync(
+    candidate,
+    JSON.stringify({ ...own, token, purpose, since: new Date().toISOString() } satisfies Holder),
+  );
   try {
     let told: number | undefined;
     while (!tryLink(candidate, file)) {
@@ -33,7 +39,7 @@ export async function acquireLock(file: string, purpose: string, say: Say, signa
       if (holder === undefined) continue;
       if (!isAlive(holder)) {
         // Two waiters may both see a dead holder; only the one that still finds it there may remove it.
-        if (readHolder(file)?.startTicks === holder.startTicks) unlinkSync(file);
+        if (readHolder(file)?.token === holder.token) unlinkSync(file);
         continue;
       }
       if (told !== holder.pid)
@@ -46,7 +52,7 @@ export async function acquireLock(file: string, purpose: string, say: Say, signa
   }
   return {
     [Symbol.dispose]: () => {
-      if (readHolder(file)?.pid === own.pid) unlinkSync(file);
+      if (readHolder(file)?.token === token) unlinkSync(file);
     },
   };
 }

@@ -135,7 +135,7 @@ async function assemble(
     const layer = join(work, `${key}.layer.tar`);
     await writeLayer(layer, [
       ...Object.entries(spec.programs).flatMap(([part, programs]) =>
-        programs.map((program) => program_(goPart(parts, part), program, "/usr/local/bin")),
+        programs.map((program) => programEntry(goPart(parts, part), program, "/usr/local/bin")),
       ),
       ...used.flatMap((part) => licences(goPart(parts, part), part)),
     ]);
@@ -259,10 +259,10 @@ async function loadBase(
       }),
     ),
     ...["containerd", "ctr", "containerd-shim-runc-v2"].map((program) =>
-      program_(containerd, program, "/usr/local/bin"),
+      programEntry(containerd, program, "/usr/local/bin"),
     ),
     ...Object.keys(recipe.modules["cni-plugins"]?.programs ?? {}).map((program) =>
-      program_(goPart(parts, "cni-plugins"), program, "/opt/cni/bin"),
+      programEntry(goPart(parts, "cni-plugins"), program, "/opt/cni/bin"),
     ),
     { path: "/etc/containerd/cri-base.json", text: criBase(spec) },
     ...["kubelet", "containerd", "undo-mount-hacks"].map(
@@ -330,7 +330,7 @@ function rootfsTar(parts: Parts, name: string): string {
   return join(part.folder, "rootfs.tar");
 }
 
-function program_(part: Part, program: string, folder: string): LayerEntry {
+function programEntry(part: Part, program: string, folder: string): LayerEntry {
   return { path: `${folder}/${program}`, source: join(part.folder, "bin", program), mode: 0o755 };
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { Agent as PlainAgent, request as requestPlain } from "node:http";
 import { Agent, request } from "node:https";
 import { text } from "node:stream/consumers";
 import { KubeConfig } from "@kubernetes/client-node";
@@ -61,7 +62,8 @@ export function collectionPath({ apiVersion, kind, metadata }: KubernetesObject)
 export class KubernetesApi implements Disposable {
   readonly config: KubeConfig;
   readonly #server: string;
-  readonly #agent: Agent;
+  readonly #agent: Agent | PlainAgent;
+  readonly #send: typeof requestPlain;
 
   constructor(kubeconfig: string) {
     this.config = new KubeConfig();
@@ -71,12 +73,11 @@ export class KubernetesApi implements Disposable {
     if (cluster === null || user === null) throw new Error(`${kubeconfig} names no current cluster and user`);
     const decode = (data: string | undefined) => (data === undefined ? undefined : Buffer.from(data, "base64"));
     this.#server = cluster.server;
-    this.#agent = new Agent({
-      keepAlive: true,
-      ca: decode(cluster.caData),
-      cert: decode(user.certData),
-      key: decode(user.keyData),
-    });
+    // A plain one is `kubectl proxy`.
+    const plain = cluster.server.startsWith("http:");
+    const keys = { ca: decode(cluster.caData), cert: decode(user.certData), key: decode(user.keyData) };
+    this.#agent = plain ? new PlainAgent({ keepAlive: true }) : new Agent({ keepAlive: true, ...keys });
+    this.#send = plain ? requestPlain : request;
   }
 
   /** Returns the server's answer to a request, whatever its status. @throws ApiUnreachable where there is none */
@@ -88,7 +89,7 @@ export class KubernetesApi implements Disposable {
   ): Promise<ApiAnswer> {
     const content = body === undefined ? undefined : JSON.stringify(body);
     const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
-    const sent = request(
+    const sent = this.#send(
       new URL(path, this.#server),
       {
         method,
@@ -96,7 +97,9 @@ export class KubernetesApi implements Disposable {
         timeout: 30_000,
         headers: {
           accept: "application/json",
-          ...(content === undefined ? {} : { "content-type": "application/json" }),
+          ...(content === undefined
+            ? {}
+            : { "content-type": "application/json", "content-length": Buffer.byteLength(content) }),
           ...headers,
         },
       },

@@ -1,0 +1,91 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { execa } from "execa";
+import { parse } from "yaml";
+import { adaptConfig } from "../helpers/cluster/adapt.ts";
+import { createCluster, findKind } from "../helpers/cluster/kind.ts";
+import { withEngine } from "../helpers/cluster/lifecycle.ts";
+import { nodeContainers } from "../helpers/cluster/nodes.ts";
+import { keptRun } from "../helpers/cluster/runs.ts";
+import { engineOutput } from "../helpers/engine/engine.ts";
+import { interruption, UserError } from "../helpers/host/errors.ts";
+import { main } from "../helpers/host/main.ts";
+import { runMarker } from "../helpers/host/process.ts";
+import { Progress } from "../helpers/host/progress.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { findNodeImage } from "../helpers/image/find.ts";
+import { readImageLock } from "../helpers/image/lock.ts";
+
+const rounds = 3;
+
+/** Seconds of a whole `npm test` against a bare `kind create cluster --wait` of the same image and configuration, in pairs. */
+await main(async () => {
+  const settings = readSettings();
+  if (keptRun(settings.cache) !== undefined)
+    throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
+  const pairs: { bare: number; whole: number }[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    const bare = await bareCluster();
+    const begun = performance.now();
+    await execa("npm", ["test"], { cwd: projectRoot, stdout: "ignore", stderr: "ignore", stdin: "ignore" });
+    const whole = (performance.now() - begun) / 1000;
+    pairs.push({ bare, whole });
+    process.stdout.write(
+      `round ${round}: bare kind create ${bare.toFixed(1)} s, whole npm test ${whole.toFixed(1)} s, ratio ${(whole / bare).toFixed(2)}\n`,
+    );
+  }
+  const ratios = pairs.map(({ bare, whole }) => whole / bare).sort((a, b) => a - b);
+  process.stdout.write(
+    `ratio: median ${ratios[Math.floor(ratios.length / 2)]?.toFixed(2)}, from ${ratios[0]?.toFixed(2)} to ${ratios.at(-1)?.toFixed(2)}\n`,
+  );
+  return 0;
+});
+
+async function bareCluster(): Promise<number> {
+  const settings = readSettings();
+  const progress = new Progress(() => {});
+  const { value } = await withEngine(
+    settings,
+    progress,
+    interruption((line) => process.stderr.write(`${line}\n`)),
+    async (session) => {
+      const { engine, run, signal, tools } = session;
+      const say = () => {};
+      const lock = readImageLock(settings.imageLock);
+      const image = await findNodeImage({ ...settings, lock, engine, tools, given: settings.nodeImage, say, signal });
+      const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+      const config = join(run.folder, "kind.yaml");
+      writeFileSync(
+        config,
+        adaptConfig(
+          parse(readFileSync(join(projectRoot, "fixtures", "clusters", "default.yaml"), "utf8")) as Record<
+            string,
+            unknown
+          >,
+          lock.node.kubernetes,
+          engine,
+        ).yaml,
+      );
+      const begun = performance.now();
+      await createCluster(
+        kind,
+        engine,
+        {
+          name: run.cluster,
+          image: image.reference,
+          config,
+          kubeconfig: run.kubeconfig,
+          logs: join(settings.out, "logs", "kind"),
+        },
+        say,
+        signal,
+        { [runMarker]: run.id },
+      );
+      const seconds = (performance.now() - begun) / 1000;
+      await engineOutput(engine, ["rm", "--force", "--volumes", ...(await nodeContainers(engine, run.cluster))]);
+      return seconds;
+    },
+  );
+  return value;
+}

@@ -1,0 +1,37 @@
+import { join } from "node:path";
+import { execa } from "execa";
+import { main } from "../helpers/host/main.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
+
+const sources = ["commands", "helpers", "reports", "specs", "allurerc.ts", "vitest.config.ts", "vitest.unit.config.ts"];
+
+const checks: Readonly<Record<string, readonly string[]>> = {
+  types: ["tsc", "-p", "."],
+  format: ["biome", "check", "."],
+  lint: ["oxlint", "--type-aware", "--deny-warnings", ...sources],
+  "dead code": ["knip", "--no-progress"],
+  "unit tests": ["vitest", "run", "--config", "vitest.unit.config.ts"],
+};
+
+/** The project's own checks, which need no cluster; all of them run, and each failed one is shown. */
+await main(async () => {
+  let failed = 0;
+  for (const [name, [program = "", ...words]] of Object.entries(checks)) {
+    const started = Date.now();
+    const result = await execa(program, words, {
+      cwd: projectRoot,
+      preferLocal: true,
+      localDir: join(projectRoot),
+      reject: false,
+      all: true,
+      stdin: "ignore",
+      env: { NO_COLOR: "1", FORCE_COLOR: undefined },
+    });
+    const seconds = ((Date.now() - started) / 1000).toFixed(1);
+    process.stdout.write(`${result.failed ? "✗" : "✓"} ${name} (${seconds} s)\n`);
+    if (result.failed) failed++;
+    if (result.failed || name === "unit tests") process.stdout.write(`${result.all.trimEnd()}\n`);
+  }
+  process.stdout.write(`${Object.keys(checks).length - failed} passed, ${failed} failed\n`);
+  return failed === 0 ? 0 : 1;
+});

@@ -1,0 +1,113 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { UserError } from "../host/errors.ts";
+import { missingCapability } from "../world/capabilities.ts";
+import { quotePosition, readArticle, readCatalogue } from "./catalogue.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "catalogue-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const good = `
+article: { en: An article, zh: 文章, date: 2025-07-20 }
+sections: [{ id: one, en: One, zh: 一 }]
+claims:
+  - id: first-claim
+    ref: 1
+    section: one
+    quote: 所有 Pod
+    en: All pods do something.
+    zh: 所有 Pod 做某事。
+    expect:
+      - { verdict: holds, because: { en: It was seen to be so on a cluster., zh: 在叢集上看到如此。 }, link: https://kubernetes.io/ }
+`;
+
+function messageFor(text: string): string {
+  const file = join(folder, "claims.yaml");
+  writeFileSync(file, text);
+  try {
+    readCatalogue(file);
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError);
+    return (error as UserError).message.replace(`${file}: `, "");
+  }
+  return "no error";
+}
+
+test("the project's own catalogue is valid, with every quote in the article and every need known", () => {
+  const { claims } = readCatalogue();
+  expect(claims.length).toBeGreaterThan(40);
+  for (const { needs } of claims)
+    expect(() => missingCapability(needs, { nodes: [] } as never)).not.toThrow(RangeError);
+});
+
+test("each claim has exactly one spec, and each spec a claim", async () => {
+  const { readdirSync } = await import("node:fs");
+  const specs = new URL("../../specs/", import.meta.url);
+  const checked = readdirSync(specs).flatMap((file) =>
+    [...readFileSync(new URL(file, specs), "utf8").matchAll(/^claim\("([^"]+)"/gm)].map(([, id]) => id),
+  );
+  expect(checked.toSorted()).toEqual(
+    readCatalogue()
+      .claims.filter(({ excluded }) => excluded === undefined)
+      .map(({ id }) => id)
+      .toSorted(),
+  );
+});
+
+test.each([
+  ["a good file", good, "no error"],
+  [
+    "an unknown key",
+    good.replace("ref: 1", "ref: 1\n    colour: red"),
+    'claim first-claim: Unrecognized key: "colour"',
+  ],
+  [
+    "a quote that is not in the article",
+    good.replace("所有 Pod\n", "所有 Pot\n"),
+    "claim first-claim: quote not in the article (occurrence 1): 所有 Pot",
+  ],
+  [
+    "an occurrence that is not there",
+    good.replace("ref: 1", "ref: 1\n    occurrence: 99"),
+    "claim first-claim: quote not in the article (occurrence 99): 所有 Pod",
+  ],
+  ["two equal ids", good + good.slice(good.indexOf("  - id:")), "two claims have the id first-claim"],
+  [
+    "an unknown verdict",
+    good.replace("verdict: holds", "verdict: perhaps"),
+    'claim first-claim: expect.0.verdict: Invalid option: expected one of "holds"|"refuted"|"external"',
+  ],
+  [
+    "an expectation of nothing",
+    good.replace("verdict: holds", "verdict: inconclusive"),
+    'claim first-claim: expect.0.verdict: Invalid option: expected one of "holds"|"refuted"|"external"',
+  ],
+  ["an unknown section", good.replace("section: one", "section: two"), "claim first-claim: section two is not listed"],
+  [
+    "neither expectation nor exclusion",
+    good.slice(0, good.indexOf("    expect:")),
+    "claim first-claim: needs either 'expect' or 'excluded'",
+  ],
+  [
+    "an id that is not kebab-case",
+    good.replace("first-claim", "FirstClaim"),
+    "claim FirstClaim: id: must be kebab-case",
+  ],
+])("%s is told in one line", (_name, text, message) => {
+  expect(messageFor(text)).toBe(message);
+});
+
+test("broken YAML is told in one line", () => {
+  expect(messageFor("claims: [")).toMatch(/^[^\n]+$/);
+});
+
+test("an occurrence is counted from the article's beginning", () => {
+  const article = readArticle();
+  const first = quotePosition(article, { quote: "curl http://localhost:30080", occurrence: 1 });
+  const second = quotePosition(article, { quote: "curl http://localhost:30080", occurrence: 2 });
+  expect(first).toBeGreaterThan(0);
+  expect(second).toBeGreaterThan(first);
+  expect(quotePosition(article, { quote: "no such words", occurrence: 1 })).toBe(-1);
+});

@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { UserError } from "./errors.ts";
+import { projectRoot, readSettings } from "./settings.ts";
+
+test("what is not set has a default", () => {
+  expect(readSettings({ XDG_CACHE_HOME: "/var/cache" })).toEqual({
+    nodeImage: undefined,
+    imageLock: undefined,
+    keepCluster: false,
+    kubeconfig: undefined,
+    install: "auto",
+    cache: "/var/cache/kind-network-conformance",
+    out: join(projectRoot, "reports", "out"),
+    timeoutFactor: 1,
+  });
+});
+
+test("what is set is taken", () => {
+  const digest = "a".repeat(64);
+  const settings = readSettings({
+    KNC_NODE_IMAGE: `kindest/node:v1.37.0@sha256:${digest}`,
+    KNC_KEEP_CLUSTER: "1",
+    KNC_TIMEOUT_FACTOR: "2.5",
+    KNC_CACHE: "/c",
+    KNC_OUT: "/o",
+    KNC_INSTALL: "never",
+  });
+  expect(settings).toMatchObject({
+    nodeImage: `kindest/node:v1.37.0@sha256:${digest}`,
+    keepCluster: true,
+    timeoutFactor: 2.5,
+    cache: "/c",
+    out: "/o",
+    install: "never",
+  });
+});
+
+test.each([
+  ["KNC_KEEP_CLUSTERS", "1", "unknown setting KNC_KEEP_CLUSTERS"],
+  ["KNC_KEEP_CLUSTER", "yes", "KNC_KEEP_CLUSTER=yes must be 0 or 1"],
+  ["KNC_TIMEOUT_FACTOR", "fast", "KNC_TIMEOUT_FACTOR=fast must be a number"],
+  ["KNC_TIMEOUT_FACTOR", "0", "KNC_TIMEOUT_FACTOR=0 must be at least 0.1"],
+  ["KNC_INSTALL", "please", "KNC_INSTALL=please must be auto or never"],
+  ["KNC_CACHE", "relative/path", "KNC_CACHE=relative/path must be an absolute path"],
+  ["KNC_KUBECONFIG", "/no/such/file", "KNC_KUBECONFIG=/no/such/file does not exist"],
+  ["KNC_IMAGE_LOCK", "/no/such/file", "KNC_IMAGE_LOCK=/no/such/file does not exist"],
+  [
+    "KNC_NODE_IMAGE",
+    "An Image",
+    "KNC_NODE_IMAGE=An Image must be an image reference such as kindest/node:v1.37.0@sha256:…",
+  ],
+])("%s=%s is refused in one line", (name, value, message) => {
+  expect(() => readSettings({ [name]: value })).toThrow(expect.objectContaining({ name: "UserError", message }));
+  expect(() => readSettings({ [name]: value })).toThrow(UserError);
+});

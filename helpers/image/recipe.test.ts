@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { readImageLock, splitReference } from "./lock.ts";
+import { readRecipe } from "./recipe.ts";
+
+const lock = readImageLock();
+const recipe = readRecipe(lock.node.kubernetes);
+
+test("the recipe builds every workload of the image lock, from parts that it makes", () => {
+  expect(Object.keys(recipe.images)).toEqual(expect.arrayContaining(Object.keys(lock.workloads)));
+  for (const { rootfs, programs } of Object.values(recipe.images)) {
+    if (rootfs !== undefined) expect(recipe.rootfs[rootfs]).toBeDefined();
+    for (const [part, names] of Object.entries(programs)) {
+      const made = (recipe.modules[part] ?? recipe.sources[part])?.programs ?? {};
+      expect(Object.keys(made)).toEqual(expect.arrayContaining(names));
+    }
+  }
+});
+
+test("the version of kind is the same everywhere, and Kubernetes' stands in its programs", () => {
+  expect(recipe.modules["kind"]?.version).toBe(lock.kind.version);
+  expect(recipe.modules["kubernetes"]).toMatchObject({
+    version: lock.node.kubernetes,
+    ldflags: expect.stringContaining(`gitVersion=${lock.node.kubernetes}`) as string,
+  });
+});
+
+test("no placeholder is left", () => {
+  expect(JSON.stringify(readRecipe("v1.24.17"))).not.toContain("${");
+});
+
+test("a reference by digest splits into what is pulled and what it has to be", () => {
+  expect(splitReference("docker.io/library/nginx:1.21@sha256:ab")).toEqual({
+    tagged: "docker.io/library/nginx:1.21",
+    digest: "sha256:ab",
+  });
+});

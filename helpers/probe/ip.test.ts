@@ -1,0 +1,32 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { contains, overlap } from "./ip.ts";
+
+test.each([
+  ["10.244.1.5", ["10.244.0.0/16"], true],
+  ["10.245.0.1", ["10.244.0.0/16"], false],
+  ["fd00:10:244::5", ["10.244.0.0/16", "fd00:10:244::/56"], true],
+  ["fd00:10:244::5", ["10.244.0.0/16"], false],
+])("%s in %o", (address, subnets, inside) => {
+  expect(contains(subnets, address)).toBe(inside);
+});
+
+const subnet = fc.tuple(fc.nat(255), fc.nat(255), fc.integer({ min: 8, max: 24 })).map(([a, b, length]) => {
+  const mask = (0xffffffff << (32 - length)) >>> 0;
+  const base = (((10 << 24) | (a << 16) | (b << 8)) & mask) >>> 0;
+  return {
+    text: `${base >>> 24}.${(base >>> 16) & 255}.${(base >>> 8) & 255}.${base & 255}/${length}`,
+    first: base,
+    last: (base | ~mask) >>> 0,
+  };
+});
+
+test("subnets overlap exactly where their ranges do, whichever comes first", () => {
+  fc.assert(
+    fc.property(subnet, subnet, (one, other) => {
+      const expected = one.first <= other.last && other.first <= one.last;
+      expect(overlap(one.text, other.text)).toBe(expected);
+      expect(overlap(other.text, one.text)).toBe(expected);
+    }),
+  );
+});
