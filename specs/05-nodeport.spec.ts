@@ -46,13 +46,13 @@ claim("nodeport-has-a-clusterip", {
 claim("nodeport-on-every-node", {
   observe: async (lab) => {
     const port = nodePortOf(await lab.serviceOfCast("web-nodeport"));
-    const nodesWithEndpoint = [lab.worker(0).name, lab.worker(1).name];
+    const nodesWithEndpoint = new Set([lab.worker(0).name, lab.worker(1).name]);
     return {
       port,
       nodes: await Promise.all(
         lab.world.nodes.map(async ({ name, addresses }) => ({
           node: name,
-          hasEndpoint: nodesWithEndpoint.includes(name),
+          hasEndpoint: nodesWithEndpoint.has(name),
           answer: await meet(lab.outsider, hostPort(addresses[0] ?? "", port), lab.timeouts.silence),
         })),
       ),

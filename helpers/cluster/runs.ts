@@ -5,7 +5,7 @@ import { z } from "zod";
 import { identify, isAlive } from "../host/process.ts";
 
 /** Every cluster that the suite makes has a name that begins so. */
-export const clusterPrefix = "knc-";
+const clusterPrefix = "knc-";
 
 const Kept = z.strictObject({
   engine: z.enum(["user", "suite"]),

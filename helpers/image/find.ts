@@ -10,7 +10,7 @@ import { buildNodeImage, builtNodeImage, labels } from "./build.ts";
 import { type ImageLock, splitReference } from "./lock.ts";
 
 /** A workload image as a pod names it. */
-export interface WorkloadImage {
+interface WorkloadImage {
   readonly reference: string;
   /** Digest of its configuration, which a node reports as the image's id; unknown for one that is loaded. */
   readonly id: string | undefined;

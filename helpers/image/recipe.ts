@@ -29,14 +29,13 @@ const RootFs = z.strictObject({
 /** A root file system of Debian packages. */
 export type RootFs = z.infer<typeof RootFs>;
 
+// An image inside the node image: a root file system, programs on top, and what it runs.
 const Image = z.strictObject({
   rootfs: z.string().optional(),
   programs: z.record(z.string(), z.array(z.string())).default({}),
   command: z.array(z.string()).min(1),
   arguments: z.array(z.string()).default([]),
 });
-/** An image inside the node image: a root file system, programs on top, and what it runs. */
-export type ImageRecipe = z.infer<typeof Image>;
 
 const BuildRecipe = z.strictObject({
   debianSuite: z.string(),

@@ -10,9 +10,6 @@ const capabilities: Readonly<Record<string, Probe>> = {
       : "two nodes that take pods are needed, and this cluster has one",
 };
 
-/** Returns the names of all capabilities that claims can need. */
-export const capabilityNames: readonly string[] = Object.keys(capabilities);
-
 /** Returns why the world lacks the first of the needed capabilities that it lacks. @throws RangeError for an unknown name */
 export function missingCapability(needs: readonly string[], world: World): string | undefined {
   for (const name of needs) {
