@@ -1,9 +1,17 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { collectCases, enrichResults } from "./reports/bridge.ts";
 import { ClaimProgress } from "./reports/progress.ts";
 
 const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
+
+/** The article's order, which the names of the spec files follow; vitest's own goes by size and earlier runs. */
+class ArticleOrder extends BaseSequencer {
+  override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return Promise.resolve(files.toSorted((a, b) => (a.moduleId < b.moduleId ? -1 : 1)));
+  }
+}
 
 /** The claims, on the cluster that `npm test` has made. */
 export default defineConfig({
@@ -14,7 +22,7 @@ export default defineConfig({
     pool: "forks",
     isolate: false,
     maxWorkers: 1,
-    sequence: { concurrent: true },
+    sequence: { concurrent: true, sequencer: ArticleOrder },
     maxConcurrency: 8,
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),

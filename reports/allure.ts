@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { stringifyEnvInfo } from "allure-js-commons/sdk/reporter";
 import { execa } from "execa";
 import { Results } from "../helpers/claim/results.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
@@ -10,61 +11,64 @@ import { projectRoot } from "../helpers/host/settings.ts";
  * @throws Error with the last lines of the generator where it fails, or where there is nothing to report
  */
 export async function generateAllureReport(out: string, signal?: AbortSignal): Promise<string> {
-  const results = join(out, "allure-results");
-  if (!existsSync(results))
-    throw new Error(`no claim left an Allure result in ${results}: look at the lines above for why none ran`);
-  writeFileSync(
-    join(results, "environment.properties"),
-    environmentOf(Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")))),
-  );
-  rmSync(join(out, "allure-report"), { recursive: true, force: true });
-  const result = await execa(
-    process.execPath,
-    [
-      join(projectRoot, "node_modules", "allure", "cli.js"),
-      "generate",
-      results,
-      "--config",
-      join(projectRoot, "allurerc.ts"),
-    ],
-    {
-      cwd: projectRoot,
-      env: { KNC_OUT: out },
-      reject: false,
-      all: true,
-      stdin: "ignore",
-      ...(signal === undefined ? {} : { cancelSignal: signal }),
-    },
-  );
+  const found = join(out, "allure-results");
+  if (!existsSync(found))
+    throw new Error(`no claim left an Allure result in ${found}: look at the lines above for why none ran`);
+  const results = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
+  writeFileSync(join(found, "environment.properties"), stringifyEnvInfo(environmentOf(results)));
+  const report = join(out, "allure-report");
+  rmSync(report, { recursive: true, force: true });
+  const generator = join(projectRoot, "node_modules", "allure", "cli.js");
+  const configuration = ["--config", join(projectRoot, "allurerc.ts"), "--report-name", results.article.en];
+  const result = await execa(process.execPath, [generator, "generate", "allure-results", ...configuration], {
+    // Allure takes the folder for a pattern: what leads to it must not be part of that.
+    cwd: out,
+    env: { KNC_OUT: out, JITI_FS_CACHE: "false" },
+    reject: false,
+    all: true,
+    stdin: "ignore",
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  });
   signal?.throwIfAborted();
-  const index = join(out, "allure-report", "index.html");
+  const index = join(report, "index.html");
   if (result.failed || !existsSync(index))
-    throw new Error(`allure generate failed:\n${result.all.split("\n").slice(-8).join("\n")}`);
+    throw new Error(`allure generate failed:\n${(result.all ?? "").trim().split("\n").slice(-8).join("\n")}`);
+  writeFileSync(index, withoutTracker(readFileSync(index, "utf8")));
+  for (const name of readdirSync(report)) if (name !== "index.html") rmSync(join(report, name), { recursive: true });
   return index;
 }
 
-/** The environment block: what was checked, on what, by what. */
-function environmentOf({ world, suite, article }: Results): string {
-  const entries: [string, string][] = [
-    ["Kubernetes", world.kubernetes],
-    ["kind", world.kind],
-    ["kube-proxy mode", world.proxyMode],
-    ["IP families", world.ipFamilies.join(" + ")],
-    ["Nodes", String(world.nodes.length)],
-    ["Node OS", [...new Set(world.nodes.map(({ os }) => os))].join(", ")],
-    ["Container runtime", [...new Set(world.nodes.map(({ runtime }) => runtime))].join(", ")],
-    ["Kernel", [...new Set(world.nodes.map(({ kernel }) => kernel))].join(", ")],
-    [
-      "Engine",
-      `${world.engine.name} ${world.engine.version} (${world.engine.owner === "suite" ? "private" : "the user's"}), cgroup ${world.engine.cgroup}`,
-    ],
-    ["Cluster", `${world.cluster}${world.fresh ? ", fresh" : ", kept from an earlier run"}`],
-    ["Node.js", process.version],
-    ["Suite", `${suite.version} (${suite.commit.slice(0, 12)})`],
-    ["Article", `${article.date}, sha256 ${article.sha256.slice(0, 12)}`],
-    ...world.adaptations.map((text, index): [string, string] => [`Adapted ${index + 1}`, text]),
-    ...Object.entries(world.images).map(([name, reference]): [string, string] => [`Image ${name}`, reference]),
-    ...Object.entries(world.provenance).map(([part, origin]): [string, string] => [`Part ${part}`, origin]),
-  ];
-  return entries.map(([key, value]) => `${key.replaceAll(/[\s=:]/g, "\\$&")} = ${value}\n`).join("");
+/** Allure's template has each reader's browser tell Google of the report, and has no switch for that. */
+function withoutTracker(html: string): string {
+  return html
+    .replace(/<script async src="https:\/\/www\.googletagmanager\.com[^>]*><\/script>/, "")
+    .replace(/<script>\s*window\.dataLayer = [\s\S]*?<\/script>/, "");
+}
+
+/** What was checked, on what, by what; the report shows the first eight at once. */
+function environmentOf({ world, suite, article }: Results): Record<string, string> {
+  const ofNodes = (value: (node: Results["world"]["nodes"][number]) => string) =>
+    [...new Set(world.nodes.map(value))].join(", ");
+  return {
+    Kubernetes: world.kubernetes,
+    kind: world.kind,
+    "kube-proxy mode": world.proxyMode,
+    "IP families": world.ipFamilies.join(" + "),
+    Nodes: world.nodes.map(({ name, role }) => `${name} (${role})`).join(", "),
+    Kubelet: ofNodes(({ kubelet }) => kubelet),
+    "Container runtime": ofNodes(({ runtime }) => runtime),
+    Kernel: ofNodes(({ kernel }) => kernel),
+    "Node OS": ofNodes(({ os }) => os),
+    "Pod subnets": world.podSubnets.join(", "),
+    "Service subnets": world.serviceSubnets.join(", "),
+    "DNS domain": world.dnsDomain,
+    Engine: `${world.engine.name} ${world.engine.version} (${world.engine.owner === "suite" ? "private" : "the user's"}), cgroup ${world.engine.cgroup}`,
+    Cluster: `${world.cluster}, ${world.fresh ? "fresh" : "kept from an earlier run"}`,
+    "Node.js": process.version,
+    Suite: `${suite.version} (${suite.commit.slice(0, 12)})`,
+    Article: `${article.date}, sha256 ${article.sha256.slice(0, 12)}`,
+    ...Object.fromEntries(world.adaptations.map((text, index) => [`Adapted ${index + 1}`, text])),
+    ...Object.fromEntries(Object.entries(world.images).map(([name, reference]) => [`Image ${name}`, reference])),
+    ...Object.fromEntries(Object.entries(world.provenance).map(([part, origin]) => [`Part ${part}`, origin])),
+  };
 }

@@ -1,45 +1,86 @@
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { styleText } from "node:util";
-import type { Reporter, TestCase } from "vitest/node";
+import type { Reporter, TestCase, TestModule } from "vitest/node";
 import { ClaimResult } from "../helpers/claim/results.ts";
 
-/** Prints a line for each claim when it is judged: whether that was expected, the verdict, its id, how long it took. */
+/** Where the lines go, and whether they may be coloured. */
+interface Terminal {
+  write(line: string): void;
+  readonly colour: boolean;
+}
+
+const standardOutput: Terminal = {
+  write: (line) => void process.stdout.write(`${line}\n`),
+  colour: process.stdout.isTTY && !process.env["NO_COLOR"] && !process.env["CI"],
+};
+
+/**
+ * Prints a line for each claim as soon as it is judged: whether that was expected, the verdict, its id, how long it
+ * took, and the reason where it was not expected. Specs that cannot be loaded and stray errors are told at the end.
+ */
 export class ClaimProgress implements Reporter {
   readonly #out: string;
-  readonly #write: (line: string) => void;
+  readonly #terminal: Terminal;
 
-  constructor(out: string, write: (line: string) => void = (line) => process.stdout.write(`${line}\n`)) {
+  constructor(out: string, terminal: Terminal = standardOutput) {
     this.#out = out;
-    this.#write = write;
+    this.#terminal = terminal;
   }
 
   onTestCaseResult(test: TestCase): void {
-    const result = test.result();
-    const id = (test.meta() as { claim?: string }).claim;
-    const file = join(this.#out, "claims", `${id}.json`);
-    if (result.state === "skipped") return;
-    const passed = result.state === "passed";
-    if (id === undefined || !existsSync(file)) {
-      this.#write(
-        `  ${passed ? "✓" : mark(false)} ${test.fullName}${passed ? "" : `: ${result.errors?.[0]?.message}`}`,
-      );
-      return;
-    }
-    const { verdict, expected, milliseconds = 0, why } = ClaimResult.parse(JSON.parse(readFileSync(file, "utf8")));
-    this.#write(
-      `  ${mark(passed)} ${(verdict ?? "").padEnd(12)}  ${id.padEnd(46)} ${(milliseconds / 1000).toFixed(1).padStart(5)} s`,
-    );
+    const outcome = test.result();
+    if (outcome.state === "skipped" && outcome.note === undefined) return;
+    const passed = outcome.state === "passed";
+    const claim = this.#claimOf(test);
+    const id = claim?.id ?? test.fullName;
+    const seconds = ((claim?.milliseconds ?? test.diagnostic()?.duration ?? 0) / 1000).toFixed(1);
+    const verdict = claim?.verdict ?? (outcome.state === "failed" ? "no verdict" : outcome.state);
+    this.#line(passed, `${verdict.padEnd(12)}  ${id.padEnd(46)} ${seconds.padStart(5)} s`);
     if (passed) return;
-    const reason = verdict === expected ? (result.errors?.[0]?.message ?? "") : (why ?? "");
-    this.#write(`      expected ${expected}: ${reason}`);
+    if (claim?.expected !== undefined && claim.verdict !== claim.expected)
+      this.#indented(`expected: ${claim.expected}`);
+    if (outcome.state === "skipped") this.#indented(outcome.note ?? "");
+    // vitest's own message repeats the reason, in front of what it compared.
+    else if (claim?.why !== undefined && claim.why !== "" && claim.verdict !== claim.expected)
+      this.#indented(claim.why);
+    else for (const { message } of outcome.errors ?? []) this.#indented(message);
   }
 
-  onTestRunEnd(_modules: unknown, errors: readonly { message: string }[]): void {
-    for (const { message } of errors) this.#write(`  ${mark(false)} ${message}`);
+  /** What specs print. */
+  onUserConsoleLog({ content }: { readonly content: string }): void {
+    this.#terminal.write(content.trimEnd());
   }
-}
 
-function mark(passed: boolean): string {
-  return passed ? styleText("green", "✓") : styleText("red", "✗");
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly { readonly message: string }[]): void {
+    for (const module of modules) {
+      for (const { message } of module.errors()) {
+        this.#line(false, relative(process.cwd(), module.moduleId));
+        this.#indented(message);
+      }
+    }
+    for (const { message } of errors) {
+      this.#line(false, "an error outside of every claim");
+      this.#indented(message);
+    }
+  }
+
+  #claimOf(test: TestCase): ClaimResult | undefined {
+    const { claim } = test.meta() as { claim?: string };
+    const file = join(this.#out, "claims", `${claim}.json`);
+    return claim !== undefined && existsSync(file)
+      ? ClaimResult.parse(JSON.parse(readFileSync(file, "utf8")))
+      : undefined;
+  }
+
+  #line(passed: boolean, text: string): void {
+    const mark = passed ? "✓" : "✗";
+    this.#terminal.write(
+      `  ${this.#terminal.colour ? styleText(passed ? "green" : "red", mark, { validateStream: false }) : mark} ${text}`,
+    );
+  }
+
+  #indented(text: string): void {
+    for (const line of text.trim().split("\n")) this.#terminal.write(`      ${line}`);
+  }
 }

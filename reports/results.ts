@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Claim, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import { ClaimResult, Phase, Results } from "../helpers/claim/results.ts";
+import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { World } from "../helpers/world/world.ts";
 
@@ -12,18 +13,24 @@ const RunFile = z.strictObject({ started: z.iso.datetime(), selection: z.string(
 
 /**
  * Puts a run's results together from what is on disk, writes them to `results.json` and returns them: every claim of
- * the catalogue in its order or, where the run was asked for some only, those that ran.
+ * the catalogue in its order, those that never got a verdict without one. Where the run was asked for some claims
+ * only, just those that ran.
+ *
+ * @throws UserError naming the file that is missing, malformed or about a claim that the catalogue does not have
  */
 export function collectResults(out: string): Results {
   const catalogue = readCatalogue();
-  const read = (file: string): unknown => JSON.parse(readFileSync(join(out, file), "utf8"));
-  const run = RunFile.parse(read("run.json"));
-  const resultOf = (claim: Claim): ClaimResult | undefined => {
-    const file = join("claims", `${claim.id}.json`);
-    if (existsSync(join(out, file))) return ClaimResult.parse(read(file));
-    return claim.excluded === undefined ? undefined : unchecked(claim);
-  };
-  const found = catalogue.claims.map(resultOf);
+  const run = read(out, "run.json", RunFile);
+  const judged = new Map(
+    claimFiles(out)
+      .map((file) => read(out, file, ClaimResult))
+      .map((claim) => [claim.id, claim]),
+  );
+  for (const id of judged.keys()) {
+    if (!catalogue.claims.some((claim) => claim.id === id)) throw broken(out, `claims/${id}.json`, "no such claim");
+  }
+  const whole = run.selection === "";
+  const wanted = whole ? catalogue.claims : catalogue.claims.filter(({ id }) => judged.has(id));
   const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
   const results = Results.parse({
     format: "kind-network-conformance/results/1",
@@ -31,35 +38,71 @@ export function collectResults(out: string): Results {
     article: { ...catalogue.article, sha256: createHash("sha256").update(readArticle()).digest("hex") },
     sections: catalogue.sections,
     started: run.started,
-    finished: new Date().toISOString(),
-    complete: run.selection !== "" || found.every((result) => result !== undefined),
+    finished: lastChange(out, ["run.json", ...claimFiles(out)]).toISOString(),
+    complete: whole
+      ? catalogue.claims.every(({ id, excluded }) => excluded !== undefined || judged.has(id))
+      : testsRun(out) === judged.size,
     selection: run.selection,
-    world: World.parse(read("world.json")),
-    phases: z.array(Phase).parse(read("phases.json")),
-    claims: found.filter((result) => result !== undefined),
+    world: read(out, "world.json", World),
+    phases: read(out, "phases.json", z.array(Phase)),
+    claims: wanted.map((claim) => judged.get(claim.id) ?? withoutVerdict(claim)),
   } satisfies Results);
   writeFileSync(join(out, "results.json"), `${JSON.stringify(results, undefined, 2)}\n`);
   return results;
 }
 
-function unchecked({ id, ref, section, quote, en, zh, needs, excluded }: Claim): ClaimResult {
+function read<Schema extends z.ZodType>(out: string, file: string, schema: Schema): z.infer<Schema> {
+  try {
+    return schema.parse(JSON.parse(readFileSync(join(out, file), "utf8")));
+  } catch (error) {
+    const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
+    throw broken(
+      out,
+      file,
+      issue === undefined ? (error as Error).message : `${issue.path.join(".")}: ${issue.message}`,
+    );
+  }
+}
+
+function broken(out: string, file: string, what: string): UserError {
+  return new UserError(
+    `${join(out, file)}: ${what.split("\n")[0]}`,
+    "run npm test to get results that fit this version",
+  );
+}
+
+function claimFiles(out: string): string[] {
+  const folder = join(out, "claims");
+  return existsSync(folder) ? readdirSync(folder).map((name) => `claims/${name}`) : [];
+}
+
+function lastChange(out: string, files: readonly string[]): Date {
+  return new Date(Math.max(...files.map((file) => statSync(join(out, file)).mtimeMs)));
+}
+
+/** Returns how many tests the JUnit report tells of, skipped ones aside; undefined where the run did not get to write it. */
+function testsRun(out: string): number | undefined {
+  const file = join(out, "junit.xml");
+  if (!existsSync(file)) return undefined;
+  const suites = readFileSync(file, "utf8").match(/<testsuite .*?>/g) ?? [];
+  const sum = (attribute: string) =>
+    suites.reduce((total, suite) => total + Number(new RegExp(` ${attribute}="(\\d+)"`).exec(suite)?.[1] ?? 0), 0);
+  return sum("tests") - sum("skipped");
+}
+
+function withoutVerdict({ id, ref, section, quote, en, zh, needs, excluded }: Claim): ClaimResult {
   return {
-    id,
-    ref,
-    section,
-    quote,
-    en,
-    zh,
-    needs,
+    ...{ id, ref, section, quote, en, zh, needs },
     ...(excluded === undefined ? {} : { excluded }),
     evidence: [],
     controls: [],
   };
 }
 
+/** Returns the commit of the project's own repository: one around it says nothing about the suite. */
 function commit(): string {
   try {
-    return execFileSync("git", ["rev-parse", "HEAD"], {
+    return execFileSync("git", ["--git-dir=.git", "rev-parse", "HEAD"], {
       cwd: projectRoot,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],

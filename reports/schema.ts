@@ -1,18 +1,14 @@
 import { writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { execa } from "execa";
+import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import { Results } from "../helpers/claim/results.ts";
 
 /** Where the published JSON Schema of results.json is. */
-export const schemaFile: string = fileURLToPath(new URL("results.schema.json", import.meta.url));
+export const schemaFile: URL = new URL("results.schema.json", import.meta.url);
 
-/** Returns the JSON Schema (draft 2020-12) of results.json. */
-export function resultsSchema(): Record<string, unknown> {
-  return { title: "Results of a run of kind-network-conformance", ...z.toJSONSchema(Results) };
+/** Returns the JSON Schema (draft 2020-12) of results.json as text. */
+export function resultsSchema(): string {
+  return `${JSON.stringify({ title: "Results of a run of kind-network-conformance", ...z.toJSONSchema(Results) }, undefined, 2)}\n`;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(schemaFile, JSON.stringify(resultsSchema()));
-  await execa("biome", ["format", "--write", schemaFile], { preferLocal: true });
-}
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) writeFileSync(schemaFile, resultsSchema());

@@ -1,47 +1,88 @@
+import { join, relative } from "node:path";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 
 /**
- * Returns the end of a run in plain text: what came out otherwise than expected, which sentences of the article are
- * wrong on this cluster and why, how many claims came out how, and how long it took.
+ * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then
+ * which sentences of the article are wrong on this cluster and why, how many claims came out how, how long the phases
+ * took, and where the reports are.
  */
-export function summaryOf(results: Results): string {
+export function summaryOf(results: Results, out: string = readSettings().out): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
-  const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
+  const missing = results.claims.filter(({ verdict, excluded }) => verdict === undefined && excluded === undefined);
+  const surprises = judged.filter(({ verdict, expected }) => verdict !== "inconclusive" && verdict !== expected);
+  const untested = judged.filter(({ verdict }) => verdict === "inconclusive");
   const refuted = judged.filter(({ verdict, expected }) => verdict === "refuted" && expected === "refuted");
-  const count = (verdict: string) => judged.filter((claim) => claim.verdict === verdict).length;
-  const excluded = results.claims.filter((claim) => claim.excluded !== undefined).length;
+  const external = judged.filter(({ verdict, expected }) => verdict === "external" && expected === "external");
   const { world } = results;
   return [
-    ...(refuted.length === 0
+    ...block(`Not as expected: ${surprises.length}`, surprises, notAsExpected),
+    ...block(`Could not be tested: ${untested.length}`, untested, notAsExpected),
+    ...block(`Without a verdict: ${missing.length}`, missing, ({ id, en }) => [`  ${id}: ${en}`]),
+    ...(results.complete ? [] : ["Not every claim has a verdict: the run is not complete.", ""]),
+    ...block(
+      `The article is wrong on this cluster in ${refuted.length} of ${judged.length} claims:`,
+      refuted,
+      wrongHere,
+    ),
+    ...block("Not to be seen on this cluster:", external, missingHere),
+    `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
+    counts(results.claims),
+    ...(results.phases.length === 0
       ? []
       : [
-          `On this cluster the article is wrong in ${refuted.length} of ${judged.length} claims:`,
-          ...refuted.flatMap(wrongHere),
-          "",
+          `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
         ]),
-    ...(surprises.length === 0 ? [] : [`Not as expected: ${surprises.length}`, ...surprises.flatMap(surprise), ""]),
-    ...(results.complete ? [] : ["Not every claim has a verdict: the run is not complete.", ""]),
-    `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
-    `${judged.length} claims: ${count("holds")} hold, ${count("refuted")} refuted, ${count("external")} external, ${count("inconclusive")} inconclusive${excluded === 0 ? "" : `; ${excluded} excluded`}`,
-    `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
+    `report:  ${shown(out, "allure-report", "index.html")}`,
+    `results: ${shown(out, "results.json")}, ${shown(out, "junit.xml")}`,
   ].join("\n");
 }
 
-function wrongHere({ quote, en, because, since, id }: ClaimResult): string[] {
+function counts(claims: readonly ClaimResult[]): string {
+  const count = (which: (claim: ClaimResult) => boolean) => claims.filter(which).length;
+  const of = (wanted: string) => count(({ verdict }) => verdict === wanted);
+  const excluded = count((claim) => claim.excluded !== undefined);
+  return `${count(({ verdict }) => verdict !== undefined)} claims: ${of("holds")} hold, ${of("refuted")} refuted, ${of("external")} external, ${of("inconclusive")} inconclusive${excluded === 0 ? "" : `; ${excluded} excluded`}`;
+}
+
+function block(title: string, claims: readonly ClaimResult[], show: (claim: ClaimResult) => string[]): string[] {
+  return claims.length === 0 ? [] : [title, ...claims.flatMap(show), ""];
+}
+
+function wrongHere({ id, quote, en, because, since }: ClaimResult): string[] {
   return [
-    `  ${quote}`,
-    `    says: ${en}`,
-    `    here: ${because?.en ?? ""}`,
-    ...(since === undefined ? [] : [`    since: ${since}`]),
-    `    claim: ${id}`,
+    `  「${quote}」`,
+    ...labelled("says", en),
+    ...labelled("here", because?.en),
+    ...labelled("since", since),
+    ...labelled("claim", id),
   ];
 }
 
-function surprise({ id, en, expected, verdict, why }: ClaimResult): string[] {
+function missingHere({ id, en, why }: ClaimResult): string[] {
+  return [`  ${en}`, ...labelled("needs", why), ...labelled("claim", id)];
+}
+
+function notAsExpected({ id, quote, en, expected, verdict, why, because }: ClaimResult): string[] {
   return [
-    `  ${id}: ${en}`,
-    `    expected ${expected}, got ${verdict}`,
-    ...(why === undefined || why === "" ? [] : [`    seen: ${why}`]),
-    `    again: npm test -- -t '${en.replaceAll("'", "")}'`,
+    `  ${id}: expected ${expected}, got ${verdict}`,
+    ...labelled("says", `「${quote}」 ${en}`),
+    ...labelled("seen", why),
+    ...labelled("known", verdict === "inconclusive" ? undefined : because?.en),
+    // vitest takes the title for a regular expression, and a shell takes nothing here for anything.
+    `    again: npm test -- -t "${en.replaceAll(/[^\w ,:-]/g, ".")}"`,
   ];
+}
+
+/** Returns the text behind its label, broken into lines of about 100 columns. */
+function labelled(label: string, text: string | undefined): string[] {
+  if (text === undefined || text === "") return [];
+  const lines = text.match(/\S(?:.{0,86}\S)?(?=\s|$)|\S+/g) ?? [];
+  return lines.map((line, index) => `    ${(index === 0 ? `${label}:` : "").padEnd(7)}${line}`);
+}
+
+function shown(...path: readonly string[]): string {
+  const whole = join(...path);
+  const short = relative(process.cwd(), whole);
+  return short.startsWith("..") ? whole : short;
 }

@@ -1,4 +1,6 @@
+import { basename } from "node:path";
 import * as allure from "allure-js-commons";
+import { Status } from "allure-js-commons";
 import type { EvidenceItem } from "../evidence/evidence.ts";
 import type { World } from "../world/world.ts";
 import type { Catalogue, Claim, Expectation } from "./catalogue.ts";
@@ -26,10 +28,10 @@ export interface VerdictReport {
 }
 
 const words: Readonly<Record<Verdict, string>> = {
-  holds: "holds: the cluster shows what the article says",
-  refuted: "refuted: the cluster shows otherwise",
-  external: "external: a feature that is missing here would be needed",
-  inconclusive: "inconclusive: it could not be tested",
+  holds: "Holds: the cluster does what the article says",
+  refuted: "Refuted: the cluster does not do what the article says",
+  external: "Not to be seen here: a feature that is missing would be needed",
+  inconclusive: "Inconclusive: it could not be tested",
 };
 
 /** Gives the running test its place in the report, the quoted sentence on top. Must be called inside a test. */
@@ -41,25 +43,27 @@ export async function describeClaim({
   world,
   expectation,
 }: ClaimDescription): Promise<void> {
-  const number = (value: number) => String(value).padStart(2, "0");
   await allure.epic(article.zh);
-  await allure.feature(`${number(place.section)} ${section.zh} · ${section.en}`);
-  await allure.story(`${number(place.claim)} ${claim.en}`);
+  // Allure sorts by name, digit by digit: hence the leading zeros.
+  await allure.feature(`${String(place.section).padStart(2, "0")} ${section.zh} · ${section.en}`);
+  await allure.story(`${String(place.claim).padStart(3, "0")} ${claim.en}`);
   await allure.testCaseId(claim.id);
   await allure.label("claim", claim.id);
-  await allure.label("expected", expectation.verdict);
+  await allure.label("verdict-expected", expectation.verdict);
+  // Whoever follows the article goes wrong where it is wrong.
+  await allure.severity(expectation.verdict === "refuted" ? "critical" : "normal");
   await allure.link(expectation.link, "source");
   await allure.parameter("kubernetes", world.kubernetes);
   await allure.parameter("proxyMode", world.proxyMode);
   await allure.parameter("ipFamilies", world.ipFamilies.join("+"));
   await allure.description(
     [
-      `> ${claim.quote}`,
-      claim.en,
-      claim.zh,
-      `**Expected: ${expectation.verdict}.** ${expectation.because.en}`,
-      expectation.because.zh,
-      ...(expectation.since === undefined ? [] : [`Since: ${expectation.since}`]),
+      literally(claim.quote).replaceAll(/^/gm, "> "),
+      literally(claim.en),
+      literally(claim.zh),
+      `**Expected: ${expectation.verdict}.** ${literally(expectation.because.en)}`,
+      literally(expectation.because.zh),
+      ...(expectation.since === undefined ? [] : [`Since: ${literally(expectation.since)}`]),
       `[source](${expectation.link}) · claim \`${claim.id}\`, row ${claim.ref}`,
     ].join("\n\n"),
   );
@@ -73,21 +77,31 @@ export async function reportVerdict({
   observationText,
   evidence,
 }: VerdictReport): Promise<void> {
+  const expected = judgement.verdict === expectation.verdict;
   await allure.label("verdict", judgement.verdict);
-  await allure.label("tag", judgement.verdict);
-  await allure.label("surprise", String(judgement.verdict !== expectation.verdict));
-  await allure.step(`Verdict – ${words[judgement.verdict]}`, async () => {
-    await allure.step(`The article says: ${claim.quote} – ${claim.en}`, () => {});
-    if (judgement.verdict === expectation.verdict)
-      await allure.step(`The cluster: ${expectation.because.en}`, () => {});
-    if (judgement.why !== "") await allure.step(`Seen in this run: ${judgement.why}`, () => {});
-    if (expectation.since !== undefined && judgement.verdict === expectation.verdict)
-      await allure.step(`Since: ${expectation.since}`, () => {});
+  await allure.tag(judgement.verdict);
+  await allure.step(`${words[judgement.verdict]}${expected ? ", as expected" : ""}`, async () => {
+    await allure.logStep(`The article says: 「${claim.quote}」 ${claim.en}`);
+    if (expected) await allure.logStep(`The cluster: ${expectation.because.en}`);
+    if (judgement.why !== "") await allure.logStep(`Seen in this run: ${judgement.why}`);
+    if (!expected)
+      await allure.logStep(`Expected was: ${expectation.verdict}. ${expectation.because.en}`, Status.FAILED);
+    if (expectation.since !== undefined) await allure.logStep(`Since: ${expectation.since}`);
   });
-  for (const { title, command, text } of evidence) {
-    await allure.step(title, async () => {
-      await allure.attachment(title, `$ ${command}\n${text}\n`, "text/plain");
+  for (const { title, command, text, file } of evidence) {
+    await allure.step(title, async (step) => {
+      await step.parameter("command", command);
+      await allure.attachment(basename(file), `$ ${command}\n${text}\n`, "text/plain");
     });
   }
   if (observationText !== "") await allure.attachment("observation.json", observationText, "application/json");
+}
+
+/** Returns Markdown that shows the text as it is. */
+function literally(text: string): string {
+  return text
+    .replaceAll(/[\\`*_[\]<>&|~]/g, "\\$&")
+    .replaceAll(/^(\s*)([#+-]|\d+(?=[.)]))/gm, (_match, space, mark: string) =>
+      /\d/.test(mark) ? `${space}${mark}\\` : `${space}\\${mark}`,
+    );
 }

@@ -1,0 +1,73 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Claim } from "../helpers/claim/catalogue.ts";
+import type { ClaimResult, Phase } from "../helpers/claim/results.ts";
+import type { Judgement } from "../helpers/claim/verdict.ts";
+import type { World } from "../helpers/world/world.ts";
+
+/** A world as a run finds it, for tests of what is made from a run's files. */
+export const sampleWorld: World = {
+  cluster: "knc-0a1b2c",
+  fresh: true,
+  kind: "v0.33.0",
+  kubernetes: "v1.37.0",
+  proxyMode: "iptables",
+  ipFamilies: ["ipv4"],
+  podSubnets: ["10.244.0.0/16"],
+  serviceSubnets: ["10.96.0.0/16"],
+  dnsDomain: "cluster.local",
+  nodes: (["control-plane", "worker"] as const).map((role, index) => ({
+    name: `knc-0a1b2c-${role}`,
+    role,
+    addresses: [`172.18.0.${index + 2}`],
+    podCIDRs: [`10.244.${index}.0/24`],
+    kubelet: "v1.37.0",
+    runtime: "containerd://2.3.4",
+    kernel: "6.18.44",
+    os: "Debian GNU/Linux 13 (trixie)",
+    proxyMode: "iptables",
+  })),
+  engine: { name: "docker", version: "29.1.0", owner: "user", cgroup: "v2" },
+  images: { nginx: "docker.io/library/nginx:1.29" },
+  provenance: { "node image": "kindest/node:v1.37.0: pulled by digest, sha256=0123\\4567" },
+  adaptations: ["none of kind's defaults: all fit"],
+};
+
+/** Returns what a run writes about a claim that came out like that. */
+export function sampleResult(
+  { id, ref, section, quote, en, zh, needs, expect }: Claim,
+  judgement: Judgement,
+): ClaimResult {
+  const expectation = expect?.[0];
+  if (expectation === undefined) throw new RangeError(`claim ${id} has no expectation`);
+  return {
+    ...{ id, ref, section, quote, en, zh, needs },
+    ...judgement,
+    expected: expectation.verdict,
+    because: expectation.because,
+    ...(expectation.since === undefined ? {} : { since: expectation.since }),
+    link: expectation.link,
+    milliseconds: 1234,
+    attempts: 1,
+    evidence: [`evidence/${id}/01-look.txt`],
+    controls: [],
+  };
+}
+
+/** Writes what a run leaves in its output folder, claims aside. */
+export function writeRun(out: string, selection = ""): void {
+  const phases: Phase[] = [{ name: "claims", milliseconds: 27_230 }];
+  write(out, "world.json", sampleWorld);
+  write(out, "phases.json", phases);
+  write(out, "run.json", { started: "2026-11-24T12:26:30.602Z", selection });
+}
+
+/** Writes the result of a claim as a run does. */
+export function writeResult(out: string, result: ClaimResult): void {
+  mkdirSync(join(out, "claims"), { recursive: true });
+  write(out, join("claims", `${result.id}.json`), result);
+}
+
+function write(out: string, file: string, value: unknown): void {
+  writeFileSync(join(out, file), JSON.stringify(value));
+}

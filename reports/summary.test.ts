@@ -1,0 +1,91 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { collectResults } from "./results.ts";
+import { sampleResult, writeResult, writeRun } from "./samples.ts";
+import { summaryOf } from "./summary.ts";
+
+const { claims } = readCatalogue();
+const claimOf = (id: string) => {
+  const claim = claims.find((candidate) => candidate.id === id);
+  if (claim === undefined) throw new RangeError(`no claim ${id}`);
+  return claim;
+};
+const holding = claimOf("kindnet-uses-ptp");
+const wrong = claimOf("clusterip-reachable-only-inside");
+
+/** Returns the results of a run in which just these claims ran. */
+function run(...found: ClaimResult[]): Results {
+  const out = mkdtempSync(join(tmpdir(), "summary-"));
+  onTestFinished(() => rmSync(out, { recursive: true }));
+  writeRun(out, "some");
+  for (const result of found) writeResult(out, result);
+  return { ...collectResults(out), complete: true };
+}
+
+test("tells what the article says, what the cluster does instead, and since when", () => {
+  const results = run(
+    sampleResult(wrong, { verdict: "refuted", why: "it answered" }),
+    sampleResult(holding, { verdict: "holds", why: "" }),
+  );
+  expect(summaryOf(results, "/somewhere/out")).toBe(
+    [
+      "The article is wrong on this cluster in 1 of 2 claims:",
+      "  「只能在集群內部訪問」",
+      "    says:  A ClusterIP can be reached from inside the cluster only.",
+      "    here:  Nothing enforces it. An outsider with a route to the address by way of any node is",
+      "           answered, because kube-proxy's rules also serve packets that come from elsewhere.",
+      "    since: Kubernetes v1.24 or earlier",
+      "    claim: clusterip-reachable-only-inside",
+      "",
+      "Kubernetes v1.37.0, kind v0.33.0, kube-proxy iptables, ipv4, 2 nodes",
+      "2 claims: 1 hold, 1 refuted, 0 external, 0 inconclusive",
+      "seconds: claims 27.2",
+      "report:  /somewhere/out/allure-report/index.html",
+      "results: /somewhere/out/results.json, /somewhere/out/junit.xml",
+    ].join("\n"),
+  );
+});
+
+test("tells first what was not expected or could not be tested, and how to run it again", () => {
+  const results = run(
+    sampleResult(wrong, { verdict: "inconclusive", why: "positive control failed: the outsider runs" }),
+    sampleResult(holding, { verdict: "refuted", why: "the plugin's type: expected 'bridge' to be 'ptp'" }),
+  );
+  const lines = summaryOf(results, "/somewhere/out").split("\n");
+  expect(lines.slice(0, 14)).toEqual([
+    "Not as expected: 1",
+    "  kindnet-uses-ptp: expected holds, got refuted",
+    "    says:  「基於 ptp (point-to-point) 和 host-local IPAM 插件」 kindnet is based on the ptp",
+    "           (point-to-point) plugin.",
+    "    seen:  the plugin's type: expected 'bridge' to be 'ptp'",
+    "    known: The node's CNI configuration names ptp, and each pod hangs on a veth of its own, on no",
+    "           bridge.",
+    '    again: npm test -- -t "kindnet is based on the ptp .point-to-point. plugin."',
+    "",
+    "Could not be tested: 1",
+    "  clusterip-reachable-only-inside: expected refuted, got inconclusive",
+    "    says:  「只能在集群內部訪問」 A ClusterIP can be reached from inside the cluster only.",
+    "    seen:  positive control failed: the outsider runs",
+    '    again: npm test -- -t "A ClusterIP can be reached from inside the cluster only."',
+  ]);
+  expect(new RegExp(/-t "(.*)"/.exec(lines[7] ?? "")?.[1] ?? "").test(holding.en)).toBe(true);
+});
+
+test("tells of claims without a verdict, of missing features, and that nothing is complete", () => {
+  const results = run(sampleResult(holding, { verdict: "holds", why: "" }));
+  const [first] = results.claims;
+  if (first === undefined) throw new Error("no claim");
+  const { verdict: _verdict, ...unjudged } = first;
+  const missing = { ...first, verdict: "external", expected: "external", why: "no IPv6 here" } as const;
+  const text = summaryOf({ ...results, complete: false, claims: [unjudged, missing] }, "/somewhere/out");
+  expect(text).toContain("Without a verdict: 1\n  kindnet-uses-ptp: kindnet is based");
+  expect(text).toContain("Not every claim has a verdict: the run is not complete.");
+  expect(text).toContain(
+    "Not to be seen on this cluster:\n  kindnet is based on the ptp (point-to-point) plugin.\n    needs: no IPv6 here",
+  );
+  expect(text).toContain("1 claims: 0 hold, 0 refuted, 1 external, 0 inconclusive");
+});
