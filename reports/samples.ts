@@ -6,7 +6,7 @@ import type { Judgement } from "../helpers/claim/verdict.ts";
 import type { World } from "../helpers/world/world.ts";
 
 /** A world as a run finds it, for tests of what is made from a run's files. */
-export const sampleWorld: World = {
+const sampleWorld: World = {
   cluster: "knc-0a1b2c",
   fresh: true,
   kind: "v0.33.0",
