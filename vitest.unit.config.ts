@@ -7,6 +7,6 @@ export default defineConfig({
     include: ["commands/**/*.test.ts", "helpers/**/*.test.ts", "reports/**/*.test.ts"],
     expect: { requireAssertions: true },
     testTimeout: 20_000,
-    reporters: ["default"],
+    reporters: ["default", ["json", { outputFile: "reports/out/unit-tests.json" }]],
   },
 });

@@ -34,7 +34,7 @@ await main(async () => {
   const progress = new Progress();
   const interrupt = interruption((line) => progress.say("signal", line));
   emptyOutput(settings);
-  const { value: results, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
+  const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     try {
       const found = await check(session, cluster, process.argv.slice(2));
@@ -45,12 +45,18 @@ await main(async () => {
       throw error;
     }
   });
-  process.stdout.write(`\n${summaryOf(results)}\n`);
+  process.stdout.write(`\n${summaryOf(value.results)}\n`);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
-  return exitCodeOf(results);
+  const code = exitCodeOf(value.results);
+  // Something broke beside the verdicts, such as a clean-up: they may be right, the run is not.
+  return code === 0 && value.failed ? 2 : code;
 });
 
-async function check(session: Session, cluster: RunningCluster, selection: readonly string[]): Promise<Results> {
+async function check(
+  session: Session,
+  cluster: RunningCluster,
+  selection: readonly string[],
+): Promise<{ results: Results; failed: boolean }> {
   const { settings, progress, run, signal } = session;
   const controlPlane = cluster.nodes.find((name) => name.endsWith("-control-plane"));
   if (controlPlane === undefined)
@@ -88,7 +94,7 @@ async function check(session: Session, cluster: RunningCluster, selection: reado
     timeoutFactor: settings.timeoutFactor,
     selection: selection.join(" "),
   });
-  await progress.phase("claims", async () => {
+  const failed = await progress.phase("claims", async () => {
     const [command, ...words] = inEngineNetwork(engine, [
       process.execPath,
       join(projectRoot, "node_modules", "vitest", "vitest.mjs"),
@@ -113,12 +119,13 @@ async function check(session: Session, cluster: RunningCluster, selection: reado
     });
     signal.throwIfAborted();
     if (result.exitCode === undefined) throw new Error(`the claims' process ended by ${result.signal}`);
+    return result.exitCode !== 0;
   });
   return progress.phase("reports", async (say) => {
     write(settings, "phases.json", progress.phases);
     const results = collectResults(settings.out);
     say(`report: ${await generateAllureReport(settings.out, signal)}`);
-    return results;
+    return { results, failed };
   });
 }
 

@@ -293,6 +293,8 @@ async function giveUp(
     else endRun(run);
   }
   const stops = engine.owner === "suite" && kept === undefined && tools !== undefined;
+  // One that died still has its containers and their volumes on disk; only an engine can remove them.
+  if (stops && !alive) await startPrivateEngine(place, tools, run.id, () => {}, AbortSignal.timeout(60_000));
   if (stops) await clearPrivateEngine(place, tools);
   return [
     ...(keepsThis || kept !== undefined ? [] : processesOfRun(run.id).map(({ pid }) => `process ${pid}`)),

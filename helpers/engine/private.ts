@@ -215,7 +215,7 @@ function mountsBelow(place: PrivateEnginePlace): string[] {
   return readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .flatMap((line) => line.split(" ")[4] ?? [])
-    .filter((mount) => mount.startsWith(`${place.runtime}/`) || mount.startsWith(`${place.data}/`))
+    .filter((mount) => [place.runtime, place.data].some((folder) => mount === folder || mount.startsWith(`${folder}/`)))
     .toReversed();
 }
 

@@ -2,7 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } 
 import { delimiter, join } from "node:path";
 import { debianMirror, PrivateApt, unpack } from "../host/debian.ts";
 import { UserError } from "../host/errors.ts";
-import type { Part, PartStore } from "../host/parts.ts";
+import { type Part, type PartStore, requireDisk } from "../host/parts.ts";
 import type { Say } from "../host/progress.ts";
 
 /** The suite whose engine can run privileged containers on a Debian 12 host; Debian 12's own 20.10 cannot. */
@@ -22,6 +22,9 @@ const wrapped = [
   "mmdebstrap",
 ];
 const netfilter = { iptables: "iptables-nft", ip6tables: "ip6tables-nft" };
+
+/** Package lists, packages and the unpacked tree. Measured: 0.6 GB. */
+const diskForEngine = 1e9;
 
 /** What the private engine needs, unpacked below the cache folder. */
 export interface EngineTools extends Part {
@@ -61,6 +64,7 @@ export async function engineTools(
     recipe,
     say,
     async (folder) => {
+      requireDisk(cache, diskForEngine, "the private engine", say);
       const apt = new PrivateApt(join(cache, "apt"), mirror, [engineSuite]);
       await apt.update(say);
       say(`unpacking, not installing: ${[...fromEngineSuite, ...fromOwnSuite].join(" ")}`);

@@ -2,14 +2,14 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { execa } from "execa";
-import { type Engine, engineOutput } from "../engine/engine.ts";
+import { type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
 import { type EngineTools, engineSuite } from "../engine/tools.ts";
 import { debianMirror, PrivateApt } from "../host/debian.ts";
 import { acquireLock } from "../host/lock.ts";
 import { type Part, PartStore, type Provenance, requireDisk } from "../host/parts.ts";
 import type { Say } from "../host/progress.ts";
 import { type ArchivedImage, type LayerEntry, writeArchive, writeLayer } from "./archive.ts";
-import { type GoBuild, goConstant, goModulePart, goSourcePart, moduleSource } from "./go.ts";
+import { type GoBuild, goConstant, goModulePart, goSourcePart, goVersion, moduleSource } from "./go.ts";
 import type { ImageLock } from "./lock.ts";
 import { type BuildRecipe, readRecipe } from "./recipe.ts";
 import { rootfsPart } from "./rootfs.ts";
@@ -65,9 +65,24 @@ export async function buildNodeImage(lock: ImageLock, surroundings: Surroundings
     await assemble(image, lock, recipe, parts, work, surroundings);
   } finally {
     rmSync(work, { recursive: true, force: true });
-    await engineOutput(engine, ["image", "rm", "--force", baseName(image)]);
   }
+  await removeOlderImages(engine, image);
   return image;
+}
+
+/** Removes the images of earlier recipes, and the base: the node image holds its layers. */
+async function removeOlderImages(engine: Engine, image: string): Promise<void> {
+  const [name] = image.split(":");
+  const older = await engineOutput(engine, [
+    "image",
+    "ls",
+    "--format",
+    "{{.Repository}}:{{.Tag}}",
+    "--filter",
+    `reference=${name}`,
+  ]);
+  const names = [baseName(image), ...older.split("\n").filter((line) => line !== "" && line !== image)];
+  await engineCommand(engine, ["image", "rm", "--force", ...names]);
 }
 
 /** Returns the `kind` program of the recipe's Go module, built where it is not there. */
@@ -84,6 +99,8 @@ export async function builtKind(
 
 async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal }: Surroundings): Promise<Parts> {
   const store = new PartStore(cache);
+  // Asked first: half an hour of other parts would be for nothing.
+  await goVersion();
   const apt = new PrivateApt(join(cache, "apt"), await debianMirror(), [engineSuite]);
   const build: GoBuild = { store, say, signal };
   const makers: [name: string, kind: keyof Parts, make: (step: Say) => Promise<Part>][] = [

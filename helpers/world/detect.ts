@@ -20,6 +20,7 @@ const Nodes = z.object({
     }),
   ),
 });
+const Named = z.object({ items: z.array(z.object({ metadata: z.object({ name: z.string() }) })) });
 const ConfigMap = z.object({ data: z.object({ ClusterConfiguration: z.string() }) });
 const ClusterConfiguration = z.object({
   kubernetesVersion: z.string(),
@@ -53,6 +54,8 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     kubectl("nodes").then((json) => Nodes.parse(json)),
     kubectl("--namespace=kube-system", "configmap", "kubeadm-config").then((json) => ConfigMap.parse(json)),
   ]);
+  const daemonSets = Named.parse(await kubectl("--namespace=kube-system", "daemonsets"));
+  const hasKubeProxy = daemonSets.items.some(({ metadata }) => metadata.name === "kube-proxy");
   const { kubernetesVersion, networking } = ClusterConfiguration.parse(parse(map.data.ClusterConfiguration));
   const described = await Promise.all(
     found.items.map(
@@ -65,7 +68,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
         runtime: status.nodeInfo.containerRuntimeVersion,
         kernel: status.nodeInfo.kernelVersion,
         os: status.nodeInfo.osImage,
-        proxyMode: await proxyMode(nodes, metadata.name),
+        proxyMode: await proxyMode(nodes, metadata.name, hasKubeProxy),
       }),
     ),
   );
@@ -85,7 +88,8 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
 }
 
 /** kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode). */
-async function proxyMode(nodes: NodeAccess, node: string): Promise<WorldNode["proxyMode"]> {
+async function proxyMode(nodes: NodeAccess, node: string, installed: boolean): Promise<WorldNode["proxyMode"]> {
+  if (!installed) return "none";
   const deadline = Date.now() + 60_000;
   for (;;) {
     const result = await nodes.run(node, [

@@ -1,0 +1,130 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { expect, test } from "vitest";
+import { identify, runsWithProcesses } from "../helpers/host/process.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+
+const { cache } = readSettings();
+
+/** What a run could leave on this machine, counted the same way before and after. */
+function traces(): Record<string, string[]> {
+  const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
+  const commands = list("/proc")
+    .filter((pid) => /^\d+$/.test(pid))
+    .flatMap((pid) => {
+      try {
+        // A process that is dead and only waits for init to notice is gone.
+        return identify(Number(pid)) === undefined ? [] : [readFileSync(`/proc/${pid}/comm`, "utf8").trim()];
+      } catch {
+        return [];
+      }
+    });
+  return {
+    processes: commands
+      .filter((name) => /^(dockerd|containerd|kind|kubelet|kube-|etcd|mmdebstrap)/.test(name))
+      .toSorted(),
+    runs: [...runsWithProcesses()].toSorted(),
+    namespaces: list("/run/netns").toSorted(),
+    mounts: readFileSync("/proc/self/mounts", "utf8")
+      .split("\n")
+      .map((line) => line.split(" ")[1] ?? "")
+      .toSorted(),
+    runtime: list("/run").filter((name) => name.startsWith("knc-")),
+    cgroups: [...list("/sys/fs/cgroup"), ...list("/sys/fs/cgroup/memory")].filter((name) => name.startsWith("knc-")),
+    records: list(join(cache, "runs")),
+    temporary: list(tmpdir()).filter((name) => /^(k8s-tar|mmdebstrap|kind|build-|load-|catalogue-)/.test(name)),
+  };
+}
+
+/** Starts `npm test`, does something when its output first matches, and returns how it ended. */
+async function runUntil(
+  match: RegExp,
+  then: (child: { pid: number }) => void,
+  environment: Record<string, string> = {},
+) {
+  const out = mkdtempSync(join(tmpdir(), "knc-e2e-"));
+  const child = execa("node", ["commands/run.js", "test"], {
+    cwd: projectRoot,
+    preferLocal: true,
+    localDir: projectRoot,
+    env: { ...environment, KNC_OUT: out },
+    reject: false,
+    all: true,
+    stdin: "ignore",
+  });
+  let done = false;
+  for await (const line of child.iterable({ from: "all" })) {
+    if (done || !match.test(line)) continue;
+    done = true;
+    then({ pid: child.pid ?? 0 });
+  }
+  const result = await child;
+  rmSync(out, { recursive: true, force: true });
+  return { matched: done, exitCode: result.exitCode, output: result.all };
+}
+
+const phases: [phase: string, line: RegExp][] = [
+  ["engine", /waiting|private engine:|reading Debian/],
+  ["cluster", /Preparing nodes/],
+  ["cluster, joining", /Installing StorageClass/],
+  ["claims", /✓ +holds/],
+  ["reports", /JUNIT report/],
+];
+
+test.each(phases)("Ctrl-C in phase %s leaves nothing", async (_phase, line) => {
+  const before = traces();
+  const { matched, exitCode, output } = await runUntil(line, ({ pid }) => process.kill(pid, "SIGINT"));
+  expect(matched, output).toBe(true);
+  expect(exitCode, output).toBe(130);
+  expect(output).not.toContain("    at ");
+  expect(traces()).toEqual(before);
+});
+
+test("SIGTERM while parts are being built leaves nothing, and the next start goes on", async () => {
+  const fresh = mkdtempSync(join(tmpdir(), "knc-cache-"));
+  const before = traces();
+  const { matched, exitCode, output } = await runUntil(/part 2 of/, ({ pid }) => process.kill(pid, "SIGTERM"), {
+    KNC_CACHE: fresh,
+  });
+  expect(matched, output).toBe(true);
+  expect(exitCode, output).toBe(143);
+  expect(traces()).toEqual(before);
+  const again = await runUntil(/part \d+ of/, ({ pid }) => process.kill(pid, "SIGINT"), { KNC_CACHE: fresh });
+  expect(again.output).toMatch(/part [2-9] of/);
+  expect(again.output).not.toContain("part 1 of");
+  expect(traces()).toEqual(before);
+  rmSync(fresh, { recursive: true, force: true });
+});
+
+test.each(phases.slice(1))("kill -9 in phase %s leaves nothing after the next start", async (_phase, line) => {
+  const before = traces();
+  const killed = await runUntil(line, ({ pid }) => process.kill(pid, "SIGKILL"));
+  expect(killed.matched, killed.output).toBe(true);
+  const next = await runUntil(/image +node image/, ({ pid }) => process.kill(pid, "SIGINT"));
+  expect(next.exitCode, next.output).toBe(130);
+  expect(traces()).toEqual(before);
+});
+
+test("an engine that dies in the middle of a run is told in one line, and nothing is left", async () => {
+  const before = traces();
+  const { exitCode, output } = await runUntil(/Preparing nodes/, () => {
+    const pid = readdirSync("/proc").find((name) => /^\d+$/.test(name) && comm(name) === "dockerd");
+    process.kill(Number(pid), "SIGKILL");
+  });
+  expect(exitCode, output).toBe(2);
+  expect(output.split("\n").filter((line) => line.startsWith("error: "))).toEqual([
+    expect.stringMatching(/^error: the private engine ended by itself; its last words: .* – run again/),
+  ]);
+  expect(output).not.toContain("    at ");
+  expect(traces()).toEqual(before);
+});
+
+function comm(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, "utf8").trim();
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,147 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Results } from "../helpers/claim/results.ts";
+import { containerNodes } from "../helpers/cluster/nodes.ts";
+import { keptRun } from "../helpers/cluster/runs.ts";
+import { privateEnginePlace, runningPrivateEngine } from "../helpers/engine/private.ts";
+import { engineTools } from "../helpers/engine/tools.ts";
+import { PartStore } from "../helpers/host/parts.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+
+/** The claims that need a Service which was made after kube-proxy left, or while CoreDNS is away. */
+const byDns = [
+  "dns-record-for-each-service",
+  "dns-full-name",
+  "dns-short-name-in-same-namespace",
+  "externalname-answers-a-cname",
+  "externalname-maps-to-a-dns-name",
+];
+const byRules = [
+  ...[
+    "clusterip-is-virtual",
+    "clusterip-is-stable",
+    "clusterip-unreachable-from-outside-by-default",
+    "clusterip-reachable-only-inside",
+  ],
+  ...[
+    "nodeport-has-a-clusterip",
+    "nodeport-on-every-node",
+    "nodeport-reachable-from-outside",
+    "nodeport-may-be-chosen",
+    "nodeport-allocated-when-absent",
+    "nodeport-on-localhost-of-the-host",
+  ],
+  ...["dns-full-name", "dns-short-name-in-same-namespace"],
+];
+const acrossNodes = ["pods-talk-without-nat-across-nodes", "cross-node-traffic-by-iptables"];
+
+const settings = readSettings();
+let node: (which: string, command: readonly string[]) => Promise<string>;
+
+beforeAll(async () => {
+  await npm("run", "cluster", "--", "up");
+  const tools = await engineTools(new PartStore(settings.cache), settings.cache, "never", () => {});
+  const engine = await runningPrivateEngine(privateEnginePlace(settings.cache), tools);
+  const cluster = keptRun(settings.cache)?.cluster;
+  if (engine === undefined || cluster === undefined) throw new Error("no cluster is kept on the private engine");
+  node = async (which, command) => {
+    const result = await containerNodes(engine).run(`${cluster}-${which}`, command);
+    if (result.failed) throw new Error(`${command.join(" ")}: ${result.stderr}`);
+    return result.stdout;
+  };
+});
+afterAll(async () => {
+  await npm("run", "cluster", "--", "down");
+});
+
+async function npm(...words: string[]) {
+  return execa("npm", words, { cwd: projectRoot, reject: false, stdin: "ignore", all: true });
+}
+
+async function surprises(): Promise<{
+  exitCode: number | undefined;
+  ids: string[];
+  claims: Results["claims"];
+  output: string;
+}> {
+  const { exitCode, all } = await npm("test");
+  const { claims } = Results.parse(JSON.parse(readFileSync(join(settings.out, "results.json"), "utf8")));
+  return {
+    exitCode,
+    claims,
+    output: all,
+    ids: claims
+      .filter(({ verdict, expected }) => verdict !== expected)
+      .map(({ id }) => id)
+      .toSorted(),
+  };
+}
+
+const kubectl = (...words: string[]) =>
+  node("control-plane", ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system", ...words]);
+
+test("an untouched cluster shows what is expected, twice", async () => {
+  expect(await surprises()).toMatchObject({ exitCode: 0, ids: [] });
+});
+
+test("without CoreDNS exactly the claims about names turn", async () => {
+  await kubectl("scale", "deployment/coredns", "--replicas=0");
+  await kubectl("wait", "--for=delete", "pod", "--selector=k8s-app=kube-dns", "--timeout=60s");
+  const { exitCode, ids, output } = await surprises();
+  await kubectl("scale", "deployment/coredns", "--replicas=2");
+  await kubectl("rollout", "status", "deployment/coredns", "--timeout=120s");
+  expect(ids, output).toEqual(byDns.toSorted());
+  expect(exitCode).not.toBe(0);
+});
+
+test("without kube-proxy exactly the claims about new Services turn", async () => {
+  const manifest = await kubectl("get", "daemonset", "kube-proxy", "--output=yaml");
+  await kubectl("delete", "daemonset", "kube-proxy", "--wait", "--cascade=foreground");
+  const { exitCode, ids, output } = await surprises();
+  await node("control-plane", [
+    "sh",
+    "-c",
+    `cat > /tmp/kube-proxy.yaml <<'MANIFEST'\n${manifest.replaceAll(/^ {2}(resourceVersion|uid): .*$/gm, "")}\nMANIFEST`,
+  ]);
+  await kubectl("create", "--filename=/tmp/kube-proxy.yaml");
+  await kubectl("rollout", "status", "daemonset/kube-proxy", "--timeout=120s");
+  expect(ids, output).toEqual(byRules.toSorted());
+  expect(exitCode).not.toBe(0);
+});
+
+test("without the route to the other worker the claims across nodes turn, and only such as may go there", async () => {
+  const loop =
+    "while [ ! -e /tmp/stop ]; do for r in $(ip route show | grep -o '^10[.][0-9.]*/24 via' | cut -d' ' -f1); do ip route del $r 2>/dev/null; done; sleep 0.05; done";
+  await node("worker", [
+    "sh",
+    "-c",
+    `rm -f /tmp/stop; setsid sh -c '${loop.replaceAll("'", "'\\''")}' >/dev/null 2>&1 &`,
+  ]);
+  await delay(500);
+  const { exitCode, ids, output, claims } = await surprises();
+  await node("worker", ["sh", "-c", "touch /tmp/stop"]);
+  expect(ids, output).toEqual(expect.arrayContaining(acrossNodes));
+  // Where a Service picks the pod on the other worker, or a name server there, its claim turns too; nothing else does.
+  expect(
+    ids.filter((id) => ![...acrossNodes, ...byDns, ...byRules].includes(id)),
+    output,
+  ).toEqual([]);
+  expect(
+    claims.filter(
+      ({ id, verdict }) =>
+        acrossNodes.includes(id) &&
+        (verdict === "holds" || (verdict === "refuted" && id !== "pods-talk-without-nat-across-nodes")),
+    ),
+  ).toEqual([]);
+  expect(exitCode).not.toBe(0);
+});
+
+test("given back what it lost, the cluster shows what is expected again", async () => {
+  await delay(12_000);
+  const { ids, output, exitCode } = await surprises();
+  expect(ids, output).toEqual([]);
+  expect(exitCode).toBe(0);
+});
