@@ -104,8 +104,7 @@ test.each(Object.entries(inputs))(
     chmodSync(join(folder, "nobody"), 0o777);
     if (name === "no disk") await execa`mount -t tmpfs -o size=64m tmpfs ${join(folder, "small")}`;
     try {
-      const [command = "", ...words] = [...before, process.execPath, "commands/run.js", "test"];
-      const { exitCode, stderr } = await execa(command, words, {
+      const { exitCode, stderr } = await execa("env", [...before, process.execPath, "commands/run.js", "test"], {
         cwd: projectRoot,
         env: { KNC_OUT: join(folder, "out"), ...environment?.() },
         reject: false,

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -42,18 +42,14 @@ test("the project's own catalogue is valid, with every quote in the article and 
     expect(() => missingCapability(needs, { nodes: [] } as never)).not.toThrow(RangeError);
 });
 
-test("each claim has exactly one spec, and each spec a claim", async () => {
-  const { readdirSync } = await import("node:fs");
+test("each claim has exactly one spec, and each spec a claim", () => {
   const specs = new URL("../../specs/", import.meta.url);
   const checked = readdirSync(specs).flatMap((file) =>
-    [...readFileSync(new URL(file, specs), "utf8").matchAll(/^claim\("([^"]+)"/gm)].map(([, id]) => id),
+    [...readFileSync(new URL(file, specs), "utf8").matchAll(/^claim\("([^"]+)"/gm)].flatMap(([, id]) => id ?? []),
   );
-  expect(checked.toSorted()).toEqual(
-    readCatalogue()
-      .claims.filter(({ excluded }) => excluded === undefined)
-      .map(({ id }) => id)
-      .toSorted(),
-  );
+  const live = readCatalogue().claims.filter(({ excluded }) => excluded === undefined);
+  expect(new Set(checked)).toEqual(new Set(live.map(({ id }) => id)));
+  expect(checked.length).toBe(live.length);
 });
 
 test.each([

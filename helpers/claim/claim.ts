@@ -7,7 +7,7 @@ import type { World } from "../world/world.ts";
 import { describeClaim, reportVerdict } from "./allure.ts";
 import { type Claim, readCatalogue } from "./catalogue.ts";
 import { expectationFor } from "./expectation.ts";
-import { Lab, openStage, type RunOfClaims, readRun, type Stage } from "./lab.ts";
+import { Lab, type OpenRun, openRun, type Stage } from "./lab.ts";
 import { ClaimResult } from "./results.ts";
 import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
 
@@ -21,7 +21,6 @@ export interface Check<Observation> {
   judge(observation: Observation): void;
 }
 
-let opened: { run: RunOfClaims; stage: Promise<Stage> } | undefined;
 const catalogue = readCatalogue();
 
 /** Checks a claim of the catalogue live; the test passes when the verdict is the expected one. */
@@ -31,18 +30,14 @@ export function claim<Observation>(id: string, check: Check<Observation>): void 
   if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
   test(entry.en, { timeout: claimTimeoutMs }, async ({ task, signal }) => {
     (task.meta as { claim?: string }).claim = id;
-    if (opened === undefined) {
-      const run = readRun();
-      opened = { run, stage: openStage(run) };
-    }
-    await run(entry, check, opened, signal);
+    await run(entry, check, openRun(), signal);
   });
 }
 
 async function run<Observation>(
   entry: Claim,
   check: Check<Observation>,
-  { run: { context, world }, stage }: NonNullable<typeof opened>,
+  { run: { context, world }, stage }: OpenRun,
   signal: AbortSignal,
 ): Promise<void> {
   const { out } = context;

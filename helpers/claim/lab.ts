@@ -32,13 +32,22 @@ export interface Stage {
   readonly pods: ReadonlyMap<string, V1Pod>;
 }
 
-/** The run that the claims are part of. */
-export type RunOfClaims = Pick<Stage, "context" | "world">;
+/** The run that the claims are part of; its stage is set by the first that asks. */
+export interface OpenRun {
+  readonly run: Pick<Stage, "context" | "world">;
+  readonly stage: Promise<Stage>;
+}
+
+let opened: OpenRun | undefined;
 
 /** Returns the run that this process is part of. @throws Error where it is part of none */
-export function readRun(): RunOfClaims {
-  const context = readContext();
-  return { context, world: World.parse(JSON.parse(readFileSync(join(context.out, "world.json"), "utf8"))) };
+export function openRun(): OpenRun {
+  if (opened === undefined) {
+    const context = readContext();
+    const world = World.parse(JSON.parse(readFileSync(join(context.out, "world.json"), "utf8")));
+    opened = { run: { context, world }, stage: openStage({ context, world }) };
+  }
+  return opened;
 }
 
 /**
@@ -47,7 +56,7 @@ export function readRun(): RunOfClaims {
  *
  * @throws NotInTime naming the pods that are not ready and why
  */
-export async function openStage({ context, world }: RunOfClaims): Promise<Stage> {
+async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
   const api = new KubernetesApi(context.kubeconfig);
   const waits = timeouts(context.timeoutFactor);
   const suffix = randomBytes(2).toString("hex");

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -38,13 +38,14 @@ const exit = (code: number) =>
 
 beforeAll(async () => {
   let asked = 0;
-  server = createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
     seen.push({ method: request.method, body: await text(request) });
     if (request.url === "/api/v1/namespaces/cast/services" && request.method === "POST")
       response.writeHead(422).end(JSON.stringify({ message: "the provided port is not in the valid range" }));
     else if (request.url?.endsWith("/pods/slow")) response.writeHead(asked++ < 2 ? 200 : 404).end("{}");
     else response.end(JSON.stringify({ unknownField: 1 }));
-  }).listen(0, "127.0.0.1");
+  };
+  server = createServer((request, response) => void answer(request, response)).listen(0, "127.0.0.1");
   new WebSocketServer({ server }).on("connection", (socket, request) => {
     const command = new URL(request.url ?? "", "http://here").searchParams.getAll("command");
     socket.send(Buffer.concat([Buffer.of(1), Buffer.from("out")]));

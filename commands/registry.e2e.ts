@@ -1,0 +1,177 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { execa } from "execa";
+import { expect, test } from "vitest";
+import { stringify } from "yaml";
+import { Results } from "../helpers/claim/results.ts";
+import { type Engine, engineOutput, inEngineNetwork } from "../helpers/engine/engine.ts";
+import {
+  clearPrivateEngine,
+  privateEngineLeftovers,
+  privateEnginePlace,
+  startPrivateEngine,
+} from "../helpers/engine/private.ts";
+import { engineSuite, engineTools } from "../helpers/engine/tools.ts";
+import { debianMirror, PrivateApt, unpack } from "../helpers/host/debian.ts";
+import { PartStore } from "../helpers/host/parts.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { builtNodeImage, labels } from "../helpers/image/build.ts";
+import { readImageLock } from "../helpers/image/lock.ts";
+
+const { cache } = readSettings();
+const say = () => {};
+const registry = "127.0.0.1:5000";
+
+/** Runs `use` with a private engine of that place; what it keeps on disk stays, what it runs ends. */
+async function withPrivateEngine<T>(placeOf: string, use: (engine: Engine) => Promise<T>): Promise<T> {
+  const tools = await engineTools(new PartStore(cache), cache, "auto", say);
+  const place = privateEnginePlace(placeOf);
+  const engine = await startPrivateEngine(place, tools, "e2e", say, new AbortController().signal);
+  try {
+    return await use(engine);
+  } finally {
+    await clearPrivateEngine(place, tools);
+  }
+}
+
+/** Writes the built node image, without its labels and as a published one would be, and the workload images it carries. */
+async function exportImages(engine: Engine, folder: string): Promise<void> {
+  const lock = readImageLock();
+  const image = builtNodeImage(lock);
+  const container = await engineOutput(engine, [
+    "run",
+    "--detach",
+    "--privileged",
+    "--entrypoint",
+    "sleep",
+    image,
+    "infinity",
+  ]);
+  const workloads = Object.values(lock.workloads).map(({ built }) => `${built}:${lock.node.kubernetes}`);
+  const script = `containerd >/dev/null 2>&1 & until ctr version >/dev/null 2>&1; do sleep 0.1; done; ctr --namespace k8s.io images export /workloads.tar ${workloads.join(" ")}`;
+  await engineOutput(engine, ["exec", container, "sh", "-c", script]);
+  await engineOutput(engine, ["cp", `${container}:/workloads.tar`, join(folder, "workloads.tar")]);
+  const bare = await engineOutput(engine, ["create", image]);
+  const changes = Object.values(labels).flatMap((label) => ["--change", `LABEL ${label}=null`]);
+  await engineOutput(engine, [
+    "commit",
+    ...changes,
+    "--change",
+    'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
+    bare,
+    `${registry}/kindest/node:v1`,
+  ]);
+  await engineOutput(engine, ["save", "--output", join(folder, "node.tar"), `${registry}/kindest/node:v1`]);
+  await engineOutput(engine, ["image", "rm", `${registry}/kindest/node:v1`]);
+}
+
+/** Starts Debian's docker-registry in the engine's network namespace; returns what ends it. */
+async function startRegistry(engine: Engine, folder: string): Promise<() => Promise<void>> {
+  const apt = new PrivateApt(join(cache, "apt"), await debianMirror(), [engineSuite]);
+  await apt.update(say);
+  await unpack(
+    await apt.fetch([`docker-registry/${(await debianMirror()).codename}`], join(folder, "debs")),
+    join(folder, "root"),
+  );
+  const config = join(folder, "registry.yml");
+  writeFileSync(
+    config,
+    stringify({
+      version: 0.1,
+      log: { level: "error" },
+      storage: { filesystem: { rootdirectory: join(folder, "registry") } },
+      http: { addr: registry },
+    }),
+  );
+  const [command, ...words] = inEngineNetwork(engine, [
+    join(folder, "root", "usr", "bin", "docker-registry"),
+    "serve",
+    config,
+  ]);
+  const running = execa(command, words, { reject: false, stdin: "ignore" });
+  for (;;) {
+    const [curl, ...rest] = inEngineNetwork(engine, ["curl", "--silent", "--fail", `http://${registry}/v2/`]);
+    if (!(await execa(curl, rest, { reject: false })).failed) break;
+    await delay(100);
+  }
+  return async () => {
+    running.kill();
+    await running;
+  };
+}
+
+/** Pushes an image under a name of the registry and returns its reference by digest; the engine does not keep it. */
+async function publish(engine: Engine, local: string, name: string): Promise<string> {
+  const reference = `${registry}/${name}`;
+  if (local !== reference) await engineOutput(engine, ["tag", local, reference]);
+  await engineOutput(engine, ["push", "--quiet", reference]);
+  const digests = JSON.parse(
+    await engineOutput(engine, ["image", "inspect", "--format", "{{json .RepoDigests}}", reference]),
+  ) as string[];
+  const digest = digests.find((entry) => entry.startsWith(registry))?.split("@")[1];
+  await engineOutput(engine, ["image", "rm", "--force", local, reference]);
+  return `${reference}@${digest}`;
+}
+
+test("on a machine with an engine and a registry, those are used: pulled by digest, loaded into the nodes, engine left running", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "knc-registry-"));
+  try {
+    await withPrivateEngine(cache, (engine) => exportImages(engine, folder));
+    await withPrivateEngine(folder, async (engine) => {
+      const stop = await startRegistry(engine, folder);
+      try {
+        for (const archive of ["node.tar", "workloads.tar"]) {
+          await engineOutput(engine, ["load", "--input", join(folder, archive)]);
+          rmSync(join(folder, archive));
+        }
+        const lock = readImageLock();
+        const published = await publish(engine, `${registry}/kindest/node:v1`, "kindest/node:v1");
+        const workloads: Record<string, object> = {};
+        for (const [name, workload] of Object.entries(lock.workloads))
+          workloads[name] = {
+            ...workload,
+            published: await publish(engine, `${workload.built}:${lock.node.kubernetes}`, `${name}:v1`),
+          };
+        const lockFile = join(folder, "images.lock.yaml");
+        writeFileSync(lockFile, stringify({ ...lock, node: { ...lock.node, published }, workloads }));
+        expect(await engineOutput(engine, ["image", "ls", "--quiet"])).toBe("");
+
+        const out = join(folder, "out");
+        mkdirSync(out);
+        const environment = {
+          ...engine.environment,
+          KNC_IMAGE_LOCK: lockFile,
+          KNC_OUT: out,
+          KNC_CACHE: join(folder, "user-cache"),
+        };
+        const [command, ...words] = inEngineNetwork(engine, ["npm", "test"]);
+        const { exitCode, all } = await execa(command, words, {
+          cwd: projectRoot,
+          env: environment,
+          reject: false,
+          all: true,
+          stdin: "ignore",
+        });
+        expect(exitCode, all).toBe(0);
+        const { world, claims, complete } = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
+        expect(complete).toBe(true);
+        expect(claims.every(({ verdict, expected }) => verdict === expected)).toBe(true);
+        expect(world.engine.owner).toBe("user");
+        expect(world.provenance["node image"]).toContain(published);
+        expect(world.provenance["node image"]).toMatch(/, pulled$/);
+        expect(world.images).toEqual(
+          Object.fromEntries(Object.keys(lock.workloads).map((name) => [name, `${registry}/${name}:v1`])),
+        );
+        // The user's engine runs on, with nothing of the run on it but the images it pulled.
+        expect(await engineOutput(engine, ["ps", "--all", "--quiet"])).toBe("");
+      } finally {
+        await stop();
+      }
+    });
+    expect(privateEngineLeftovers(privateEnginePlace(folder))).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

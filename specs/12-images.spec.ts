@@ -1,0 +1,23 @@
+import type { V1Pod } from "@kubernetes/client-node";
+import { expect, test } from "vitest";
+import { openRun } from "../helpers/claim/lab.ts";
+
+test("Every container that the suite runs is of an image on the image lock.", async () => {
+  const { api, context, world, namespace, otherNamespace } = await openRun().stage;
+  const locked = new Map(Object.values(context.images).map(({ reference, id }) => [reference, id]));
+  const { items } = await api.get<{ items: V1Pod[] }>("/api/v1/pods");
+  const own = items.filter((pod) => [namespace, otherNamespace].includes(pod.metadata?.namespace ?? ""));
+  const statuses = own
+    .flatMap((pod) => pod.status?.containerStatuses ?? [])
+    .filter(({ state }) => state?.running !== undefined);
+  expect(statuses.length).toBeGreaterThan(0);
+  const specified = own.flatMap((pod) => pod.spec?.containers ?? []);
+  expect(specified.filter(({ image }) => !locked.has(image ?? "")).map(({ image }) => image)).toEqual([]);
+  for (const { image, imageID } of statuses) {
+    const id = [...locked].find(([reference]) => image.endsWith(reference))?.[1];
+    if (id !== undefined) expect(imageID, `the id of the image ${image}, as the node reports it`).toBe(id);
+  }
+  // What is not ours came with the node image, and lives in its own namespaces.
+  const others = new Set(items.filter((pod) => !own.includes(pod)).map((pod) => pod.metadata?.namespace));
+  if (world.fresh) expect(others).toEqual(new Set(["kube-system", "local-path-storage"]));
+});
