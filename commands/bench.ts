@@ -24,13 +24,14 @@ await main(async () => {
   const settings = readSettings();
   if (keptRun(settings.cache) !== undefined)
     throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
-  const pairs: { bare: number; whole: number }[] = [];
+  const pairs: { bare: number; whole: number; gigabytes: number }[] = [];
   for (let round = 1; round <= rounds; round++) {
     const bare = await bareCluster();
+    const memory = watchMemory();
     const begun = performance.now();
     await execa("npm", ["test"], { cwd: projectRoot, stdout: "ignore", stderr: "ignore", stdin: "ignore" });
     const whole = (performance.now() - begun) / 1000;
-    pairs.push({ bare, whole });
+    pairs.push({ bare, whole, gigabytes: memory.stop() });
     process.stdout.write(
       `round ${round}: bare kind create ${bare.toFixed(1)} s, whole npm test ${whole.toFixed(1)} s, ratio ${(whole / bare).toFixed(2)}\n`,
     );
@@ -39,8 +40,27 @@ await main(async () => {
   process.stdout.write(
     `ratio: median ${ratios[Math.floor(ratios.length / 2)]?.toFixed(2)}, from ${ratios[0]?.toFixed(2)} to ${ratios.at(-1)?.toFixed(2)}\n`,
   );
+  process.stdout.write(
+    `memory: at most ${Math.max(...pairs.map(({ gigabytes }) => gigabytes)).toFixed(1)} GB more in use than before a run\n`,
+  );
   return 0;
 });
+
+/** Watches how much memory the whole machine has available; `stop` returns by how many GB it fell at the most. */
+function watchMemory(): { stop: () => number } {
+  const available = () => Number(/^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1]) / 1e6;
+  const before = available();
+  let least = before;
+  const timer = setInterval(() => {
+    least = Math.min(least, available());
+  }, 250);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      return before - least;
+    },
+  };
+}
 
 async function bareCluster(): Promise<number> {
   const settings = readSettings();

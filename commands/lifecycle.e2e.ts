@@ -107,6 +107,21 @@ test.each(phases.slice(1))("kill -9 in phase %s leaves nothing after the next st
   expect(traces()).toEqual(before);
 });
 
+test("two runs at once do not collide: the second waits, and tells who holds the lock", async () => {
+  const before = traces();
+  let second: ReturnType<typeof runUntil> | undefined;
+  const first = await runUntil(/Preparing nodes/, ({ pid }) => {
+    second = runUntil(/waiting: process/, (waiting) => {
+      process.kill(waiting.pid, "SIGINT");
+      process.kill(pid, "SIGINT");
+    });
+  });
+  const waited = await second;
+  expect(waited?.output).toMatch(/waiting: process \d+ holds it to run the suite, since \d{4}-/);
+  expect([first.exitCode, waited?.exitCode]).toEqual([130, 130]);
+  expect(traces()).toEqual(before);
+});
+
 test("an engine that dies in the middle of a run is told in one line, and nothing is left", async () => {
   const before = traces();
   const { exitCode, output } = await runUntil(/Preparing nodes/, () => {

@@ -38,6 +38,7 @@ await main(async () => {
     const cluster = await openCluster(session);
     try {
       const found = await check(session, cluster, process.argv.slice(2));
+      if (exitCodeOf(found.results) !== 0) await saveLogs(session, cluster);
       if (settings.keepCluster && cluster.fresh) keep(session, cluster);
       return found;
     } catch (error) {

@@ -1,4 +1,5 @@
-import { type CommandOptions, type CommandResult, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
+import { type CommandOptions, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
+import type { CommandResult } from "../host/command.ts";
 
 /** Label that kind puts on the containers of a cluster. */
 const clusterLabel = "io.x-k8s.kind.cluster";

@@ -1,4 +1,5 @@
-import { type CommandOptions, type CommandResult, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
+import { type CommandOptions, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
+import type { CommandResult } from "../host/command.ts";
 
 /** Label by which the containers of a run that are no nodes are found again. */
 const runLabel = "kind-network-conformance.run";

@@ -1,5 +1,6 @@
 import { execa } from "execa";
 import { z } from "zod";
+import type { CommandResult } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 
 /** A container engine that answers, and how to reach what runs on it. */
@@ -27,16 +28,6 @@ export interface CommandOptions {
   readonly input?: string;
   readonly inputFile?: string;
   readonly cwd?: string;
-}
-
-/** How a command ended; `exitCode` is absent where it was never started or ended by a signal. */
-export interface CommandResult {
-  readonly failed: boolean;
-  readonly exitCode?: number | undefined;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly durationMs: number;
-  readonly timedOut: boolean;
 }
 
 const Info = z.object({ ServerVersion: z.string().min(1), CgroupVersion: z.string() });

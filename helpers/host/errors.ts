@@ -23,7 +23,10 @@ export class Interrupted extends Error {
   }
 }
 
-/** Returns a signal that is aborted, with an {@link Interrupted}, by the first SIGINT, SIGTERM or SIGHUP; later ones only tell. */
+/**
+ * Returns a signal that is aborted by the first SIGINT, SIGTERM or SIGHUP, with an {@link Interrupted}, and by an error
+ * that nobody caught, with that error: clean-up then runs as it always does. Later signals only tell.
+ */
 export function interruption(tell: (line: string) => void): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -32,5 +35,6 @@ export function interruption(tell: (line: string) => void): AbortSignal {
       controller.abort(new Interrupted(name));
     });
   }
+  process.on("uncaughtException", (error) => controller.abort(error));
   return controller.signal;
 }

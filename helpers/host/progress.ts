@@ -1,5 +1,10 @@
 import { performance } from "node:perf_hooks";
-import type { Phase } from "../claim/results.ts";
+
+/** A part of a command's work, and how long it took. */
+interface Phase {
+  readonly name: string;
+  readonly milliseconds: number;
+}
 
 /** Says one line about what is going on right now. */
 export type Say = (line: string) => void;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { CommandResult } from "../engine/engine.ts";
+import type { CommandResult } from "../host/command.ts";
 import { lookUp } from "./dns.ts";
 import type { Peer } from "./peer.ts";
 

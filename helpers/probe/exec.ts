@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Exec, type KubeConfig, type V1Status } from "@kubernetes/client-node";
-import type { CommandResult } from "../engine/engine.ts";
+import type { CommandResult } from "../host/command.ts";
 
 /** Where a command runs. */
 export interface PodTarget {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { CommandResult } from "../engine/engine.ts";
+import type { CommandResult } from "../host/command.ts";
 import { type Peer, ProbeFailed } from "./peer.ts";
 
 /**

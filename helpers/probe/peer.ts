@@ -1,4 +1,4 @@
-import type { CommandResult } from "../engine/engine.ts";
+import type { CommandResult } from "../host/command.ts";
 
 /** Somewhere a probe can be sent from. */
 export interface Peer {
