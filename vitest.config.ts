@@ -18,6 +18,7 @@ export default defineConfig({
   test: {
     name: "claims",
     include: ["specs/**/*.spec.ts"],
+    setupFiles: [join(import.meta.dirname, "helpers", "claim", "setup.ts")],
     // One worker: the claims share a cast of pods, and waiting, not computing, is what takes time.
     pool: "forks",
     isolate: false,

@@ -1,6 +1,5 @@
-import { dropKept, keepCluster, openCluster, withEngine } from "../helpers/cluster/lifecycle.ts";
+import { dropKept, howToUse, keepCluster, openCluster, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
-import { inEngineNetwork } from "../helpers/engine/engine.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
@@ -36,13 +35,7 @@ await main(async () => {
       }
       const cluster = await openCluster(session);
       if (cluster.fresh) keepCluster(session, cluster);
-      const variables = [
-        ...Object.entries(cluster.engine.environment).filter(([name]) => name.startsWith("DOCKER_")),
-        ["KUBECONFIG", cluster.kubeconfig],
-      ].map(([name, value]) => `${name}=${value}`);
-      process.stdout.write(
-        `${cluster.name} is kept: ${cluster.nodes.join(", ")}\n  ${inEngineNetwork(cluster.engine, ["env", ...variables, "kubectl", "get", "nodes"]).join(" ")}\n  npm test checks it, npm run cluster -- down deletes it\n`,
-      );
+      process.stdout.write(`${cluster.name} is kept: ${cluster.nodes.join(", ")}\n${howToUse(cluster).join("\n")}\n`);
     },
   );
   return 0;

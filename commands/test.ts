@@ -5,6 +5,7 @@ import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { contextVariable, writeContext } from "../helpers/cluster/context.ts";
 import {
+  howToUse,
   keepCluster,
   openCluster,
   type RunningCluster,
@@ -81,6 +82,7 @@ async function check(
   write(settings, "run.json", { started: new Date().toISOString(), selection: selection.join(" ") });
   const context = join(run.folder, "context.json");
   writeContext(context, {
+    run: cluster.run.id,
     out: settings.out,
     kubeconfig: cluster.kubeconfig,
     controlPlane,
@@ -131,18 +133,9 @@ async function check(
 }
 
 function keep(session: Session, cluster: RunningCluster): void {
-  const run = keepCluster(session, cluster);
-  const { engine } = cluster;
-  const variables = [
-    ...Object.entries(engine.environment).filter(([name]) => name.startsWith("DOCKER_")),
-    ["KUBECONFIG", run.kubeconfig],
-  ].map(([name, value]) => `${name}=${value}`);
-  session.progress.say("cluster", `kept: ${cluster.name}; use it with`);
-  session.progress.say(
-    "cluster",
-    `  ${inEngineNetwork(engine, ["env", ...variables, "kubectl", "get", "nodes"]).join(" ")}`,
-  );
-  session.progress.say("cluster", "  npm test (checks it again) · npm run cluster -- down (deletes it)");
+  keepCluster(session, cluster);
+  session.progress.say("cluster", `kept: ${cluster.name}`);
+  for (const line of howToUse(cluster)) session.progress.say("cluster", line);
 }
 
 /** Results of an earlier run would read as this one's. */

@@ -1,11 +1,11 @@
-import type { V1Pod } from "@kubernetes/client-node";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
 import { isReady, type Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
-import { outputOf } from "../helpers/probe/peer.ts";
+import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 
 /** Two pods talk to each other, either way; each answer tells the address that the answering pod saw. */
 async function talk(
@@ -143,5 +143,154 @@ claim("pod-ips-are-unique", {
     ).toEqual([]);
     for (const { pod, ip } of addresses)
       expect(contains(podSubnets, ip), `${pod} has ${ip}, inside ${podSubnets.join(", ")}`).toBe(true);
+  },
+});
+
+claim("pod-unreachable-from-outside-by-default", {
+  observe: async (lab) => {
+    const { address } = lab.pod("server-1");
+    // On the cluster's own network the outsider calls for whoever has the address; the packet never leaves that network.
+    await outputOf(lab.outsider, "look for the pod on the cluster's network", [
+      "ip",
+      "route",
+      "replace",
+      `${address}/32`,
+      "dev",
+      "eth0",
+    ]);
+    lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${address}/32`])));
+    return {
+      inside: await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.answer),
+      toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", 30_080), lab.timeouts.answer),
+      outside: await meet(lab.outsider, hostPort(address, 8080), lab.timeouts.silence),
+    };
+  },
+  judge: ({ inside, toNode, outside }) => {
+    positiveControl(inside.outcome === "answered", "another pod is answered");
+    positiveControl(toNode.outcome === "answered", "the outsider is answered at a node's port");
+    expect(outside.outcome, `the pod at ${outside.to}, asked from outside the cluster`).not.toBe("answered");
+  },
+});
+
+claim("outside-traffic-needs-a-service", {
+  observe: async (lab) => {
+    const { address } = lab.pod("far-server");
+    const node = lab.worker(1).addresses[0] ?? "";
+    const services = await lab.get<{ items: V1Service[] }>(
+      "the Services that could select it",
+      `/api/v1/namespaces/${lab.namespace}/services`,
+    );
+    await outputOf(lab.outsider, "a route to the pod by way of its node", [
+      "ip",
+      "route",
+      "replace",
+      `${address}/32`,
+      "via",
+      node,
+    ]);
+    lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${address}/32`])));
+    return {
+      labelsOfThePod: lab.labelsOf("far-server"),
+      selectors: services.items.map(({ metadata, spec }) => ({
+        service: metadata?.name,
+        selector: spec?.selector ?? null,
+      })),
+      byRoute: await meet(lab.outsider, hostPort(address, 8080), lab.timeouts.silence),
+      byApiServer: await lab.get<string>(
+        "the pod, by the API server's proxy",
+        `/api/v1/namespaces/${lab.namespace}/pods/far-server:8080/proxy/hostname`,
+      ),
+    };
+  },
+  judge: ({ labelsOfThePod, byRoute, byApiServer }) => {
+    positiveControl(Object.keys(labelsOfThePod).length === 0, "the pod has no labels, so no Service selects it");
+    expect(
+      byRoute.outcome,
+      `${byRoute.to}, asked from outside with a route by way of its node (the API server's proxy answered "${byApiServer}")`,
+    ).not.toBe("answered");
+  },
+});
+
+claim("docker-default-network-is-a-bridge", {
+  observe: async (lab) => {
+    const id = await lab.container("start a container that names no network");
+    const networks = await jsonOf<Record<string, object>>(lab.containerEngine, "the networks it is on", [
+      "inspect",
+      "--format",
+      "{{json .NetworkSettings.Networks}}",
+      id,
+    ]);
+    const driver = await outputOf(lab.containerEngine, "the driver of the network bridge", [
+      "network",
+      "inspect",
+      "--format",
+      "{{.Driver}}",
+      "bridge",
+    ]);
+    return { networks: Object.keys(networks), driver: driver.trim() };
+  },
+  judge: ({ networks, driver }) => {
+    expect(networks, "networks of a container that names none").toEqual(["bridge"]);
+    expect(driver, "driver of that network").toBe("bridge");
+  },
+});
+
+claim("docker-containers-need-port-mapping", {
+  observe: async (lab) => {
+    const [server, client] = [
+      await lab.container("start a server, nothing published"),
+      await lab.container("start a client"),
+    ];
+    const address = (
+      await outputOf(lab.containerEngine, "the server's address", [
+        "inspect",
+        "--format",
+        "{{.NetworkSettings.Networks.bridge.IPAddress}}",
+        server,
+      ])
+    ).trim();
+    const published = await outputOf(lab.containerEngine, "the server's published ports", ["port", server]);
+    const ask = (title: string) =>
+      lab.containerEngine.run(title, [
+        "exec",
+        client,
+        "curl",
+        "--silent",
+        "--max-time",
+        "2",
+        `http://${address}:8001/static/`,
+      ]);
+    const before = await ask("ask where nothing listens yet");
+    // kubectl is in every node image, and serves files without a cluster.
+    await outputOf(lab.containerEngine, "listen on port 8001", [
+      "exec",
+      "--detach",
+      server,
+      "kubectl",
+      "proxy",
+      "--www=/kind",
+      "--address=0.0.0.0",
+      "--accept-hosts=.*",
+      "--port=8001",
+    ]);
+    const answer = await lab.until(
+      "the server to listen",
+      () => ask("ask the other container by its address"),
+      ({ exitCode }) => exitCode === 0,
+    );
+    return {
+      published: published.trim(),
+      exitCodeBefore: before.exitCode ?? null,
+      exitCode: answer.exitCode ?? null,
+      body: answer.stdout.slice(0, 200),
+    };
+  },
+  judge: ({ published, exitCodeBefore, exitCode, body }) => {
+    positiveControl(published === "", "no port is published");
+    positiveControl(exitCodeBefore !== 0, "nothing answers before the server listens");
+    expect(
+      exitCode,
+      `exit code of curl, asking another container of the default bridge by its address (0 is an answer: ${body.split("\n")[0]})`,
+    ).not.toBe(0);
   },
 });

@@ -227,3 +227,23 @@ claim("cross-node-traffic-by-iptables", {
     expect(withoutRoute.outcome, `the other node's pod, asked without its route (${instead})`).toBe("answered");
   },
 });
+
+claim("kubernetes-uses-cni", {
+  observe: async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const dump = await outputOf(node, "the container runtime's configuration", ["containerd", "config", "dump"]);
+    const plugins = await outputOf(node, "the plugins", ["ls", "/opt/cni/bin"]);
+    const conflist = await readConflist(node);
+    return {
+      confDir: /conf_dir = ['"]([^'"]+)['"]/.exec(dump)?.[1] ?? null,
+      binDirs: [...dump.matchAll(/bin_dirs? = \[?\s*['"]([^'"]+)['"]/g)].map(([, folder]) => folder),
+      plugins: plugins.split("\n").filter(Boolean),
+      used: conflist.plugins.flatMap(({ type, ipam }) => [type, ...(ipam === undefined ? [] : [ipam.type])]),
+    };
+  },
+  judge: ({ confDir, binDirs, plugins, used }) => {
+    expect(confDir, "where the container runtime looks for CNI configurations").toBe("/etc/cni/net.d");
+    expect(binDirs, "where it looks for CNI plugins").toContain("/opt/cni/bin");
+    expect(plugins, "plugins there, those of the configuration among them").toEqual(expect.arrayContaining(used));
+  },
+});

@@ -1,7 +1,6 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
-import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
@@ -65,7 +64,7 @@ claim("clusterip-is-stable", {
     const address = spec?.clusterIP ?? "";
     const generations = [];
     for (const generation of ["churn-1", "churn-2", "churn-3"]) {
-      const pod = serverPod(lab, generation, app);
+      const pod = lab.serverPod(generation, { app });
       await lab.create(`the pod ${generation}`, pod);
       const answer = await lab.until(
         `${generation} to answer at the clusterIP`,
@@ -92,20 +91,6 @@ claim("clusterip-is-stable", {
     ).toBe(1);
   },
 });
-
-function serverPod(lab: Lab, name: string, app: string) {
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name, namespace: lab.namespace, labels: { app } },
-    spec: {
-      terminationGracePeriodSeconds: 0,
-      containers: [
-        { name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] },
-      ],
-    },
-  };
-}
 
 claim("clusterip-unreachable-from-outside-by-default", {
   observe: async (lab) => {

@@ -1,6 +1,7 @@
-import type { V1Service } from "@kubernetes/client-node";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
+import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { meet } from "../helpers/probe/http.ts";
@@ -135,3 +136,91 @@ claim("dns-short-name-in-same-namespace", {
     );
   },
 });
+
+claim("environment-variables-for-services", {
+  observe: async (lab) => {
+    const before = await variablesOf(lab, "client-1");
+    await lab.service("later", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
+    const { spec } = await lab.serviceOfCast("later");
+    return { clusterIP: spec?.clusterIP, before, after: await variablesOfNewPod(lab, "started-after", {}) };
+  },
+  judge: ({ clusterIP, before, after }) => {
+    positiveControl(
+      before["WEB_SERVICE_HOST"] !== undefined,
+      "the earlier pod has the variables of the Services that were there when it started",
+    );
+    expect(after["LATER_SERVICE_HOST"], "LATER_SERVICE_HOST in a container that started after the Service later").toBe(
+      clusterIP,
+    );
+    expect(after["LATER_SERVICE_PORT"], "LATER_SERVICE_PORT there").toBe("80");
+    expect(after["LATER_PORT_80_TCP_ADDR"], "LATER_PORT_80_TCP_ADDR there").toBe(clusterIP);
+    expect(before["LATER_SERVICE_HOST"], "LATER_SERVICE_HOST in a container that started before").toBeUndefined();
+  },
+});
+
+claim("environment-variables-for-every-service", {
+  observe: async (lab) => ({
+    sameNamespace: hosts(await variablesOf(lab, "client-1")),
+    otherNamespace: hosts(await variablesOf(lab, "client-elsewhere")),
+    withoutServiceLinks: hosts(await variablesOfNewPod(lab, "no-links", { enableServiceLinks: false })),
+  }),
+  judge: ({ sameNamespace, otherNamespace, withoutServiceLinks }) => {
+    positiveControl(
+      sameNamespace.includes("WEB_SERVICE_HOST") && otherNamespace.includes("KUBERNETES_SERVICE_HOST"),
+      "both pods have variables of Services",
+    );
+    expect(
+      otherNamespace,
+      `variables of a pod in another namespace, among them that of the Service web (without service links a pod has ${withoutServiceLinks.join(", ")})`,
+    ).toContain("WEB_SERVICE_HOST");
+    expect(
+      sameNamespace,
+      "variables of a pod in the same namespace, among them that of the ExternalName Service",
+    ).toContain("DATABASE_SERVICE_HOST");
+  },
+});
+
+async function variablesOf(lab: Lab, pod: string): Promise<Record<string, string>> {
+  return parseVariables(await outputOf(lab.pod(pod), `environment of ${pod}`, ["env"]));
+}
+
+/** Starts a pod that prints its environment and ends, and returns what it printed. */
+async function variablesOfNewPod(
+  lab: Lab,
+  name: string,
+  spec: Readonly<Record<string, unknown>>,
+): Promise<Record<string, string>> {
+  await lab.create<V1Pod>(`the pod ${name}`, {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: lab.namespace },
+    spec: {
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: "client", image: lab.image("probe"), command: ["env"] }],
+      ...spec,
+    },
+  });
+  const path = `/api/v1/namespaces/${lab.namespace}/pods/${name}`;
+  await lab.until(
+    `${name} to end`,
+    () => lab.get<V1Pod>(`the pod ${name}`, path),
+    ({ status }) => status?.phase === "Succeeded",
+  );
+  return parseVariables(await lab.get<string>(`what ${name} printed`, `${path}/log`));
+}
+
+function parseVariables(text: string): Record<string, string> {
+  return Object.fromEntries(
+    text
+      .split("\n")
+      .filter((line) => line.includes("="))
+      .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+  );
+}
+
+function hosts(variables: Readonly<Record<string, string>>): string[] {
+  return Object.keys(variables)
+    .filter((name) => name.endsWith("_SERVICE_HOST"))
+    .toSorted((a, b) => a.localeCompare(b));
+}

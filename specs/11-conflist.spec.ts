@@ -7,7 +7,7 @@ import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
-import { outputOf } from "../helpers/probe/peer.ts";
+import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 
 /** The configuration that the article prints. */
 const sample = articleJson(readArticle(), "```json") as Conflist;
@@ -110,7 +110,8 @@ claim("conflist-chains-portmap", {
   observe: async (lab) => {
     const lists = await conflists(lab);
     const name = "host-port";
-    const port = 31_080;
+    // Outside the range of node ports: the API server may give any of those to a Service of another check.
+    const port = 18_080;
     const pod = {
       apiVersion: "v1",
       kind: "Pod",
@@ -181,5 +182,91 @@ claim("pods-get-addresses-of-the-node-subnet", {
     positiveControl(new Set(pods.map(({ node }) => node)).size >= 2, "there are pods on several nodes");
     for (const { pod, ip, node, subnets } of pods)
       expect(contains(subnets, ip), `${pod} has ${ip}, inside ${subnets.join(", ")} of ${node}`).toBe(true);
+  },
+});
+
+claim("one-veth-per-pod", {
+  observe: async (lab) => {
+    const node = lab.worker(0);
+    const [links, routes, pods] = await Promise.all([
+      jsonOf<{ ifname?: string }[]>(lab.node(node), "virtual Ethernet pairs of the node", [
+        "ip",
+        "-json",
+        "link",
+        "show",
+        "type",
+        "veth",
+      ]),
+      jsonOf<{ dst: string; dev: string }[]>(lab.node(node), "routes of the node", ["ip", "-json", "route", "show"]),
+      lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods"),
+    ]);
+    return {
+      castOnTheNode: pods.items
+        .filter(
+          (pod) =>
+            pod.metadata?.namespace === lab.namespace &&
+            pod.spec?.nodeName === node.name &&
+            castPods.has(pod.metadata?.name ?? ""),
+        )
+        .map((pod) => ({ pod: pod.metadata?.name, ip: pod.status?.podIP })),
+      veths: links.flatMap(({ ifname }) => (ifname?.startsWith("veth") === true ? [ifname] : [])),
+      routes: routes.filter(({ dev }) => dev.startsWith("veth")).map(({ dst, dev }) => ({ dst, dev })),
+    };
+  },
+  judge: ({ castOnTheNode, veths, routes }) => {
+    positiveControl(castOnTheNode.length >= 3, "several pods of the cast are on the node");
+    const devices = castOnTheNode.map(({ pod, ip }) => ({
+      pod,
+      device: routes.filter(({ dst }) => dst === ip).map(({ dev }) => dev),
+    }));
+    for (const { pod, device } of devices)
+      expect(device.filter((name) => veths.includes(name)).length, `veth interfaces with a route to ${pod}`).toBe(1);
+    expect(new Set(devices.flatMap(({ device }) => device)).size, "different interfaces of those pods").toBe(
+      castOnTheNode.length,
+    );
+  },
+});
+
+/** Pods that stay for the whole run; other checks make and delete their own meanwhile. */
+const castPods = new Set(["client-1", "server-1", "pair", "never-ready"]);
+
+claim("kindnet-rides-on-the-bridge-network", {
+  observe: async (lab) => {
+    const node = lab.worker(0);
+    const routes = await jsonOf<{ dst: string; gateway?: string; dev: string }[]>(
+      lab.node(node),
+      "routes of the node",
+      ["ip", "-json", "route", "show"],
+    );
+    const others = lab.world.nodes.filter(({ name }) => name !== node.name);
+    const driver = await outputOf(lab.containerEngine, "the driver of the network kind", [
+      "network",
+      "inspect",
+      "--format",
+      "{{.Driver}}",
+      "kind",
+    ]);
+    const networks = await jsonOf<Record<string, { IPAddress: string }>>(
+      lab.containerEngine,
+      "the networks of the node's container",
+      ["inspect", "--format", "{{json .NetworkSettings.Networks}}", node.name],
+    );
+    return {
+      driver: driver.trim(),
+      networks: Object.keys(networks),
+      routes: others.map(({ name, podCIDRs, addresses }) => ({
+        to: name,
+        addresses,
+        route: routes.find(({ dst }) => podCIDRs.includes(dst)) ?? null,
+      })),
+    };
+  },
+  judge: ({ driver, networks, routes }) => {
+    expect(networks, "networks of the node's container").toEqual(["kind"]);
+    expect(driver, "driver of that network").toBe("bridge");
+    for (const { to, addresses, route } of routes) {
+      expect(route?.dev, `the interface of the route to the pods of ${to}`).toBe("eth0");
+      expect(addresses, `addresses of ${to}, which is that route's gateway`).toContain(route?.gateway);
+    }
   },
 });

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
-import { type Outsider, outsiderOf } from "../cluster/outsider.ts";
+import { type Outsider, outsiderLabel, outsiderOf } from "../cluster/outsider.ts";
+import { engineCommand, engineOutput } from "../engine/engine.ts";
 import { type Evidence, shellCommand } from "../evidence/evidence.ts";
 import type { CommandResult } from "../host/command.ts";
 import { type ApiAnswer, KubernetesApi, type KubernetesObject } from "../probe/api.ts";
@@ -12,7 +13,7 @@ import { execInPod } from "../probe/exec.ts";
 import { httpFromHere } from "../probe/here.ts";
 import type { Request } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
-import type { Peer } from "../probe/peer.ts";
+import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import { type Timeouts, timeouts } from "../probe/timeouts.ts";
 import { until } from "../probe/until.ts";
 import { World, type WorldNode } from "../world/world.ts";
@@ -226,11 +227,12 @@ export class Lab {
 
   /** Returns a node as a place to run commands on, in its own namespaces. */
   node({ name, addresses }: WorldNode): Peer {
-    const nodes = containerNodes(this.#stage.context.engine);
+    const { engine } = this.#stage.context;
+    const nodes = containerNodes(engine);
     return {
       label: `${name} (${addresses[0]})`,
       run: (title, command, timeout = 20_000) =>
-        this.#recorded(title, ["docker", "exec", name, ...command], () =>
+        this.#recorded(title, [engine.cli, "exec", name, ...command], () =>
           nodes.run(name, command, { signal: this.#signal, timeout }),
         ),
     };
@@ -238,14 +240,52 @@ export class Lab {
 
   /** The client outside the cluster, on the cluster's own container network. */
   get outsider(): Peer {
-    const { outsider } = this.#stage;
+    const { outsider, context } = this.#stage;
     return {
       label: `outsider (${outsider.addresses[0]})`,
       run: (title, command, timeout = 20_000) =>
-        this.#recorded(title, ["docker", "exec", outsider.name, ...command], () =>
+        this.#recorded(title, [context.engine.cli, "exec", outsider.name, ...command], () =>
           outsider.run(command, { signal: this.#signal, timeout }),
         ),
     };
+  }
+
+  /** The container engine's own client. */
+  get containerEngine(): Peer {
+    const { engine } = this.#stage.context;
+    return {
+      label: "the container engine's client",
+      run: (title, words, timeout = 20_000) =>
+        this.#recorded(title, [engine.cli, ...words], () =>
+          engineCommand(engine, words, { signal: this.#signal, timeout }),
+        ),
+    };
+  }
+
+  /** Starts a container that sleeps, from the nodes' own image, on the engine's default network; it ends with the check. */
+  async container(title: string, ...options: readonly string[]): Promise<string> {
+    const { engine, outsider } = this.#stage.context;
+    const image = await outputOf(this.containerEngine, "the nodes' image", [
+      "inspect",
+      "--format",
+      "{{.Config.Image}}",
+      outsider,
+    ]);
+    const id = (
+      await outputOf(this.containerEngine, title, [
+        "run",
+        "--detach",
+        "--label",
+        outsiderLabel(this.#stage.context.run),
+        ...options,
+        "--entrypoint",
+        "sleep",
+        image.trim(),
+        "infinity",
+      ])
+    ).trim();
+    this.#undo.push(async () => void (await engineOutput(engine, ["rm", "--force", "--volumes", id])));
+    return id;
   }
 
   /** Returns how a request from the host itself ended: the machine on which the containers run. */
@@ -340,6 +380,45 @@ export class Lab {
   /** Returns a Service of the cast's namespace as it would be created. */
   serviceObject(name: string, spec: Readonly<Record<string, unknown>>): KubernetesObject {
     return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: this.namespace }, spec };
+  }
+
+  /** Returns a pod of the cast's namespace that tells who it is and who asks, as it would be created. */
+  serverPod(name: string, labels: Readonly<Record<string, string>>): KubernetesObject {
+    return {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, namespace: this.namespace, labels },
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        containers: [
+          { name: "server", image: this.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] },
+        ],
+      },
+    };
+  }
+
+  /** Changes labels of a pod of the cast's namespace. */
+  async relabel(pod: string, labels: Readonly<Record<string, string>>): Promise<void> {
+    const path = `/api/v1/namespaces/${this.namespace}/pods/${pod}`;
+    const answer = await this.#stage.api.request(
+      "PATCH",
+      path,
+      { metadata: { labels } },
+      { "content-type": "application/merge-patch+json" },
+    );
+    this.#evidence.add(
+      `change labels of ${pod}`,
+      `kubectl label pod ${pod} --overwrite ${Object.entries(labels)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(" ")}`,
+      `HTTP ${answer.code}`,
+    );
+    if (answer.code !== 200) throw new ProbeFailed(`labels of ${pod} could not be changed: HTTP ${answer.code}`);
+  }
+
+  /** Returns the labels of a pod of the cast. */
+  labelsOf(name: string): Record<string, string> {
+    return { ...this.#stage.pods.get(name)?.metadata?.labels };
   }
 
   /** Returns a Service of the cast. */

@@ -5,6 +5,7 @@ import { z } from "zod";
 export const contextVariable = "KIND_NETWORK_CONFORMANCE_CONTEXT";
 
 const Context = z.strictObject({
+  run: z.string().describe("the run's id"),
   out: z.string(),
   kubeconfig: z.string(),
   controlPlane: z.string().describe("container name"),

@@ -203,6 +203,16 @@ export function keepCluster(session: Session, cluster: RunningCluster): Run {
   });
 }
 
+/** Returns lines that tell a user how to reach a kept cluster, and how to be rid of it. */
+export function howToUse({ engine, kubeconfig }: RunningCluster): string[] {
+  const own = Object.entries(engine.environment).filter(([name]) => name.startsWith("DOCKER_"));
+  const variables = [...own, ["KUBECONFIG", kubeconfig]].map(([name, value]) => `${name}=${value}`);
+  return [
+    `  ${inEngineNetwork(engine, ["env", ...variables, "kubectl", "get", "nodes"]).join(" ")}`,
+    "  npm test checks it, npm run cluster -- down deletes it",
+  ];
+}
+
 /** Deletes the kept cluster. @returns its name, or undefined where none is kept */
 export async function dropKept({ settings, engine }: Session): Promise<string | undefined> {
   const kept = keptRun(settings.cache);

@@ -4,6 +4,11 @@ import type { CommandResult } from "../host/command.ts";
 /** Label by which the containers of a run that are no nodes are found again. */
 const runLabel = "kind-network-conformance.run";
 
+/** Returns the label, with its value, of the containers of that run that are no nodes. */
+export function outsiderLabel(runId: string): string {
+  return `${runLabel}=${runId}`;
+}
+
 /** A client outside the cluster, on the cluster's own container network. */
 export interface Outsider {
   readonly name: string;
@@ -24,7 +29,7 @@ export async function startOutsider(engine: Engine, runId: string, image: string
     "--network",
     network,
     "--label",
-    `${runLabel}=${runId}`,
+    outsiderLabel(runId),
     "--cap-add",
     "NET_ADMIN",
     "--entrypoint",
@@ -65,7 +70,7 @@ export async function outsiders(engine: Engine, runId: string): Promise<{ id: st
     "ps",
     "--all",
     "--filter",
-    `label=${runLabel}=${runId}`,
+    `label=${outsiderLabel(runId)}`,
     "--format",
     "{{.ID}} {{.Names}}",
   ]);

@@ -4,6 +4,8 @@ type Probe = (world: World) => string | undefined;
 
 /** What a claim can need of its world: each tells why the world lacks it, or nothing where it has it. */
 const capabilities: Readonly<Record<string, Probe>> = {
+  docker: ({ engine }) =>
+    engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,
   "several-workers": ({ nodes }) =>
     nodes.filter(({ role }) => role === "worker").length >= 2
       ? undefined

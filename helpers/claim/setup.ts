@@ -1,0 +1,7 @@
+import { setGlobalTestRuntime, type TestRuntime } from "allure-js-commons/sdk/runtime";
+
+// allure-vitest 3.12 gives Allure its runtime in a `beforeAll` of the first spec file only. Where `-t` selects nothing
+// of that file, the hook never runs, and every other file's labels and steps would be lost; so it is given here.
+const internal = new URL("VitestTestRuntime.js", import.meta.resolve("allure-vitest/setup")).href;
+const { VitestTestRuntime } = (await import(internal)) as { VitestTestRuntime: new () => TestRuntime };
+setGlobalTestRuntime(new VitestTestRuntime());
