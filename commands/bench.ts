@@ -6,9 +6,7 @@ import { parse } from "yaml";
 import { adaptConfig } from "../helpers/cluster/adapt.ts";
 import { createCluster, findKind } from "../helpers/cluster/kind.ts";
 import { withEngine } from "../helpers/cluster/lifecycle.ts";
-import { nodeContainers } from "../helpers/cluster/nodes.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
-import { engineOutput } from "../helpers/engine/engine.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { runMarker } from "../helpers/host/process.ts";
@@ -103,7 +101,6 @@ async function bareCluster(): Promise<number> {
         { [runMarker]: run.id },
       );
       const seconds = (performance.now() - begun) / 1000;
-      await engineOutput(engine, ["rm", "--force", "--volumes", ...(await nodeContainers(engine, run.cluster))]);
       return seconds;
     },
   );

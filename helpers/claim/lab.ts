@@ -5,7 +5,7 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
 import { type Outsider, outsiderLabel, outsiderOf } from "../cluster/outsider.ts";
-import { engineCommand, engineOutput } from "../engine/engine.ts";
+import { engineCommand, removeContainers } from "../engine/engine.ts";
 import { type Evidence, shellCommand } from "../evidence/evidence.ts";
 import type { CommandResult } from "../host/command.ts";
 import { type ApiAnswer, KubernetesApi, type KubernetesObject } from "../probe/api.ts";
@@ -284,7 +284,7 @@ export class Lab {
         "infinity",
       ])
     ).trim();
-    this.#undo.push(async () => void (await engineOutput(engine, ["rm", "--force", "--volumes", id])));
+    this.#undo.push(async () => void (await removeContainers(engine, [id])));
     return id;
   }
 

@@ -2,7 +2,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { parse } from "yaml";
-import { type Engine, engineCommand, engineOutput, findUserEngine, inEngineNetwork } from "../engine/engine.ts";
+import {
+  type Engine,
+  engineCommand,
+  engineOutput,
+  findUserEngine,
+  inEngineNetwork,
+  removeContainers,
+} from "../engine/engine.ts";
 import {
   clearPrivateEngine,
   type PrivateEnginePlace,
@@ -282,8 +289,7 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
 /** Removes what belongs to a run: its cluster, outsiders, processes and folder. A container is known by kind's own label. */
 async function removeRun(engine: Engine, run: Run): Promise<void> {
   await removeOutsiders(engine, run.id);
-  const nodes = await nodeContainers(engine, run.cluster);
-  if (nodes.length > 0) await engineOutput(engine, ["rm", "--force", "--volumes", ...nodes]);
+  await removeContainers(engine, await nodeContainers(engine, run.cluster));
   endRun(run);
 }
 
@@ -297,16 +303,19 @@ async function giveUp(
   const kept = keptRun(settings.cache);
   const keepsThis = kept?.id === run.id;
   const alive = !engine.died.aborted;
-  if (!keepsThis) {
-    await endProcesses(processesOfRun(run.id).filter(({ pid }) => !isDaemon(pid)));
-    if (alive) await removeRun(engine, run);
-    else endRun(run);
-  }
   const stops = engine.owner === "suite" && kept === undefined && tools !== undefined;
-  // One that died still has its containers and their volumes on disk; only an engine can remove them.
-  if (stops && !alive) await startPrivateEngine(place, tools, run.id, () => {}, AbortSignal.timeout(60_000));
-  if (stops) await clearPrivateEngine(place, tools);
+  const failures: string[] = [];
+  if (!keepsThis) await endProcesses(processesOfRun(run.id).filter(({ pid }) => !isDaemon(pid)));
+  if (stops) {
+    // One that died still has its containers and their volumes on disk; only an engine can remove them.
+    if (!alive) await startPrivateEngine(place, tools, run.id, () => {}, AbortSignal.timeout(60_000));
+    await clearPrivateEngine(place, tools);
+    endRun(run);
+  } else if (!keepsThis) {
+    await removeRun(engine, run).catch((error: unknown) => failures.push((error as Error).message));
+  }
   return [
+    ...failures,
     ...(keepsThis || kept !== undefined ? [] : processesOfRun(run.id).map(({ pid }) => `process ${pid}`)),
     ...(stops ? privateEngineLeftovers(place) : []),
     ...(keepsThis || stops || !alive

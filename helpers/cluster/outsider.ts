@@ -1,4 +1,4 @@
-import { type CommandOptions, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
+import { type CommandOptions, type Engine, engineCommand, engineOutput, removeContainers } from "../engine/engine.ts";
 import type { CommandResult } from "../host/command.ts";
 
 /** Label by which the containers of a run that are no nodes are found again. */
@@ -60,8 +60,10 @@ export async function outsiderOf(
 
 /** Removes the containers of a run that are no nodes. */
 export async function removeOutsiders(engine: Engine, runId: string): Promise<void> {
-  const names = (await outsiders(engine, runId)).map(({ id }) => id);
-  if (names.length > 0) await engineOutput(engine, ["rm", "--force", "--volumes", ...names]);
+  await removeContainers(
+    engine,
+    (await outsiders(engine, runId)).map(({ id }) => id),
+  );
 }
 
 /** Returns the containers of a run that are no nodes. */

@@ -1,4 +1,5 @@
 import { execa } from "execa";
+import pRetry from "p-retry";
 import { z } from "zod";
 import type { CommandResult } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
@@ -71,6 +72,27 @@ export async function engineOutput(
       { cause: result },
     );
   return result.stdout;
+}
+
+/**
+ * Removes containers with their volumes, running or not; ones that are gone already are fine.
+ *
+ * Docker gives a container 10 s to die of SIGKILL and then reports failure, which a node with hundreds of processes on a
+ * busy machine can exceed; it does die, so the removal is asked for again.
+ *
+ * @throws Error with the client's own words where they are still there after half a minute more
+ */
+export async function removeContainers(
+  engine: Pick<Engine, "cli" | "program" | "environment">,
+  containers: readonly string[],
+): Promise<void> {
+  if (containers.length === 0) return;
+  await pRetry(() => engineOutput(engine, ["rm", "--force", "--volumes", ...containers]), {
+    retries: 10,
+    minTimeout: 500,
+    maxTimeout: 3_000,
+    maxRetryTime: 60_000,
+  });
 }
 
 /** Returns the words of a command as it has to be started to see the engine's network. */

@@ -17,7 +17,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { endProcesses, identify, type ProcessIdentity, runMarker } from "../host/process.ts";
 import type { Say } from "../host/progress.ts";
-import { type Engine, engineCommand, engineOutput, lastLine } from "./engine.ts";
+import { type Engine, engineCommand, engineOutput, lastLine, removeContainers } from "./engine.ts";
 import type { EngineTools } from "./tools.ts";
 
 const startTimeoutMs = 60_000;
@@ -157,7 +157,8 @@ export async function runningPrivateEngine(place: PrivateEnginePlace, tools: Eng
 /** Stops the private engine and removes all it holds but images: containers, processes, mounts, namespace, runtime folder. */
 export async function clearPrivateEngine(place: PrivateEnginePlace, tools: EngineTools): Promise<void> {
   const running = await runningPrivateEngine(place, tools);
-  if (running !== undefined) await removeAllContainers(running);
+  // Where that fails, their processes are ended below all the same, and the next start removes what is left on disk.
+  if (running !== undefined) await removeAllContainers(running).catch(() => {});
   await endProcesses(engineDaemons(place), stopTimeoutMs);
   await endProcesses([...processesAt(place), ...processesInCgroups(place)], stopTimeoutMs);
   for (const mount of mountsBelow(place)) await execa("umount", ["--lazy", mount], { reject: false });
@@ -184,7 +185,7 @@ function runcOf(tools: EngineTools): string {
 
 async function removeAllContainers(engine: Pick<Engine, "cli" | "program" | "environment">): Promise<void> {
   const containers = (await engineOutput(engine, ["ps", "--all", "--quiet"])).split("\n").filter(Boolean);
-  if (containers.length > 0) await engineOutput(engine, ["rm", "--force", "--volumes", ...containers]);
+  await removeContainers(engine, containers);
   await engineOutput(engine, ["network", "prune", "--force"]);
   await engineOutput(engine, ["volume", "prune", "--force", "--all"]);
 }
