@@ -7,6 +7,7 @@ import { adaptConfig } from "../helpers/cluster/adapt.ts";
 import { createCluster, findKind } from "../helpers/cluster/kind.ts";
 import { withEngine } from "../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
+import { lastLine } from "../helpers/engine/engine.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { runMarker } from "../helpers/host/process.ts";
@@ -27,9 +28,15 @@ await main(async () => {
     const bare = await bareCluster();
     const memory = watchMemory();
     const begun = performance.now();
-    await execa("npm", ["test"], { cwd: projectRoot, stdout: "ignore", stderr: "ignore", stdin: "ignore" });
+    const result = await execa("npm", ["test"], { cwd: projectRoot, reject: false, all: true, stdin: "ignore" });
     const whole = (performance.now() - begun) / 1000;
-    pairs.push({ bare, whole, gigabytes: memory.stop() });
+    const gigabytes = memory.stop();
+    if (result.failed)
+      throw new UserError(
+        `npm test exited with ${result.exitCode}: ${lastLine(result.all)}`,
+        "make it pass before measuring it",
+      );
+    pairs.push({ bare, whole, gigabytes });
     process.stdout.write(
       `round ${round}: bare kind create ${bare.toFixed(1)} s, whole npm test ${whole.toFixed(1)} s, ratio ${(whole / bare).toFixed(2)}\n`,
     );

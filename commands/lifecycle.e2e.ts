@@ -1,11 +1,21 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { privateEnginePlace } from "../helpers/engine/private.ts";
+import { engineOutput } from "../helpers/engine/engine.ts";
+import {
+  clearPrivateEngine,
+  privateEngineLeftovers,
+  privateEnginePlace,
+  startPrivateEngine,
+} from "../helpers/engine/private.ts";
+import { engineTools } from "../helpers/engine/tools.ts";
+import { PartStore } from "../helpers/host/parts.ts";
 import { identify, runsWithProcesses } from "../helpers/host/process.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { builtNodeImage } from "../helpers/image/build.ts";
+import { readImageLock } from "../helpers/image/lock.ts";
 
 const { cache } = readSettings();
 
@@ -122,6 +132,28 @@ test("two runs at once do not collide: the second waits, and tells who holds the
   expect([first.exitCode, waited?.exitCode]).toEqual([130, 130]);
   expect(traces()).toEqual(before);
 });
+
+test.runIf(existsSync("/sys/fs/cgroup/freezer"))(
+  "a container that is frozen when its engine is stopped is gone all the same",
+  async () => {
+    const before = traces();
+    const tools = await engineTools(new PartStore(cache), cache, "auto", () => {});
+    const place = privateEnginePlace(cache);
+    const engine = await startPrivateEngine(place, tools, "e2e", () => {}, new AbortController().signal);
+    const id = await engineOutput(engine, [
+      "run",
+      "--detach",
+      "--entrypoint",
+      "sleep",
+      builtNodeImage(readImageLock()),
+      "infinity",
+    ]);
+    writeFileSync(join("/sys/fs/cgroup/freezer", place.name, id, "freezer.state"), "FROZEN");
+    await clearPrivateEngine(place, tools);
+    expect(privateEngineLeftovers(place)).toEqual([]);
+    expect(traces()).toEqual(before);
+  },
+);
 
 test("an engine that dies in the middle of a run is told in one line, and nothing is left", async () => {
   const before = traces();

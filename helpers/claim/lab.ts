@@ -284,7 +284,7 @@ export class Lab {
         "infinity",
       ])
     ).trim();
-    this.#undo.push(async () => void (await removeContainers(engine, [id])));
+    this.#undo.push(() => removeContainers(engine, [id]));
     return id;
   }
 

@@ -157,9 +157,11 @@ export async function runningPrivateEngine(place: PrivateEnginePlace, tools: Eng
 /** Stops the private engine and removes all it holds but images: containers, processes, mounts, namespace, runtime folder. */
 export async function clearPrivateEngine(place: PrivateEnginePlace, tools: EngineTools): Promise<void> {
   const running = await runningPrivateEngine(place, tools);
+  thaw(place);
   // Where that fails, their processes are ended below all the same, and the next start removes what is left on disk.
   if (running !== undefined) await removeAllContainers(running).catch(() => {});
   await endProcesses(engineDaemons(place), stopTimeoutMs);
+  thaw(place);
   await endProcesses([...processesAt(place), ...processesInCgroups(place)], stopTimeoutMs);
   for (const mount of mountsBelow(place)) await execa("umount", ["--lazy", mount], { reject: false });
   if (existsSync(`/run/netns/${place.name}`)) await execa({ env: { PATH: tools.path } })`ip netns del ${place.name}`;
@@ -238,6 +240,19 @@ function processesInCgroups(place: PrivateEnginePlace): ProcessIdentity[] {
     .flatMap(cgroupTree)
     .flatMap((folder) => readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n").filter(Boolean));
   return [...new Set(pids)].flatMap((pid) => identify(Number(pid)) ?? []);
+}
+
+/**
+ * Lets frozen processes run again: on cgroup v1 SIGKILL waits until then, and a node that is stopped while its runtime
+ * has a container frozen leaves it so (kernel documentation, cgroup-v1/freezer-subsystem).
+ */
+function thaw(place: PrivateEnginePlace): void {
+  const freezer = join("/sys/fs/cgroup/freezer", place.name);
+  if (!existsSync(freezer)) return;
+  for (const folder of cgroupTree(freezer)) {
+    const state = join(folder, "freezer.state");
+    if (existsSync(state)) writeFileSync(state, "THAWED");
+  }
 }
 
 function removeCgroup(folder: string): void {
