@@ -24,7 +24,7 @@ export default defineConfig({
     isolate: false,
     maxWorkers: 1,
     sequence: { concurrent: true, sequencer: ArticleOrder },
-    maxConcurrency: 8,
+    maxConcurrency: 12,
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
     reporters: [

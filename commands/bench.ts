@@ -16,11 +16,14 @@ import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { findNodeImage } from "../helpers/image/find.ts";
 import { readImageLock } from "../helpers/image/lock.ts";
 
-const rounds = 3;
+const defaultRounds = 3;
 
 /** Seconds of a whole `npm test` against a bare `kind create cluster --wait` of the same image and configuration, in pairs. */
 await main(async () => {
   const settings = readSettings();
+  const rounds = Number(process.argv[2] ?? defaultRounds);
+  if (!Number.isInteger(rounds) || rounds < 1)
+    throw new UserError(`${process.argv[2]} is no number of rounds`, "npm run bench [-- 3]");
   if (keptRun(settings.cache) !== undefined)
     throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
   const pairs: { bare: number; whole: number; gigabytes: number }[] = [];

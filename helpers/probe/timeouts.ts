@@ -26,6 +26,6 @@ export function timeouts(factor: number): Timeouts {
     silence: stretch(4_000),
     attempt: stretch(1_000),
     deletion: stretch(30_000),
-    window: stretch(3_000),
+    window: stretch(2_000),
   };
 }
