@@ -443,12 +443,12 @@ export class Lab {
     return until(what, this.timeouts.propagation, look, done, this.#signal);
   }
 
-  /** Undoes what the check did, the last thing first, and deletes what it created. @throws AggregateError of what failed */
+  /** Undoes what the check did, the last thing first, and has what it created deleted; nothing waits for that. @throws AggregateError of what failed */
   async close(): Promise<void> {
     const errors: unknown[] = [];
     for (const undo of this.#undo.splice(0).toReversed()) await undo().catch((error: unknown) => errors.push(error));
     const deleted = await Promise.allSettled(
-      this.#created.splice(0).map((object) => this.#stage.api.delete(object, this.timeouts.deletion)),
+      this.#created.splice(0).map((object) => this.#stage.api.requestDeletion(object)),
     );
     errors.push(...deleted.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : [])));
     if (errors.length > 0)

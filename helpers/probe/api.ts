@@ -132,11 +132,18 @@ export class KubernetesApi implements Disposable {
     return this.request("POST", collectionPath(object), object);
   }
 
+  /** Asks for an object to be deleted, without grace; one that is gone already is fine. */
+  async requestDeletion(object: KubernetesObject): Promise<void> {
+    const path = `${collectionPath(object)}/${object.metadata.name}`;
+    const options = { gracePeriodSeconds: 0, propagationPolicy: "Background" };
+    const answer = await this.request("DELETE", path, options);
+    if (answer.code >= 300 && answer.code !== 404) throw new ApiError(answer.code, messageOf(answer.body));
+  }
+
   /** Deletes an object without grace and waits until it is gone; one that is gone already is fine. */
   async delete(object: KubernetesObject, milliseconds: number): Promise<void> {
+    await this.requestDeletion(object);
     const path = `${collectionPath(object)}/${object.metadata.name}`;
-    const answer = await this.request("DELETE", path, { gracePeriodSeconds: 0, propagationPolicy: "Background" });
-    if (answer.code >= 300 && answer.code !== 404) throw new ApiError(answer.code, messageOf(answer.body));
     await until(
       `${object.kind} ${object.metadata.name} to be gone`,
       milliseconds,
