@@ -1,11 +1,8 @@
-import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { execa } from "execa";
-import { parse } from "yaml";
-import { adaptConfig } from "../helpers/cluster/adapt.ts";
 import { createCluster, findKind } from "../helpers/cluster/kind.ts";
-import { withEngine } from "../helpers/cluster/lifecycle.ts";
+import { findImage, planCluster, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
 import { lastLine } from "../helpers/engine/engine.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
@@ -13,7 +10,6 @@ import { main } from "../helpers/host/main.ts";
 import { runMarker } from "../helpers/host/process.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { findNodeImage } from "../helpers/image/find.ts";
 import { readImageLock } from "../helpers/image/lock.ts";
 
 const defaultRounds = 3;
@@ -78,40 +74,15 @@ async function bareCluster(): Promise<number> {
     progress,
     interruption((line) => process.stderr.write(`${line}\n`)),
     async (session) => {
-      const { engine, run, signal, tools } = session;
+      const { engine, run, signal } = session;
       const say = () => {};
       const lock = readImageLock(settings.imageLock);
-      const image = await findNodeImage({ ...settings, lock, engine, tools, given: settings.nodeImage, say, signal });
+      const image = await findImage(session, lock, settings.nodeImage, say);
       const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
-      const config = join(run.folder, "kind.yaml");
-      writeFileSync(
-        config,
-        adaptConfig(
-          parse(readFileSync(join(projectRoot, "fixtures", "clusters", "default.yaml"), "utf8")) as Record<
-            string,
-            unknown
-          >,
-          lock.node.kubernetes,
-          engine,
-        ).yaml,
-      );
+      const { plan } = planCluster(session, lock, image);
       const begun = performance.now();
-      await createCluster(
-        kind,
-        engine,
-        {
-          name: run.cluster,
-          image: image.reference,
-          config,
-          kubeconfig: run.kubeconfig,
-          logs: join(settings.out, "logs", "kind"),
-        },
-        say,
-        signal,
-        { [runMarker]: run.id },
-      );
-      const seconds = (performance.now() - begun) / 1000;
-      return seconds;
+      await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
+      return (performance.now() - begun) / 1000;
     },
   );
   return value;

@@ -7,21 +7,15 @@ import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts"
 import { contains } from "../helpers/probe/ip.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 
-/** Two pods talk to each other, either way; each answer tells the address that the answering pod saw. */
+/** Each client asks its server; the answer tells the address that the answering pod saw. */
 async function talk(
   lab: Lab,
-  client: string,
-  server: string,
-  back: string,
+  ...pairs: [client: string, server: string][]
 ): Promise<{ client: string; meeting: Meeting }[]> {
-  const calls: [string, string][] = [
-    [client, server],
-    [back, server === "server-1" ? "server-2" : "server-1"],
-  ];
   return Promise.all(
-    calls.map(async ([from, to]) => ({
-      client: lab.pod(from).address,
-      meeting: await meet(lab.pod(from), hostPort(lab.pod(to).address, 8080), lab.timeouts.silence),
+    pairs.map(async ([client, server]) => ({
+      client: lab.pod(client).address,
+      meeting: await meet(lab.pod(client), hostPort(lab.pod(server).address, 8080), lab.timeouts.silence),
     })),
   );
 }
@@ -34,19 +28,10 @@ function arrivedUntranslated(calls: readonly { client: string; meeting: Meeting 
 }
 
 claim("pods-talk-without-nat-on-one-node", {
-  observe: async (lab) => {
-    const { worker1, worker2 } = { worker1: lab.worker(0).name, worker2: lab.worker(1).name };
-    const calls = await Promise.all(
-      [
-        ["client-1", "server-1"],
-        ["client-2", "server-2"],
-      ].map(async ([from = "", to = ""]) => ({
-        client: lab.pod(from).address,
-        meeting: await meet(lab.pod(from), hostPort(lab.pod(to).address, 8080), lab.timeouts.silence),
-      })),
-    );
-    return { nodes: [worker1, worker2], calls };
-  },
+  observe: async (lab) => ({
+    nodes: [lab.worker(0).name, lab.worker(1).name],
+    calls: await talk(lab, ["client-1", "server-1"], ["client-2", "server-2"]),
+  }),
   judge: ({ calls }) => arrivedUntranslated(calls),
 });
 
@@ -55,7 +40,7 @@ claim("pods-talk-without-nat-across-nodes", {
     nodes: [lab.worker(0).name, lab.worker(1).name],
     // Proves that the servers answer at all: an unanswered call across nodes is then the network's doing.
     nearby: await meet(lab.pod("client-2"), hostPort(lab.pod("server-2").address, 8080), lab.timeouts.answer),
-    calls: await talk(lab, "client-1", "server-2", "client-2"),
+    calls: await talk(lab, ["client-1", "server-2"], ["client-2", "server-1"]),
   }),
   judge: ({ nodes, nearby, calls }) => {
     positiveControl(nodes[0] !== nodes[1], "the pods are on two nodes");
@@ -150,15 +135,7 @@ claim("pod-unreachable-from-outside-by-default", {
   observe: async (lab) => {
     const { address } = lab.pod("server-1");
     // On the cluster's own network the outsider calls for whoever has the address; the packet never leaves that network.
-    await outputOf(lab.outsider, "look for the pod on the cluster's network", [
-      "ip",
-      "route",
-      "replace",
-      `${address}/32`,
-      "dev",
-      "eth0",
-    ]);
-    lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${address}/32`])));
+    await lab.routeOutsider("look for the pod on the cluster's network", address, "dev", "eth0");
     return {
       inside: await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.answer),
       toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", 30_080), lab.timeouts.answer),
@@ -180,15 +157,7 @@ claim("outside-traffic-needs-a-service", {
       "the Services that could select it",
       `/api/v1/namespaces/${lab.namespace}/services`,
     );
-    await outputOf(lab.outsider, "a route to the pod by way of its node", [
-      "ip",
-      "route",
-      "replace",
-      `${address}/32`,
-      "via",
-      node,
-    ]);
-    lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${address}/32`])));
+    await lab.routeOutsider("a route to the pod by way of its node", address, "via", node);
     return {
       labelsOfThePod: lab.labelsOf("far-server"),
       selectors: services.items.map(({ metadata, spec }) => ({

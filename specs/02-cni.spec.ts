@@ -6,6 +6,7 @@ import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 import { contains, overlap } from "../helpers/probe/ip.ts";
+import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 import { until } from "../helpers/probe/until.ts";
 
@@ -42,14 +43,7 @@ claim("kindnet-uses-ptp", {
       jsonOf<object[]>(node, "bridges of the node", ["ip", "-json", "link", "show", "type", "bridge"]),
       outputOf(lab.pod("client-1"), "the pod's interface", ["cat", "/sys/class/net/eth0/iflink"]),
     ]);
-    const peers = await jsonOf<{ ifindex: number; ifname: string }[]>(node, "virtual Ethernet pairs of the node", [
-      "ip",
-      "-json",
-      "link",
-      "show",
-      "type",
-      "veth",
-    ]);
+    const peers = await vethsOf(node);
     return {
       plugin: conflist.plugins[0]?.type,
       bridges: bridges.filter((entry) => Object.keys(entry).length > 0).length,
@@ -148,11 +142,7 @@ claim("cross-node-traffic-by-iptables", {
     const server = lab.pod("far-server");
     const ask = () => meet(client, hostPort(server.address, 8080), lab.timeouts.silence);
     const before = await ask();
-    const routes = await jsonOf<{ dst: string; gateway?: string; dev: string }[]>(
-      near,
-      "the routes of the client's node",
-      ["ip", "-json", "route", "show"],
-    );
+    const routes = await routesOf(near);
     const rules = await outputOf(near, "the rules of the client's node", ["iptables-save"]);
     // Out of iptables' hands: a packet marked so early is not tracked, and the nat table sees tracked packets only.
     const flow = [

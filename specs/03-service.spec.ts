@@ -1,4 +1,4 @@
-import type { V1EndpointSlice, V1Pod } from "@kubernetes/client-node";
+import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -74,7 +74,7 @@ claim("selector-picks-the-pods", {
     const addresses = Object.fromEntries(
       await Promise.all(names.map(async (name) => [name, await answering(lab, name)] as const)),
     );
-    const endpoints = () => endpointsOf(lab, app);
+    const endpoints = () => lab.endpointsOf(app);
     const all = await lab.until("endpoints for both pods", endpoints, (found) => found.length === 2);
     await lab.relabel("picked-2", { app: "other" });
     const fewer = await lab.until("one endpoint less", endpoints, (found) => found.length !== 2);
@@ -85,12 +85,6 @@ claim("selector-picks-the-pods", {
     expect(fewer, "its endpoints after one pod's label was changed").toEqual([addresses["picked-1"]]);
   },
 });
-
-async function endpointsOf(lab: Lab, service: string): Promise<string[]> {
-  const path = `/apis/discovery.k8s.io/v1/namespaces/${lab.namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D${service}`;
-  const { items } = await lab.get<{ items: V1EndpointSlice[] }>(`EndpointSlices of ${service}`, path);
-  return items.flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ addresses }) => addresses));
-}
 
 claim("port-is-what-the-service-exposes", {
   observe: async (lab) => {

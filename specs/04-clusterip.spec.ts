@@ -4,7 +4,7 @@ import { claim } from "../helpers/claim/claim.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
-import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
+import { jsonOf } from "../helpers/probe/peer.ts";
 
 claim("clusterip-is-default-type", {
   observe: async (lab) => {
@@ -97,15 +97,7 @@ claim("clusterip-unreachable-from-outside-by-default", {
     const { spec } = await lab.serviceOfCast("web");
     const clusterIP = spec?.clusterIP ?? "";
     // On the cluster's own network the outsider calls for whoever has the address; the packet never leaves that network.
-    await outputOf(lab.outsider, "look for the clusterIP on the cluster's network", [
-      "ip",
-      "route",
-      "replace",
-      `${clusterIP}/32`,
-      "dev",
-      "eth0",
-    ]);
-    lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${clusterIP}/32`])));
+    await lab.routeOutsider("look for the clusterIP on the cluster's network", clusterIP, "dev", "eth0");
     return {
       inside: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),
       toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", 30_080), lab.timeouts.answer),
@@ -124,15 +116,7 @@ claim("clusterip-reachable-only-inside", {
     const { spec } = await lab.serviceOfCast("web-by-route");
     const clusterIP = spec?.clusterIP ?? "";
     const node = lab.worker(0).addresses[0] ?? "";
-    await outputOf(lab.outsider, "a route to the clusterIP by way of a node", [
-      "ip",
-      "route",
-      "replace",
-      `${clusterIP}/32`,
-      "via",
-      node,
-    ]);
-    lab.afterwards(async () => void (await lab.outsider.run("forget it", ["ip", "route", "del", `${clusterIP}/32`])));
+    await lab.routeOutsider("a route to the clusterIP by way of a node", clusterIP, "via", node);
     return {
       node,
       inside: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),

@@ -1,8 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { V1EndpointSlice } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
-import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
@@ -59,13 +57,9 @@ claim("externalname-uses-no-selector", {
     const selector = { app: "server" };
     await lab.service("with-selector", { type: "ExternalName", externalName: target, selector });
     await lab.service("with-selector-and-clusterip", { selector, ports: [{ port: 80, targetPort: 8080 }] });
-    const addresses = async (service: string) =>
-      (await slices(lab, service)).flatMap(({ endpoints }) =>
-        (endpoints ?? []).flatMap((endpoint) => endpoint.addresses),
-      );
     const clusterIpAddresses = await lab.until(
       "endpoints of the Service beside it",
-      () => addresses("with-selector-and-clusterip"),
+      () => lab.endpointsOf("with-selector-and-clusterip"),
       (found) => found.length > 0,
     );
     await delay(lab.timeouts.window);
@@ -73,7 +67,7 @@ claim("externalname-uses-no-selector", {
       selectorOfTheCast: spec?.selector ?? null,
       clusterIpAddresses,
       windowMs: lab.timeouts.window,
-      externalNameAddresses: await addresses("with-selector"),
+      externalNameAddresses: await lab.endpointsOf("with-selector"),
     };
   },
   judge: ({ selectorOfTheCast, clusterIpAddresses, windowMs, externalNameAddresses }) => {
@@ -85,11 +79,6 @@ claim("externalname-uses-no-selector", {
     ).toEqual([]);
   },
 });
-
-async function slices(lab: Lab, service: string): Promise<V1EndpointSlice[]> {
-  const path = `/apis/discovery.k8s.io/v1/namespaces/${lab.namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D${service}`;
-  return (await lab.get<{ items: V1EndpointSlice[] }>(`EndpointSlices of ${service}`, path)).items;
-}
 
 claim("externalname-answers-a-cname", {
   observe: async (lab) => {

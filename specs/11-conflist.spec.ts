@@ -7,6 +7,7 @@ import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
+import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 
 /** The configuration that the article prints. */
@@ -189,15 +190,8 @@ claim("one-veth-per-pod", {
   observe: async (lab) => {
     const node = lab.worker(0);
     const [links, routes, pods] = await Promise.all([
-      jsonOf<{ ifname?: string }[]>(lab.node(node), "virtual Ethernet pairs of the node", [
-        "ip",
-        "-json",
-        "link",
-        "show",
-        "type",
-        "veth",
-      ]),
-      jsonOf<{ dst: string; dev: string }[]>(lab.node(node), "routes of the node", ["ip", "-json", "route", "show"]),
+      vethsOf(lab.node(node)),
+      routesOf(lab.node(node)),
       lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods"),
     ]);
     return {
@@ -209,7 +203,7 @@ claim("one-veth-per-pod", {
             castPods.has(pod.metadata?.name ?? ""),
         )
         .map((pod) => ({ pod: pod.metadata?.name, ip: pod.status?.podIP })),
-      veths: links.flatMap(({ ifname }) => (ifname?.startsWith("veth") === true ? [ifname] : [])),
+      veths: links.map(({ ifname }) => ifname).filter((name) => name.startsWith("veth")),
       routes: routes.filter(({ dev }) => dev.startsWith("veth")).map(({ dst, dev }) => ({ dst, dev })),
     };
   },
@@ -233,11 +227,7 @@ const castPods = new Set(["client-1", "server-1", "pair", "never-ready"]);
 claim("kindnet-rides-on-the-bridge-network", {
   observe: async (lab) => {
     const node = lab.worker(0);
-    const routes = await jsonOf<{ dst: string; gateway?: string; dev: string }[]>(
-      lab.node(node),
-      "routes of the node",
-      ["ip", "-json", "route", "show"],
-    );
+    const routes = await routesOf(lab.node(node));
     const others = lab.world.nodes.filter(({ name }) => name !== node.name);
     const driver = await outputOf(lab.containerEngine, "the driver of the network kind", [
       "network",

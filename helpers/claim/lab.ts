@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { V1Pod, V1Service } from "@kubernetes/client-node";
+import type { V1EndpointSlice, V1Pod, V1Service } from "@kubernetes/client-node";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
 import { type Outsider, outsiderLabel, outsiderOf } from "../cluster/outsider.ts";
@@ -250,6 +250,13 @@ export class Lab {
     };
   }
 
+  /** Gives the outsider a route to one address, in its own namespace only; it is forgotten when the check ends. */
+  async routeOutsider(title: string, address: string, ...way: readonly string[]): Promise<void> {
+    const { outsider } = this;
+    await outputOf(outsider, title, ["ip", "route", "replace", `${address}/32`, ...way]);
+    this.#undo.push(async () => void (await outsider.run("forget it", ["ip", "route", "del", `${address}/32`])));
+  }
+
   /** The container engine's own client. */
   get containerEngine(): Peer {
     const { engine } = this.#stage.context;
@@ -414,6 +421,13 @@ export class Lab {
       `HTTP ${answer.code}`,
     );
     if (answer.code !== 200) throw new ProbeFailed(`labels of ${pod} could not be changed: HTTP ${answer.code}`);
+  }
+
+  /** Returns the addresses in the EndpointSlices of a Service of the cast's namespace. */
+  async endpointsOf(service: string): Promise<string[]> {
+    const path = `/apis/discovery.k8s.io/v1/namespaces/${this.namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D${service}`;
+    const { items } = await this.get<{ items: V1EndpointSlice[] }>(`EndpointSlices of ${service}`, path);
+    return items.flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ addresses }) => addresses));
   }
 
   /** Returns the labels of a pod of the cast. */

@@ -145,6 +145,23 @@ export async function createCluster(
   throw new Error(`kind create cluster failed: ${reason}; the nodes' logs are in ${plan.logs}`);
 }
 
+/** Loads an image archive into a cluster's nodes. @throws Error with kind's words where it cannot be */
+export async function loadArchive(
+  kind: Kind,
+  engine: Engine,
+  name: string,
+  archive: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const [command, ...rest] = inEngineNetwork(engine, [kind.program, "load", "image-archive", archive, "--name", name]);
+  await execa(command, rest, {
+    env: kindEnvironment(engine),
+    extendEnv: false,
+    cancelSignal: signal,
+    stdin: "ignore",
+  });
+}
+
 /** Collects the logs of a cluster's nodes below a folder, as far as they can be had. */
 export async function exportLogs(kind: Kind, engine: Engine, name: string, folder: string): Promise<void> {
   mkdirSync(dirname(folder), { recursive: true });

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { execa } from "execa";
 import { parse } from "yaml";
 import {
   type Engine,
@@ -23,12 +22,12 @@ import { UserError } from "../host/errors.ts";
 import { acquireLock, type Lock } from "../host/lock.ts";
 import { PartStore } from "../host/parts.ts";
 import { endProcesses, processesOfRun, runMarker, runsWithProcesses } from "../host/process.ts";
-import type { Progress } from "../host/progress.ts";
+import type { Progress, Say } from "../host/progress.ts";
 import type { Settings } from "../host/settings.ts";
 import { findNodeImage, loadWorkloads, type NodeImage } from "../image/find.ts";
-import { readImageLock } from "../image/lock.ts";
+import { type ImageLock, readImageLock } from "../image/lock.ts";
 import { adaptConfig } from "./adapt.ts";
-import { createCluster, exportLogs, findKind, type Kind } from "./kind.ts";
+import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
 import { nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
@@ -134,54 +133,17 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
     });
   const lock = readImageLock(settings.imageLock);
   const image = await progress.phase("image", async (say) => {
-    const found = await findNodeImage({
-      ...settings,
-      lock,
-      engine,
-      tools: session.tools,
-      given: settings.nodeImage,
-      say,
-      signal,
-    });
+    const found = await findImage(session, lock, settings.nodeImage, say);
     say(`node image ${found.reference}, ${found.origin}`);
     return found;
   });
   return progress.phase("cluster", async (say) => {
     const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
-    const { yaml, adaptations } = adaptConfig(
-      parse(readFileSync(configFile, "utf8")) as Record<string, unknown>,
-      lock.node.kubernetes,
-      engine,
-    );
+    const { plan, adaptations } = planCluster(session, lock, image);
     for (const adaptation of adaptations) say(`adapted: ${adaptation}`);
-    const config = join(run.folder, "kind.yaml");
-    writeFileSync(config, yaml);
-    const plan = {
-      name: run.cluster,
-      image: image.reference,
-      config,
-      kubeconfig: run.kubeconfig,
-      logs: join(settings.out, "logs", "kind"),
-    };
     await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
-    await loadWorkloads(
-      image,
-      engine,
-      settings.cache,
-      async (archive) => {
-        const [command, ...rest] = inEngineNetwork(engine, [
-          kind.program,
-          "load",
-          "image-archive",
-          archive,
-          "--name",
-          run.cluster,
-        ]);
-        await execa(command, rest, { env: engine.environment, cancelSignal: signal, stdin: "ignore" });
-      },
-      say,
-      signal,
-    );
+    const load = (archive: string) => loadArchive(kind, engine, run.cluster, archive, signal);
+    await loadWorkloads(image, engine, settings.cache, load, say, signal);
     const outsider = await startOutsider(engine, run.id, image.reference, network);
     const nodes = await nodeContainers(engine, run.cluster);
     return {
@@ -197,6 +159,31 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
       fresh: true,
     };
   });
+}
+
+/** Returns the node image for a session: the one given, or whatever can be had; see {@link findNodeImage}. */
+export async function findImage(
+  { settings, engine, tools, signal }: Session,
+  lock: ImageLock,
+  given: string | undefined,
+  say: Say,
+): Promise<NodeImage> {
+  const { cache, install } = settings;
+  return findNodeImage({ cache, install, lock, engine, tools, given, say, signal });
+}
+
+/** Returns what the session's cluster is made of, with its configuration adapted to this machine and written to disk. */
+export function planCluster(
+  { settings, run, engine }: Session,
+  lock: ImageLock,
+  image: NodeImage,
+): { plan: ClusterPlan; adaptations: readonly string[] } {
+  const defaults = parse(readFileSync(configFile, "utf8")) as Record<string, unknown>;
+  const { yaml, adaptations } = adaptConfig(defaults, lock.node.kubernetes, engine);
+  const config = join(run.folder, "kind.yaml");
+  writeFileSync(config, yaml);
+  const logs = join(settings.out, "logs", "kind");
+  return { plan: { name: run.cluster, image: image.reference, config, kubeconfig: run.kubeconfig, logs }, adaptations };
 }
 
 /** Keeps the cluster of this session when it ends; returns the run that owns it. */
@@ -240,15 +227,7 @@ async function openKept(session: Session, run: Run, kept: Kept): Promise<Running
     throw new UserError(`the kept cluster ${run.cluster} has no nodes any more`, "npm run cluster -- down");
   const lock = readImageLock(settings.imageLock);
   const say = (line: string) => progress.say("cluster", line);
-  const image = await findNodeImage({
-    ...settings,
-    lock,
-    engine,
-    tools: session.tools,
-    given: kept.image,
-    say,
-    signal,
-  });
+  const image = await findImage(session, lock, kept.image, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
   const [outsider] = await outsiders(engine, run.id);
   const name = outsider?.name ?? (await startOutsider(engine, run.id, kept.image, network)).name;
@@ -280,7 +259,7 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
   const lock = readImageLock(settings.imageLock);
   const say = (line: string) => progress.say("cluster", line);
   const reference = await engineOutput(engine, ["inspect", "--format", "{{.Config.Image}}", nodes[0] as string]);
-  const image = await findNodeImage({ ...settings, lock, engine, tools: session.tools, given: reference, say, signal });
+  const image = await findImage(session, lock, reference, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
   const outsider = await startOutsider(engine, run.id, reference, network);
   return { run, name, kubeconfig, nodes, outsider: outsider.name, engine, kind, image, adaptations: [], fresh: false };
@@ -305,7 +284,7 @@ async function giveUp(
   const alive = !engine.died.aborted;
   const stops = engine.owner === "suite" && kept === undefined && tools !== undefined;
   const failures: string[] = [];
-  if (!keepsThis) await endProcesses(processesOfRun(run.id).filter(({ pid }) => !isDaemon(pid)));
+  if (!keepsThis) await endProcessesOf(run.id);
   if (stops) {
     // One that died still has its containers and their volumes on disk; only an engine can remove them.
     if (!alive) await startPrivateEngine(place, tools, run.id, () => {}, AbortSignal.timeout(60_000));
@@ -325,7 +304,11 @@ async function giveUp(
   ];
 }
 
-/** The private engine's own processes carry the run's marker too, and end by themselves when it is stopped. */
+/** Ends a run's processes, but not the private engine's: they carry its marker too, and end when the engine is stopped. */
+async function endProcessesOf(run: string): Promise<void> {
+  await endProcesses(processesOfRun(run).filter(({ pid }) => !isDaemon(pid)));
+}
+
 function isDaemon(pid: number): boolean {
   try {
     return /(dockerd|containerd|containerd-shim|docker-proxy)/.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
@@ -340,7 +323,7 @@ async function endStrayProcesses(cache: string, own: string): Promise<void> {
   const dead = new Set(deadRuns(cache).map(({ id }) => id));
   for (const id of runsWithProcesses()) {
     if (id === own || id === kept || !dead.has(id)) continue;
-    await endProcesses(processesOfRun(id).filter(({ pid }) => !isDaemon(pid)));
+    await endProcessesOf(id);
   }
 }
 

@@ -15,9 +15,9 @@ import {
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
-import { endProcesses, identify, type ProcessIdentity, runMarker } from "../host/process.ts";
+import { endProcesses, findProcesses, identify, type ProcessIdentity, runMarker } from "../host/process.ts";
 import type { Say } from "../host/progress.ts";
-import { type Engine, engineCommand, engineOutput, lastLine, removeContainers } from "./engine.ts";
+import { type CommandOptions, type Engine, engineCommand, engineOutput, lastLine, removeContainers } from "./engine.ts";
 import type { EngineTools } from "./tools.ts";
 
 const startTimeoutMs = 60_000;
@@ -51,19 +51,14 @@ export async function startPrivateEngine(
   run: string,
   say: Say,
   signal: AbortSignal,
-  extraArguments: readonly string[] = [],
 ): Promise<Engine> {
   await clearPrivateEngine(place, tools);
   for (const folder of [place.data, place.runtime]) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const environment = {
-    PATH: tools.path,
-    DOCKER_HOST: `unix://${join(place.runtime, "docker.sock")}`,
-    DOCKER_CONFIG: place.runtime,
-  };
+  const client = clientOf(place, tools);
+  const { environment } = client;
   const ip = execa({ env: environment });
   await ip`ip netns add ${place.name}`;
   await ip`ip -n ${place.name} link set lo up`;
-  const networkNamespace = `/run/netns/${place.name}`;
   writeFileSync(join(place.runtime, "daemon.json"), "{}");
   const log = join(place.runtime, "dockerd.log");
   const output = openSync(log, "a");
@@ -71,7 +66,7 @@ export async function startPrivateEngine(
   const daemon = spawn(
     "nsenter",
     [
-      ...[`--net=${networkNamespace}`, "--", join(tools.folder, "bin", "dockerd")],
+      ...[`--net=${client.networkNamespace}`, "--", join(tools.folder, "bin", "dockerd")],
       ...["--config-file", join(place.runtime, "daemon.json"), "--host", environment.DOCKER_HOST],
       ...[
         "--data-root",
@@ -91,7 +86,6 @@ export async function startPrivateEngine(
       ],
       ...["--bip", "172.30.0.1/24", "--default-address-pool", "base=172.31.0.0/16,size=24"],
       ...["--userland-proxy-path", join(tools.folder, "bin", "docker-proxy"), "--group", "root", "--log-level", "warn"],
-      ...extraArguments,
     ],
     { env: { ...process.env, ...environment, [runMarker]: run }, detached: true, stdio: ["ignore", output, output] },
   );
@@ -102,25 +96,14 @@ export async function startPrivateEngine(
   daemon.once("error", (error) => died.abort(error));
   // A kept cluster's engine outlives this process.
   daemon.unref();
-  const engine = { cli: "docker" as const, program: join(tools.folder, "bin", "docker"), environment };
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
-    const answer = await engineCommand(engine, ["info", "--format", "{{.ServerVersion}} {{.CgroupVersion}}"], {
-      signal: AbortSignal.any([signal, died.signal]),
-    });
-    const [version, cgroup] = answer.stdout.split(" ") ?? [];
-    if (!answer.failed && version !== undefined && version !== "") {
+    const engine = await ask(client, { signal: AbortSignal.any([signal, died.signal]) });
+    if (engine !== undefined) {
       chmodSync(join(place.runtime, "docker.sock"), 0o600);
       await removeAllContainers(engine);
-      say(`private engine: docker ${version}, network namespace ${place.name}, no uplink`);
-      return {
-        ...engine,
-        version,
-        cgroup: cgroup === "2" ? "v2" : "v1",
-        owner: "suite",
-        networkNamespace,
-        died: died.signal,
-      };
+      say(`private engine: docker ${engine.version}, network namespace ${place.name}, no uplink`);
+      return { ...engine, died: died.signal };
     }
     if (Date.now() > deadline)
       throw new Error(
@@ -133,23 +116,34 @@ export async function startPrivateEngine(
 /** Returns the private engine of that place where one runs and answers, for instance below a kept cluster. */
 export async function runningPrivateEngine(place: PrivateEnginePlace, tools: EngineTools): Promise<Engine | undefined> {
   if (!existsSync(join(place.runtime, "docker.sock"))) return undefined;
-  const environment = {
-    PATH: tools.path,
-    DOCKER_HOST: `unix://${join(place.runtime, "docker.sock")}`,
-    DOCKER_CONFIG: place.runtime,
-  };
-  const engine = { cli: "docker" as const, program: join(tools.folder, "bin", "docker"), environment };
-  const answer = await engineCommand(engine, ["info", "--format", "{{.ServerVersion}} {{.CgroupVersion}}"], {
-    timeout: 10_000,
-  });
-  const [version, cgroup] = answer.stdout.split(" ") ?? [];
-  if (answer.failed || version === undefined || version === "") return undefined;
+  return ask(clientOf(place, tools), { timeout: 10_000 });
+}
+
+type Client = Pick<Engine, "cli" | "program" | "environment" | "networkNamespace">;
+
+function clientOf(place: PrivateEnginePlace, tools: EngineTools) {
   return {
-    ...engine,
+    cli: "docker",
+    program: join(tools.folder, "bin", "docker"),
+    environment: {
+      PATH: tools.path,
+      DOCKER_HOST: `unix://${join(place.runtime, "docker.sock")}`,
+      DOCKER_CONFIG: place.runtime,
+    },
+    networkNamespace: `/run/netns/${place.name}`,
+  } satisfies Client;
+}
+
+/** Returns the engine behind the client where it answers; it is not watched for its end. */
+async function ask(client: Client, options: CommandOptions): Promise<Engine | undefined> {
+  const answer = await engineCommand(client, ["info", "--format", "{{.ServerVersion}} {{.CgroupVersion}}"], options);
+  const [version = "", cgroup] = answer.stdout.split(" ");
+  if (answer.failed || version === "") return undefined;
+  return {
+    ...client,
     version,
     cgroup: cgroup === "2" ? "v2" : "v1",
     owner: "suite",
-    networkNamespace: `/run/netns/${place.name}`,
     died: new AbortController().signal,
   };
 }
@@ -198,12 +192,9 @@ function engineDaemons(place: PrivateEnginePlace): ProcessIdentity[] {
 }
 
 function processesAt(place: PrivateEnginePlace): ProcessIdentity[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((name) =>
-      commandLine(Number(name)).some((word) => word.startsWith(`${place.runtime}/`) || word === place.data),
-    )
-    .flatMap((name) => identify(Number(name)) ?? []);
+  return findProcesses((pid) =>
+    commandLine(pid).some((word) => word.startsWith(`${place.runtime}/`) || word === place.data),
+  );
 }
 
 function commandLine(pid: number): string[] {

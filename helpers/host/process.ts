@@ -27,17 +27,22 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.startTicks === identity.startTicks;
 }
 
+/** Returns the running processes for which `matches` is true, this process excepted. */
+export function findProcesses(matches: (pid: number) => boolean): ProcessIdentity[] {
+  return allProcesses().filter(({ pid }) => pid !== process.pid && matches(pid));
+}
+
 /** Returns the running processes whose environment carries the marker of the given run, this process excepted. */
 export function processesOfRun(run: string): ProcessIdentity[] {
-  return allProcesses().filter(({ pid }) => pid !== process.pid && environmentOf(pid).includes(`${runMarker}=${run}`));
+  return findProcesses((pid) => environmentOf(pid).includes(`${runMarker}=${run}`));
 }
 
 /** Returns the runs of which processes are alive, this process excepted. */
 export function runsWithProcesses(): Set<string> {
-  const runs = allProcesses().flatMap(({ pid }) =>
-    pid === process.pid ? [] : environmentOf(pid).filter((entry) => entry.startsWith(`${runMarker}=`)),
+  const marked = findProcesses(() => true).flatMap(({ pid }) =>
+    environmentOf(pid).filter((entry) => entry.startsWith(`${runMarker}=`)),
   );
-  return new Set(runs.map((entry) => entry.slice(runMarker.length + 1)));
+  return new Set(marked.map((entry) => entry.slice(runMarker.length + 1)));
 }
 
 /** Ends the given processes: SIGTERM, then SIGKILL for those still there after `graceMs` milliseconds. */

@@ -37,8 +37,6 @@ export interface KubernetesObject {
 
 /** Plural resource names, for the kinds that manifests of the suite use. */
 const resources: Readonly<Record<string, string>> = {
-  ConfigMap: "configmaps",
-  Deployment: "deployments",
   Namespace: "namespaces",
   Pod: "pods",
   Service: "services",

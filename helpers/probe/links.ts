@@ -1,0 +1,27 @@
+import { jsonOf, type Peer } from "./peer.ts";
+
+/** A route of a node, as far as claims look at it (ip-route(8), `-json`). */
+export interface Route {
+  readonly dst: string;
+  readonly gateway?: string;
+  readonly dev: string;
+}
+
+/** Returns the IPv4 routes of a node. @throws ProbeFailed where it does not show them */
+export async function routesOf(node: Peer): Promise<Route[]> {
+  return jsonOf<Route[]>(node, "routes of the node", ["ip", "-json", "route", "show"]);
+}
+
+/** Returns a node's ends of virtual Ethernet pairs. @throws ProbeFailed where it does not show them */
+export async function vethsOf(node: Peer): Promise<{ ifindex: number; ifname: string }[]> {
+  const command = ["ip", "-json", "link", "show", "type", "veth"];
+  const links = await jsonOf<Partial<{ ifindex: number; ifname: string }>[]>(
+    node,
+    "virtual Ethernet pairs of the node",
+    command,
+  );
+  // ip prints an empty object for each interface of another type.
+  return links.flatMap(({ ifindex, ifname }) =>
+    ifindex === undefined || ifname === undefined ? [] : [{ ifindex, ifname }],
+  );
+}
