@@ -24,7 +24,8 @@ export default defineConfig({
     isolate: false,
     maxWorkers: 1,
     sequence: { concurrent: true, sequencer: ArticleOrder },
-    maxConcurrency: 12,
+    maxConcurrency: 16,
+    tags: [{ name: "slow", description: "needs a long window or many pods" }],
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
     reporters: [

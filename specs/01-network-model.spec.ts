@@ -1,11 +1,16 @@
-import type { V1Pod, V1Service } from "@kubernetes/client-node";
+import { randomInt } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
+import type { V1Ingress, V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
-import { isReady, type Lab } from "../helpers/claim/lab.ts";
-import { positiveControl } from "../helpers/claim/verdict.ts";
+import { isReady, type Lab, type PodPeer } from "../helpers/claim/lab.ts";
+import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
+import { inBackground } from "../helpers/probe/background.ts";
+import { startCapture } from "../helpers/probe/capture.ts";
+import { readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
-import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
+import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
 
 /** Each client asks its server; the answer tells the address that the answering pod saw. */
 async function talk(
@@ -138,7 +143,7 @@ claim("pod-unreachable-from-outside-by-default", {
     await lab.routeOutsider("look for the pod on the cluster's network", address, "dev", "eth0");
     return {
       inside: await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.answer),
-      toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", 30_080), lab.timeouts.answer),
+      toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort), lab.timeouts.answer),
       outside: await meet(lab.outsider, hostPort(address, 8080), lab.timeouts.silence),
     };
   },
@@ -261,5 +266,384 @@ claim("docker-containers-need-port-mapping", {
       exitCode,
       `exit code of curl, asking another container of the default bridge by its address (0 is an answer: ${body.split("\n")[0]})`,
     ).not.toBe(0);
+  },
+});
+
+claim("all-pods-talk-without-nat", {
+  slow: true,
+  observe: async (lab) => {
+    const places = [
+      ["mesh-1a", lab.worker(0).name, lab.namespace],
+      ["mesh-1b", lab.worker(0).name, lab.otherNamespace],
+      ["mesh-2a", lab.worker(1).name, lab.namespace],
+      ["mesh-2b", lab.worker(1).name, lab.otherNamespace],
+      ["mesh-cp", lab.controlPlane.name, lab.namespace],
+    ] as const;
+    const pods = await Promise.all(
+      places.map(async ([name, nodeName, namespace]) => ({
+        name,
+        peer: await lab.start(meshPod(lab, name, nodeName, namespace), "client"),
+      })),
+    );
+    const pairs: { pair: string; client: string; tcp: string | null; udp: string | null; icmp: string | null }[] = [];
+    for (const server of pods) {
+      const capture = await startCapture(server.peer, "any", "icmp[icmptype] == icmp-echo");
+      const seen = await Promise.all(
+        pods.map(async ({ name, peer }) => {
+          await outputOf(peer, `${peer.label} pings ${server.peer.label}`, ["ping", "-c", "1", server.peer.address]);
+          return {
+            pair: `${name} → ${server.name}`,
+            client: peer.address,
+            tcp: await dial(peer, "http", server.peer.address),
+            udp: await dial(peer, "udp", server.peer.address),
+          };
+        }),
+      );
+      const echoes = await lab.until(
+        `the echo requests at ${server.name}`,
+        () => capture.packets(),
+        (packets) => pods.every(({ peer }) => packets.some(({ from }) => from === peer.address)),
+      );
+      await capture.stop();
+      pairs.push(
+        ...seen.map((entry) => ({ ...entry, icmp: echoes.find(({ from }) => from === entry.client)?.from ?? null })),
+      );
+    }
+    return { pods: pods.length, pairs };
+  },
+  judge: ({ pods, pairs }) => {
+    positiveControl(pairs.length === pods * pods && pods >= 5, "every ordered pair of pods, each with itself too");
+    for (const { pair, client, ...seen } of pairs)
+      for (const [protocol, source] of Object.entries(seen))
+        expect(source, `the source that the server saw, ${pair} by ${protocol.toUpperCase()}`).toBe(client);
+  },
+});
+
+function meshPod(lab: Lab, name: string, nodeName: string, namespace: string) {
+  const server = { image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] };
+  return lab.clientPod(
+    name,
+    {
+      nodeName,
+      containers: [
+        { name: "client", image: lab.image("probe"), command: ["sleep", "infinity"] },
+        { name: "server", ...server, readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 } },
+      ],
+    },
+    namespace,
+  );
+}
+
+/** Has agnhost in the client's own pod ask the server whom it sees, and returns that address. */
+async function dial(client: Peer, protocol: "http" | "udp", address: string): Promise<string | null> {
+  const port = protocol === "udp" ? 8081 : 8080;
+  const query = new URLSearchParams({ host: address, port: String(port), protocol, request: "clientip", tries: "1" });
+  const answer = await jsonOf<{ responses?: string[] }>(client, `${client.label} → ${address} by ${protocol}`, [
+    "curl",
+    "--silent",
+    "--max-time",
+    "10",
+    `http://localhost:8080/dial?${query}`,
+  ]);
+  return answer.responses?.[0]?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") ?? null;
+}
+
+claim("pods-reach-host-network-pods-without-nat", {
+  observe: async (lab) => {
+    const client = lab.pod("client-1");
+    const ask = (pod: string) => meet(client, hostPort(lab.pod(pod).address, 18_090), lab.timeouts.silence);
+    return {
+      client: client.address,
+      node: lab.worker(0).addresses[0],
+      ownNode: await ask("host-1"),
+      otherNode: await ask("host-2"),
+      back: await meet(lab.pod("host-2"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.silence),
+      addressOfTheOtherNode: lab.worker(1).addresses[0],
+    };
+  },
+  judge: ({ client, node, ownNode, otherNode, back, addressOfTheOtherNode }) => {
+    positiveControl(
+      ownNode.outcome === "answered" && otherNode.outcome === "answered" && back.outcome === "answered",
+      "the pod is answered by both host-network pods, and a host-network pod by a pod",
+    );
+    expect(ownNode.source, "the source that a host-network pod of the pod's own node sees").toBe(client);
+    expect(back.source, "the source that a pod sees of a host-network pod").toBe(addressOfTheOtherNode);
+    expect(
+      otherNode.source,
+      `the source that a host-network pod of another node sees (${node} is the client's node)`,
+    ).toBe(client);
+  },
+});
+
+claim("no-way-in-without-a-service", {
+  observe: async (lab) => {
+    const node = lab.worker(1).addresses[0] ?? "";
+    const nodeName = lab.worker(1).name;
+    const server = { name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080"] };
+    const port = 18_081;
+    const url = `http://${hostPort(node, port)}/hostname`;
+    const without = await request(lab.outsider, url, lab.timeouts.silence);
+    const ports = [{ containerPort: 8080, hostPort: port }];
+    await lab.start(lab.serverPod("by-host-port", {}, { nodeName, containers: [{ ...server, ports }] }));
+    const byHostPort = await lab.until(
+      "the hostPort to answer",
+      () => request(lab.outsider, url, lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
+    const byHostNetwork = await request(
+      lab.outsider,
+      `http://${hostPort(node, 18_090)}/hostname`,
+      lab.timeouts.answer,
+    );
+    const words = ["kubectl", "port-forward", "--namespace", lab.namespace, "pod/far-server", "18082:8080"];
+    const forward = await inBackground(lab.outsider, "forward a port of a pod", words);
+    lab.afterwards(() => forward.stop());
+    const byPortForward = await lab.until(
+      "the forwarded port to answer",
+      () => request(lab.outsider, "http://localhost:18082/hostname", lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
+    return { without, byHostPort, byHostNetwork, byPortForward };
+  },
+  judge: ({ without, byHostPort, byHostNetwork, byPortForward }) => {
+    positiveControl(without.outcome !== "answered", "nothing answers at that port of the node without the pod");
+    const ways = [
+      ["a hostPort", byHostPort],
+      ["the host network", byHostNetwork],
+      ["kubectl port-forward", byPortForward],
+    ] as const;
+    expect(
+      ways.filter(([, { outcome }]) => outcome === "answered").map(([way]) => way),
+      "ways in that need neither a Service nor an Ingress",
+    ).toEqual([]);
+  },
+});
+
+claim("ingress-lets-the-outside-in", {
+  observe: async (lab) => {
+    await lab.create("an Ingress", ingressTo(lab, "to-the-web"));
+    const node = lab.controlPlane.addresses[0] ?? "";
+    await delay(lab.timeouts.window);
+    return {
+      classes: (
+        await lab.get<{ items: unknown[] }>("the Ingress classes", "/apis/networking.k8s.io/v1/ingressclasses")
+      ).items.length,
+      status: (
+        await lab.get<V1Ingress>(
+          "the Ingress",
+          `/apis/networking.k8s.io/v1/namespaces/${lab.namespace}/ingresses/to-the-web`,
+        )
+      ).status?.loadBalancer,
+      atTheNode: await request(lab.outsider, `http://${hostPort(node, 80)}/hostname`, lab.timeouts.silence),
+      windowMs: lab.timeouts.window,
+    };
+  },
+  judge: ({ classes, status, atTheNode, windowMs }) => {
+    if (classes === 0)
+      throw new NeedsFeature(
+        `an Ingress controller: the Ingress was accepted, there is no IngressClass, its status stayed ${JSON.stringify(status)} for ${windowMs / 1000} s, and port 80 of a node was ${atTheNode.outcome}`,
+      );
+    expect(atTheNode.outcome, "port 80 of a node").toBe("answered");
+  },
+});
+
+function ingressTo(lab: Lab, name: string) {
+  const service = { name: "web", port: { number: 80 } };
+  const paths = [{ path: "/", pathType: "Prefix", backend: { service } }];
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "Ingress",
+    metadata: { name, namespace: lab.namespace },
+    spec: { rules: [{ host: "web.example.test", http: { paths } }] },
+  };
+}
+
+claim("docker-networks-are-separate", {
+  observe: async (lab) => {
+    const networks = [
+      await lab.network("a network of one's own"),
+      await lab.network("another network of one's own"),
+    ] as const;
+    const server = await lab.container("a server on the first", "--network", networks[0]);
+    const client = await lab.container("a client on the second", "--network", networks[1]);
+    const inspect = ["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", server];
+    const address = (await outputOf(lab.containerEngine, "the server's address", inspect)).trim();
+    const listen = "kubectl proxy --www=/kind --address=0.0.0.0 --accept-hosts=.* --port=8001".split(" ");
+    await outputOf(lab.containerEngine, "listen on port 8001", ["exec", "--detach", server, ...listen]);
+    const url = `http://${address}:8001/static/`;
+    const own = () => lab.containerEngine.run("ask from itself", ["exec", server, "curl", "--silent", "--max-time", "2", url]);
+    await lab.until("the server to listen", own, ({ exitCode }) => exitCode === 0);
+    const ask = (title: string) =>
+      lab.containerEngine.run(title, ["exec", client, "curl", "--silent", "--max-time", "3", url]);
+    const between = await ask("ask from the other network");
+    await outputOf(lab.containerEngine, "put the client on the server's network too", [
+      "network",
+      "connect",
+      networks[0],
+      client,
+    ]);
+    const together = await ask("ask on the same network");
+    return {
+      between: between.exitCode ?? null,
+      together: together.exitCode ?? null,
+      pods: await meet(lab.pod("client-1"), hostPort(lab.pod("far-server").address, 8080), lab.timeouts.answer),
+    };
+  },
+  judge: ({ between, together, pods }) => {
+    positiveControl(together === 0, "on one network the same container is answered");
+    expect(between, "exit code of curl between containers of two bridge networks").not.toBe(0);
+    expect(pods.outcome, "a pod, asked from a pod on another node").toBe("answered");
+  },
+});
+
+claim("pods-behave-like-machines", {
+  observe: async (lab) => {
+    const port = 20_000 + randomInt(10_000);
+    const server = (name: string, nodeName: string) => {
+      const args = ["netexec", `--http-port=${port}`, `--udp-port=${port}`];
+      const containers = [{ name: "server", image: lab.image("agnhost"), args }];
+      return lab.start(lab.serverPod(name, {}, { nodeName, containers }));
+    };
+    const [far, near] = await Promise.all([
+      server("machine-far", lab.worker(1).name),
+      server("machine-near", lab.worker(0).name),
+    ]);
+    const client = lab.pod("client-1");
+    const ask = ({ address }: PodPeer) =>
+      lab.until(
+        "the server to listen",
+        () => meet(client, hostPort(address, port), lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      );
+    const query = new URLSearchParams({ host: far.address, port: String(port), protocol: "udp", request: "hostname", tries: "1" });
+    const proxy = `http://${hostPort(lab.pod("server-1").address, 8080)}/dial?${query}`;
+    return {
+      port,
+      far: await ask(far),
+      near: await ask(near),
+      udp: await request(client, proxy, lab.timeouts.answer),
+      closed: await meet(client, hostPort(far.address, port + 1), lab.timeouts.silence),
+    };
+  },
+  judge: ({ port, far, near, udp, closed }) => {
+    expect(far.pod, `who answers on TCP port ${port}, which no pod declares, on the other node`).toBe("machine-far");
+    expect(near.pod, "who answers on the same port of another pod at the same time").toBe("machine-near");
+    expect(udp.body, `what UDP port ${port} answers`).toContain("machine-far");
+    expect(closed.outcome, `TCP port ${port + 1}, where nothing listens`).toBe("refused");
+  },
+});
+
+claim("pods-may-be-on-different-nodes", {
+  observe: async (lab) => {
+    const labels = { app: "spread" };
+    const rule = { maxSkew: 1, topologyKey: "kubernetes.io/hostname", whenUnsatisfiable: "DoNotSchedule" };
+    const topologySpreadConstraints = [{ ...rule, labelSelector: { matchLabels: labels }, nodeTaintsPolicy: "Honor" }];
+    await lab.create("a Deployment", lab.serverDeployment("spread", 2, labels, { topologySpreadConstraints }));
+    const pods = await lab.readyPods(2, labels);
+    return pods.map(({ metadata, spec }) => ({ pod: metadata?.name, node: spec?.nodeName }));
+  },
+  judge: (pods) => {
+    expect(new Set(pods.map(({ node }) => node)).size, "nodes that the pods of one Deployment are on").toBe(2);
+  },
+});
+
+claim("pod-addresses-are-leased-once", {
+  slow: true,
+  observe: async (lab) => {
+    const node = lab.worker(1);
+    const leases = async () => {
+      const { name, plugins } = await readConflist(lab.node(node));
+      const folder = `${plugins[0]?.ipam?.dataDir}/${name}`;
+      const files = await outputOf(lab.node(node), "addresses that are leased on the node", ["ls", folder]);
+      return files.split("\n").filter((file) => /^[\d.]+$|:/.test(file));
+    };
+    const made: { pod: string; ip: string }[] = [];
+    let leasedWhileUp: string[] = [];
+    for (let round = 1; round <= 3; round++) {
+      const pods = Array.from({ length: 6 }, (_, index) =>
+        lab.serverPod(`leased-${round}-${index}`, {}, { nodeName: node.name }),
+      );
+      const peers = await Promise.all(pods.map((pod) => lab.start(pod)));
+      made.push(...peers.map(({ label, address }) => ({ pod: label, ip: address })));
+      leasedWhileUp = await leases();
+      await Promise.all(pods.map((pod) => lab.delete(`the pod ${pod.metadata.name}`, pod)));
+    }
+    const last = new Set(made.slice(-6).map(({ ip }) => ip));
+    const left = await lab.until("their leases to go", leases, (files) => !files.some((ip) => last.has(ip)));
+    return { made, leasedWhileUp, left };
+  },
+  judge: ({ made, leasedWhileUp, left }) => {
+    const ips = made.map(({ ip }) => ip);
+    expect(leasedWhileUp, "leases while the last pods ran").toEqual(expect.arrayContaining(ips.slice(-6)));
+    expect(
+      ips.filter((ip, index) => ips.indexOf(ip) !== index),
+      `addresses given twice to ${ips.length} pods one after another`,
+    ).toEqual([]);
+    expect(
+      left.filter((ip) => ips.slice(-6).includes(ip)),
+      "leases of pods that are gone",
+    ).toEqual([]);
+  },
+});
+
+claim("nodes-route-to-the-right-pod", {
+  observe: async (lab) => {
+    const forwarding = await Promise.all(
+      lab.world.nodes.map(async (node) => ({
+        node: node.name,
+        value: (await outputOf(lab.node(node), "does it forward", ["cat", "/proc/sys/net/ipv4/ip_forward"])).trim(),
+      })),
+    );
+    const near = lab.node(lab.worker(0));
+    const route = async (address: string) =>
+      (await jsonOf<{ dev: string; gateway?: string }[]>(near, `the way to ${address}`, ["ip", "-json", "route", "get", address]))[0];
+    const own = await route(lab.pod("client-1").address);
+    const other = await route(lab.pod("far-server").address);
+    // Only this pod's packets: its end of the link no longer forwards what comes in by it.
+    const client = await lab.start(lab.clientPod("not-forwarded", { nodeName: lab.worker(0).name }));
+    const device = (await route(client.address))?.dev ?? "";
+    const ask = (address: string, timeout = lab.timeouts.silence) => meet(client, hostPort(address, 8080), timeout);
+    const before = await ask(lab.pod("far-server").address);
+    await outputOf(near, "do not forward what that pod sends", ["sh", "-c", `echo 0 > /proc/sys/net/ipv4/conf/${device}/forwarding`]);
+    const without = await ask(lab.pod("far-server").address);
+    await outputOf(near, "forward it again", ["sh", "-c", `echo 1 > /proc/sys/net/ipv4/conf/${device}/forwarding`]);
+    const after = await ask(lab.pod("far-server").address);
+    return { forwarding, own, other, otherNode: lab.worker(1).addresses, before, without, after };
+  },
+  judge: ({ forwarding, own, other, otherNode, before, without, after }) => {
+    positiveControl(before.outcome === "answered" && after.outcome === "answered", "the pod is answered before and after");
+    positiveControl(without.outcome !== "answered", "without forwarding it is not");
+    for (const { node, value } of forwarding) expect(value, `net.ipv4.ip_forward on ${node}`).toBe("1");
+    expect(own?.dev, "the way to a pod of the node itself").toMatch(/^veth/);
+    expect(other?.dev, "the way to a pod of another node").toBe("eth0");
+    expect(otherNode, "the gateway of that way").toContain(other?.gateway);
+  },
+});
+
+claim("isolation-has-to-be-added", {
+  observe: async (lab) => {
+    const policies = await lab.get<{ items: unknown[] }>("all policies", "/apis/networking.k8s.io/v1/networkpolicies");
+    const policy = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { name: "deny", namespace: lab.namespace },
+      spec: { podSelector: {}, policyTypes: ["Ingress"] },
+    };
+    const elsewhere = await lab.start(lab.serverPod("open-elsewhere", {}, {}, lab.otherNamespace));
+    return {
+      policies: policies.items.length,
+      accepted: (await lab.tryCreate("would a policy be accepted", policy, { dryRun: true })).code,
+      into: await meet(lab.pod("client-elsewhere"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.answer),
+      outOf: await lab.until(
+        "an answer from the other namespace",
+        () => meet(lab.pod("client-1"), hostPort(elsewhere.address, 8080), lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      ),
+    };
+  },
+  judge: ({ policies, accepted, into, outOf }) => {
+    positiveControl(accepted === 201, "the API takes policies");
+    expect(into.outcome, `${into.to}, asked from another namespace (there are ${policies} policies)`).toBe("answered");
+    expect(outOf.outcome, `${outOf.to}, in the other namespace`).toBe("answered");
   },
 });

@@ -1,8 +1,9 @@
-import type { V1DaemonSet, V1Node } from "@kubernetes/client-node";
+import { randomBytes } from "node:crypto";
+import type { CoreV1Event, V1DaemonSet, V1Node } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
-import { positiveControl } from "../helpers/claim/verdict.ts";
+import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 import { contains, overlap } from "../helpers/probe/ip.ts";
@@ -237,3 +238,220 @@ claim("kubernetes-uses-cni", {
     expect(plugins, "plugins there, those of the configuration among them").toEqual(expect.arrayContaining(used));
   },
 });
+
+claim("cni-comes-with-kind", {
+  observe: async (lab) => {
+    const daemonSet = await lab.get<V1DaemonSet>(
+      "the DaemonSet kindnet",
+      "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet",
+    );
+    const image = daemonSet.spec?.template.spec?.containers[0]?.image ?? "";
+    const node = lab.node(lab.controlPlane);
+    const manifest = await outputOf(node, "the manifest in the node image", ["cat", "/kind/manifests/default-cni.yaml"]);
+    const images = await outputOf(node, "images of the node", ["ctr", "--namespace", "k8s.io", "images", "list", "--quiet"]);
+    const events = await lab.get<{ items: CoreV1Event[] }>("events of kube-system", "/api/v1/namespaces/kube-system/events");
+    return {
+      image,
+      manifestAsksForIt: manifest.includes(image),
+      onTheNode: images.split("\n").filter((name) => name.includes("kindnetd:")),
+      pulls: events.items
+        .filter(({ reason, involvedObject }) => reason === "Pulling" && involvedObject.name?.startsWith("kindnet"))
+        .map(({ message }) => message),
+      started: events.items.filter(({ reason, involvedObject }) => reason === "Started" && involvedObject.name?.startsWith("kindnet"))
+        .length,
+    };
+  },
+  judge: ({ image, manifestAsksForIt, onTheNode, pulls, started }) => {
+    expect(manifestAsksForIt, `the manifest that the node image carries asks for ${image}`).toBe(true);
+    expect(onTheNode, "kindnetd images on the node").toContain(image);
+    expect(pulls, `pulls for kindnet's pods, of which ${started} starts are on record`).toEqual([]);
+  },
+});
+
+claim("cni-is-a-specification", {
+  observe: async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const listed = await outputOf(node, "the plugins", ["ls", "/opt/cni/bin"]);
+    const conflist = await readConflist(node);
+    const ask = (plugin: string, command: string) =>
+      node.run(`${plugin}: ${command}`, [
+        "sh",
+        "-c",
+        'printf \'{"cniVersion":"0.3.1","name":"t","type":"t"}\' | CNI_COMMAND="$1" CNI_CONTAINERID=t CNI_NETNS=/t CNI_IFNAME=t CNI_PATH=/opt/cni/bin "$0"',
+        plugin,
+        command,
+      ]);
+    const plugins = await Promise.all(
+      listed
+        .split("\n")
+        .filter(Boolean)
+        .map(async (plugin) => {
+          const version = await ask(`/opt/cni/bin/${plugin}`, "VERSION");
+          const nonsense = await ask(`/opt/cni/bin/${plugin}`, "NOPE");
+          return {
+            plugin,
+            exitCode: version.exitCode,
+            version: parsed<{ supportedVersions?: string[] }>(version.stdout),
+            nonsense: parsed<{ code?: number }>(nonsense.stdout),
+          };
+        }),
+    );
+    return { wanted: conflist.cniVersion, plugins, noPlugin: parsed((await ask("/bin/true", "VERSION")).stdout) };
+  },
+  judge: ({ wanted, plugins, noPlugin }) => {
+    positiveControl(noPlugin === null, "a program that is no plugin does not answer as one");
+    positiveControl(plugins.length > 0, "there are plugins");
+    for (const { plugin, exitCode, version, nonsense } of plugins) {
+      expect(exitCode, `${plugin}, asked for its versions`).toBe(0);
+      expect(version?.supportedVersions, `versions of the specification that ${plugin} supports`).toContain(wanted);
+      expect(nonsense?.code, `${plugin}'s error code for a command that the specification does not have`).toBe(4);
+    }
+  },
+});
+
+function parsed<T>(text: string): T | null {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return null;
+  }
+}
+
+claim("cni-configures-interfaces", {
+  observe: async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const netns = `knc-${randomBytes(3).toString("hex")}`;
+    const dataDir = `/run/${netns}`;
+    // A range of its own, so that no pod's address is touched.
+    const ipam = { type: "host-local", dataDir, ranges: [[{ subnet: "10.99.0.0/24" }]] };
+    const config = JSON.stringify({ cniVersion: "0.3.1", name: netns, type: "ptp", ipMasq: false, ipam });
+    const plugin = (command: string) =>
+      node.run(`ptp ${command}`, [
+        "sh",
+        "-c",
+        'printf %s "$2" | CNI_COMMAND="$0" CNI_CONTAINERID="$1" CNI_NETNS="/run/netns/$1" CNI_IFNAME=eth0 CNI_PATH=/opt/cni/bin /opt/cni/bin/ptp',
+        command,
+        netns,
+        config,
+      ]);
+    const links = async () =>
+      (await jsonOf<{ ifname: string; addr_info: { local: string }[] }[]>(node, "interfaces in the namespace", [
+        "ip",
+        "-json",
+        "-netns",
+        netns,
+        "address",
+      ])).map(({ ifname, addr_info }) => ({ ifname, addresses: addr_info.map(({ local }) => local) }));
+    lab.afterwards(async () => void (await node.run("clear up", ["sh", "-c", `ip netns del ${netns}; rm -rf ${dataDir}`])));
+    await outputOf(node, "a network namespace without Kubernetes", ["ip", "netns", "add", netns]);
+    const before = await links();
+    const added = await plugin("ADD");
+    const after = await links();
+    const leases = (await outputOf(node, "addresses leased", ["ls", `${dataDir}/${netns}`])).split("\n");
+    const deleted = await plugin("DEL");
+    return {
+      before,
+      added: { exitCode: added.exitCode, result: parsed<{ interfaces: { name: string }[] }>(added.stdout) },
+      after,
+      leases,
+      deleted: deleted.exitCode,
+      inTheEnd: await links(),
+    };
+  },
+  judge: ({ before, added, after, leases, deleted, inTheEnd }) => {
+    const names = (links: readonly { ifname: string }[]) => links.map(({ ifname }) => ifname);
+    positiveControl(names(before).join() === "lo", "a new namespace has the interface lo only");
+    expect(added.exitCode, "ptp ADD").toBe(0);
+    const eth0 = after.find(({ ifname }) => ifname === "eth0");
+    expect(eth0, "interface eth0 after ADD").toBeDefined();
+    expect(leases, "leases, that of the address on eth0 among them").toContain(eth0?.addresses[0]);
+    expect(deleted, "ptp DEL").toBe(0);
+    expect(names(inTheEnd), "interfaces after DEL").toEqual(["lo"]);
+  },
+});
+
+claim("ptp-is-point-to-point", {
+  observe: async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const client = lab.pod("client-1");
+    const routes = await jsonOf<{ dst: string; gateway?: string; dev: string }[]>(client, "routes in the pod", [
+      "ip",
+      "-json",
+      "route",
+    ]);
+    const gateway = routes.find(({ dst }) => dst === "default")?.gateway ?? "";
+    const addresses = await jsonOf<{ ifname: string; addr_info: { local: string; prefixlen: number }[] }[]>(
+      node,
+      "addresses of the node",
+      ["ip", "-json", "-4", "address"],
+    );
+    const ttl = async (address: string) => {
+      const printed = await outputOf(client, `how far is ${address}`, ["ping", "-c", "1", address]);
+      return Number(/ttl=(\d+)/.exec(printed)?.[1]);
+    };
+    return {
+      gateway,
+      routes: routes.map(({ dst, gateway: via }) => ({ dst, via: via ?? null })),
+      ends: addresses
+        .filter(({ ifname }) => ifname.startsWith("veth"))
+        .map(({ ifname, addr_info }) => ({ ifname, addresses: addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`) })),
+      itself: await ttl(client.address),
+      sameNode: await ttl(lab.pod("server-1").address),
+      otherNode: await ttl(lab.pod("far-server").address),
+    };
+  },
+  judge: ({ gateway, routes, ends, itself, sameNode, otherNode }) => {
+    positiveControl(itself === 64, "an answer that passes no router has TTL 64");
+    positiveControl(ends.length > 0, "the node has ends of such links");
+    for (const { ifname, addresses } of ends)
+      expect(addresses, `addresses of ${ifname}, one pod's link: the pods' gateway, for itself alone`).toEqual([`${gateway}/32`]);
+    expect(
+      routes.filter(({ dst, via }) => dst !== gateway && via === null),
+      "what a pod reaches without its node in between",
+    ).toEqual([]);
+    expect(sameNode, "TTL of an answer from a pod of the same node: one router in between").toBe(63);
+    expect(otherNode, "TTL of an answer from a pod of another node: two").toBe(62);
+  },
+});
+
+/** Which CNI plugins serve this cluster: what a claim about another one has to look for first. */
+async function servingPlugins(lab: Lab): Promise<{ daemonSets: string[]; configurations: string[] }> {
+  const { items } = await lab.get<{ items: V1DaemonSet[] }>("all DaemonSets", "/apis/apps/v1/daemonsets");
+  const listed = await outputOf(lab.node(lab.worker(0)), "what configures CNI on a node", ["ls", "/etc/cni/net.d"]);
+  return {
+    daemonSets: items.map(({ metadata }) => metadata?.name ?? ""),
+    configurations: listed.split("\n").filter(Boolean),
+  };
+}
+
+/** A claim about another CNI plugin can be observed only on a cluster that runs it. */
+function needsPlugin(name: string, { daemonSets, configurations }: { daemonSets: string[]; configurations: string[] }): void {
+  positiveControl(configurations.length > 0, "the node has a CNI configuration");
+  if (!daemonSets.some((daemonSet) => daemonSet.includes(name.toLowerCase())))
+    throw new NeedsFeature(
+      `a cluster that runs ${name}: this one's nodes use ${configurations.join(", ")}, and its DaemonSets are ${daemonSets.join(", ")}`,
+    );
+  throw new Inconclusive(`${name} runs here, and no check for it exists yet`);
+}
+
+claim("cni-can-be-exchanged", {
+  observe: servingPlugins,
+  judge: ({ daemonSets, configurations }) => {
+    positiveControl(configurations.length > 0, "the node has a CNI configuration");
+    if (daemonSets.includes("kindnet"))
+      throw new NeedsFeature(
+        "a cluster made with networking.disableDefaultCNI and another plugin: on this one kindnet was installed with the cluster",
+      );
+    expect(configurations, "CNI configurations of a node").not.toEqual(["10-kindnet.conflist"]);
+  },
+});
+
+claim("calico-supports-network-policy", { observe: servingPlugins, judge: (found) => needsPlugin("Calico", found) });
+
+claim("flannel-is-an-overlay", { observe: servingPlugins, judge: (found) => needsPlugin("Flannel", found) });
+
+claim("flannel-only-connects", { observe: servingPlugins, judge: (found) => needsPlugin("Flannel", found) });
+
+claim("cilium-is-based-on-ebpf", { observe: servingPlugins, judge: (found) => needsPlugin("Cilium", found) });
+
+claim("weave-net-encrypts", { observe: servingPlugins, judge: (found) => needsPlugin("Weave", found) });

@@ -1,9 +1,13 @@
-import type { V1Pod } from "@kubernetes/client-node";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { printedObject } from "../helpers/claim/article.ts";
 import { claim } from "../helpers/claim/claim.ts";
-import type { Lab } from "../helpers/claim/lab.ts";
+import { isReady, type Lab, type PodPeer } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
-import { hostPort, meet, request } from "../helpers/probe/http.ts";
+import type { KubernetesObject } from "../helpers/probe/api.ts";
+import { lookUp } from "../helpers/probe/dns.ts";
+import { distribution, hostPort, meet, meetOften, request } from "../helpers/probe/http.ts";
+import { outputOf } from "../helpers/probe/peer.ts";
 
 async function podNamed(lab: Lab, name: string): Promise<V1Pod> {
   return lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
@@ -124,5 +128,389 @@ claim("target-port-is-the-pods-port", {
   judge: ({ right, wrong }) => {
     expect(right.outcome, "the Service whose targetPort is the port that the pods listen on").toBe("answered");
     expect(wrong.outcome, "the Service whose targetPort is another").toBe("refused");
+  },
+});
+
+claim("service-makes-an-application-reachable-and-discoverable", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("discoverable");
+    const labels = { app: "web" };
+    await lab.start(lab.serverPod("web-app", labels, {}, namespace));
+    const client = lab.pod("client-1");
+    const name = `web-clusterip.${namespace}.svc.${lab.world.dnsDomain}`;
+    const variable = async (pod: string) => {
+      const peer = await lab.start(lab.clientPod(pod, {}, namespace));
+      return (await outputOf(peer, "its variable for the Service", ["sh", "-c", "echo $WEB_CLUSTERIP_SERVICE_HOST"])).trim();
+    };
+    const rules = async () =>
+      (await outputOf(lab.node(lab.worker(0)), "rules of a node", ["sh", "-c", "iptables-save; nft list ruleset"]))
+        .split("\n")
+        .filter((line) => line.includes(`${namespace}/web-clusterip`)).length;
+    const without = { answer: await lookUp(client, name, "A"), variable: await variable("before"), rules: await rules() };
+    const service = lab.serviceObject("web-clusterip", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] }, namespace);
+    const { spec } = await lab.create<V1Service>("the Service", service);
+    const reached = await lab.until(
+      "an answer at the Service's name",
+      () => meet(client, name, lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
+    const withService = { reached, variable: await variable("after"), clusterIP: spec?.clusterIP };
+    await lab.delete("the Service", service);
+    const after = await lab.until(
+      "its name to be gone",
+      () => lookUp(client, name, "A"),
+      ({ status }) => status === "NXDOMAIN",
+    );
+    return { without, withService, after, rulesAfter: await lab.until("its rules to be gone", rules, (count) => count === 0) };
+  },
+  judge: ({ without, withService, after, rulesAfter }) => {
+    positiveControl(without.answer.status === "NXDOMAIN" && without.rules === 0, "without the Service there is no such name and no rule");
+    positiveControl(after.status === "NXDOMAIN" && rulesAfter === 0, "once it is deleted there is none again");
+    expect(without.variable, "the variable of a pod that started before").toBe("");
+    expect(withService.reached.outcome, "the application, by the Service's name").toBe("answered");
+    expect(withService.variable, "WEB_CLUSTERIP_SERVICE_HOST of a pod that started after").toBe(withService.clusterIP);
+  },
+});
+
+claim("pod-ip-changes-with-its-sandbox", {
+  observe: async (lab) => {
+    const { name: node } = lab.worker(0);
+    const before = await lab.start(lab.serverPod("sandboxed", { app: "sandboxed" }, { nodeName: node }));
+    const { spec } = await lab.service("sandboxed", { selector: { app: "sandboxed" }, ports: [{ port: 80, targetPort: 8080 }] });
+    const created = await podNamed(lab, "sandboxed");
+    const access = lab.node(lab.worker(0));
+    const ctr = ["ctr", "--namespace", "k8s.io"];
+    const sandboxOfThePod = `labels."io.kubernetes.pod.uid"==${created.metadata?.uid},labels."io.cri-containerd.kind"==sandbox`;
+    const sandbox = (await outputOf(access, "the pod's sandbox", [...ctr, "containers", "list", "--quiet", sandboxOfThePod])).trim();
+    await outputOf(access, "end the sandbox", [...ctr, "tasks", "kill", "--signal", "SIGKILL", sandbox]);
+    const after = await lab.until(
+      "a new sandbox",
+      () => podNamed(lab, "sandboxed"),
+      (pod) => isReady(pod) && pod.status?.containerStatuses?.[0]?.restartCount === 1 && pod.status.podIP !== undefined,
+    );
+    const answer = await lab.until(
+      "the Service to answer",
+      () => meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
+    return {
+      before: { uid: created.metadata?.uid, ip: before.address },
+      after: { uid: after.metadata?.uid, ip: after.status?.podIP },
+      answer,
+    };
+  },
+  judge: ({ before, after, answer }) => {
+    positiveControl(before.uid === after.uid, "it is the same pod");
+    positiveControl(answer.outcome === "answered", "its Service finds it again");
+    expect(after.ip, "the pod's address after its sandbox was restarted").not.toBe(before.ip);
+  },
+});
+
+claim("service-is-stable-while-pods-are-replaced", {
+  slow: true,
+  observe: async (lab) => {
+    const labels = { app: "rolled" };
+    const server = {
+      name: "server",
+      image: lab.image("agnhost"),
+      args: ["netexec", "--http-port=8080", "--udp-port=8081"],
+      readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 },
+      // Answers on until kube-proxy everywhere has heard that it goes.
+      lifecycle: { preStop: { sleep: { seconds: 5 } } },
+    };
+    const deployment = lab.serverDeployment("rolled", 3, labels, { containers: [server], terminationGracePeriodSeconds: 10 });
+    const spec = { ...(deployment["spec"] as object), strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 3 } } };
+    await lab.create("a Deployment that is replaced with care", { ...deployment, spec });
+    const { spec: service } = await lab.service("rolled", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] });
+    const clusterIP = service?.clusterIP ?? "";
+    const before = (await lab.readyPods(3, labels)).map(({ metadata }) => metadata?.name ?? "");
+    const client = lab.pod("client-1");
+    const name = `rolled.${lab.namespace}.svc.${lab.world.dnsDomain}`;
+    await lab.until("the Service to answer", () => meet(client, name, lab.timeouts.attempt), ({ outcome }) => outcome === "answered");
+    const load = [
+      meetOften(client, hostPort(clusterIP, 80), 600, lab.timeouts.silence, 50),
+      meetOften(lab.pod("client-2"), name, 600, lab.timeouts.silence, 50),
+    ];
+    const annotations = { "kubectl.kubernetes.io/restartedAt": new Date().toISOString() };
+    await lab.patch("kubectl rollout restart", deployment, { spec: { template: { metadata: { annotations } } } });
+    const [byAddress = [], byName = []] = await Promise.all(load);
+    const after = (await lab.readyPods(3, labels)).map(({ metadata }) => metadata?.name ?? "");
+    const late = await meetOften(client, name, 60, lab.timeouts.silence);
+    const { spec: later } = await lab.get<V1Service>("the Service", `/api/v1/namespaces/${lab.namespace}/services/rolled`);
+    return {
+      before,
+      after,
+      clusterIP: [clusterIP, later?.clusterIP],
+      byAddress: distribution(byAddress),
+      byName: distribution(byName),
+      late: distribution(late),
+    };
+  },
+  judge: ({ before, after, clusterIP, byAddress, byName, late }) => {
+    positiveControl(before.every((pod) => !after.includes(pod)), "every pod was replaced");
+    positiveControl(
+      before.some((pod) => byAddress[pod] !== undefined) && after.some((pod) => byAddress[pod] !== undefined),
+      "requests were answered by pods of both generations",
+    );
+    for (const [way, counts] of Object.entries({ address: byAddress, name: byName }))
+      expect(
+        Object.keys(counts).filter((key) => key.startsWith("curl exit")),
+        `ways in which some of ${Object.values(counts).reduce((sum, count) => sum + count, 0)} requests by ${way} failed`,
+      ).toEqual([]);
+    expect(Object.keys(late).filter((pod) => before.includes(pod)), "pods that answer although they were replaced").toEqual([]);
+    expect(clusterIP[1], "the clusterIP afterwards").toBe(clusterIP[0]);
+  },
+});
+
+claim("service-is-an-abstraction", {
+  observe: async (lab) => {
+    const { spec } = await lab.service("abstract", { selector: { app: "server" }, ports: [{ port: 8765, targetPort: 8080 }] });
+    const clusterIP = spec?.clusterIP ?? "";
+    const ask = (port: number) => meet(lab.pod("client-1"), hostPort(clusterIP, port), lab.timeouts.attempt);
+    const answer = await lab.until("the Service to answer", () => ask(8765), ({ outcome }) => outcome === "answered");
+    const nodes = await Promise.all(
+      lab.world.nodes.map(async ({ name, ...node }) => {
+        const access = lab.node({ name, ...node });
+        const [sockets, addresses, processes] = await Promise.all([
+          outputOf(access, "sockets that listen", ["ss", "--listening", "--tcp", "--numeric", "--no-header"]),
+          outputOf(access, "addresses of all interfaces", ["ip", "-brief", "address"]),
+          outputOf(access, "processes", ["ps", "-eo", "args"]),
+        ]);
+        return {
+          node: name,
+          sockets: sockets.split("\n").filter((line) => line.includes(":8765 ") || line.includes(clusterIP)),
+          listening: sockets.split("\n").filter(Boolean).length,
+          addresses: addresses.split("\n").filter((line) => line.includes(`${clusterIP}/`)),
+          processes: processes.split("\n").filter((line) => line.includes(clusterIP)),
+        };
+      }),
+    );
+    const { items } = await lab.get<{ items: V1Pod[] }>("pods that belong to the Service", `/api/v1/namespaces/${lab.namespace}/pods`);
+    const owned = items.filter(({ metadata }) => metadata?.ownerReferences?.some(({ kind }) => kind === "Service"));
+    return { clusterIP, answer, nodes, owned: owned.length };
+  },
+  judge: ({ clusterIP, answer, nodes, owned }) => {
+    positiveControl(answer.outcome === "answered", "the Service answers");
+    positiveControl(nodes.every(({ listening }) => listening > 0), "every node shows sockets that listen");
+    expect(owned, "pods that were made for the Service").toBe(0);
+    for (const { node, sockets, addresses, processes } of nodes) {
+      expect(sockets, `sockets of ${node} that listen for the Service`).toEqual([]);
+      expect(addresses, `interfaces of ${node} that have the address ${clusterIP}`).toEqual([]);
+      expect(processes, `processes of ${node} that name it`).toEqual([]);
+    }
+  },
+});
+
+/** A Service's ready pods on both workers, in a namespace of their own. */
+async function twoServers(lab: Lab, namespace: string): Promise<[PodPeer, PodPeer]> {
+  const server = (name: string, nodeName: string) => lab.start(lab.serverPod(name, { app: "policy" }, { nodeName }, namespace));
+  return Promise.all([server("policy-1", lab.worker(0).name), server("policy-2", lab.worker(1).name)]);
+}
+
+claim("service-defines-policies-for-access", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("access");
+    await twoServers(lab, namespace);
+    const client = lab.pod("client-1");
+    const ask = async (name: string, policy: Readonly<Record<string, unknown>>) => {
+      const ports = [{ port: 80, targetPort: 8080 }];
+      const { spec } = await lab.service(name, { selector: { app: "policy" }, ports, ...policy }, namespace);
+      const target = hostPort(spec?.clusterIP ?? "", 80);
+      await lab.until(
+        "both pods among the endpoints",
+        () => lab.endpointsOf(name, namespace),
+        (found) => found.length === 2,
+      );
+      await lab.until(
+        `an answer of ${name}`,
+        () => meet(client, target, lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      );
+      return distribution(await meetOften(client, target, 50, lab.timeouts.silence));
+    };
+    return {
+      none: await ask("without", {}),
+      affinity: await ask("affine", { sessionAffinity: "ClientIP" }),
+      local: await ask("local", { internalTrafficPolicy: "Local" }),
+    };
+  },
+  judge: ({ none, affinity, local }) => {
+    positiveControl(Object.keys(none).length === 2, "without a policy both pods answer");
+    expect(Object.keys(affinity).length, "pods that answer one client with sessionAffinity ClientIP").toBe(1);
+    expect(Object.keys(local), "pods that answer with internalTrafficPolicy Local: those of the client's node").toEqual(["policy-1"]);
+  },
+});
+
+claim("service-defines-policies-of-the-pods", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("unpoliced");
+    const [, far] = await twoServers(lab, namespace);
+    const policy = { internalTrafficPolicy: "Local", sessionAffinity: "ClientIP" };
+    const ports = [{ port: 80, targetPort: 8080 }];
+    const { spec } = await lab.service("strict", { selector: { app: "policy" }, ports, ...policy }, namespace);
+    const client = lab.pod("client-1");
+    return {
+      byService: await lab.until(
+        "the Service to answer",
+        () => meet(client, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      ),
+      past: await meet(client, hostPort(far.address, 8080), lab.timeouts.silence),
+    };
+  },
+  judge: ({ byService, past }) => {
+    positiveControl(byService.pod === "policy-1", "the Service leads to the pod of the client's own node only");
+    expect(past.outcome, `the other pod at ${past.to}, which the Service's policies keep this client from`).not.toBe("answered");
+  },
+});
+
+claim("service-is-one-entrance-for-all-pods", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("entrance");
+    const labels = { app: "entrance" };
+    await lab.create("three servers", lab.serverDeployment("entrance", 3, labels, {}, namespace));
+    const { spec } = await lab.service("entrance", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] }, namespace);
+    const pods = (await lab.readyPods(3, labels, namespace)).map(({ metadata }) => metadata?.name ?? "");
+    const client = lab.pod("client-2");
+    const target = hostPort(spec?.clusterIP ?? "", 80);
+    await lab.until(
+      "all three to answer",
+      async () => distribution(await meetOften(client, target, 30, lab.timeouts.silence)),
+      (counts) => pods.every((pod) => counts[pod] !== undefined),
+    );
+    const counts = distribution(await meetOften(client, target, 450, lab.timeouts.silence));
+    const leaving = pods[0] ?? "";
+    await lab.delete("one of the pods", { apiVersion: "v1", kind: "Pod", metadata: { name: leaving, namespace } });
+    return { pods, counts, afterwards: distribution(await meetOften(client, target, 50, lab.timeouts.silence)) };
+  },
+  judge: ({ pods, counts, afterwards }) => {
+    const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    expect(Object.keys(counts).toSorted(), "who answered at one address").toEqual(pods.toSorted());
+    const share = 1 / pods.length;
+    const deviation = 4 * Math.sqrt(total * share * (1 - share));
+    for (const [pod, count] of Object.entries(counts))
+      expect(
+        Math.abs(count - total * share),
+        `${pod} answered ${count} of ${total} new connections; from an equal share it is off by`,
+      ).toBeLessThanOrEqual(deviation);
+    expect(Object.keys(afterwards), `who answers after ${pods[0]} is gone`).not.toContain(pods[0]);
+  },
+});
+
+/** The article's manifests, by their lines. */
+const services = ["60-70", "83-93", "107-118", "132-142", "154-160", "225-235", "267-278"];
+
+claim("printed-manifests-are-valid", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("printed");
+    const tried = async (object: KubernetesObject) => {
+      const { code, body } = await lab.tryCreate(`would ${object.kind} ${object.metadata.name} be accepted`, object, { dryRun: true });
+      return { object: `${object.kind} ${object.metadata.name}`, code, message: (body as { message?: string }).message ?? "" };
+    };
+    const printedOnes = [...services, "182-202"].map((lines) => printedObject(lines, namespace));
+    const answers = await Promise.all(printedOnes.map(tried));
+    const [first] = printedOnes;
+    const { resources } = await lab.get<{ resources: { name: string; namespaced: boolean }[] }>("resources of v1", "/api/v1");
+    return {
+      answers,
+      services: resources.find(({ name }) => name === "services") ?? null,
+      withAnUnknownField: await tried({ ...(first as KubernetesObject), spec: { ...(first?.["spec"] as object), colour: "red" } }),
+    };
+  },
+  judge: ({ answers, services: resource, withAnUnknownField }) => {
+    positiveControl(withAnUnknownField.code >= 400, "a manifest with a field that does not exist is refused");
+    expect(resource?.namespaced, "services among the resources of v1, and namespaced").toBe(true);
+    for (const { object, code, message } of answers) expect(code, `${object}, checked strictly: ${message}`).toBe(201);
+  },
+});
+
+claim("printed-service-name-is-legal", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("names");
+    const service = printedObject("60-70", namespace);
+    await lab.create("the Service as printed", service);
+    const pod = await lab.start(lab.clientPod("named", {}, namespace));
+    const tried = async (name: string) =>
+      (await lab.tryCreate(`a Service named ${name}`, { ...service, metadata: { ...service.metadata, name } }, { dryRun: true })).code;
+    return {
+      record: await lookUp(lab.pod("client-1"), `my-service.${namespace}.svc.${lab.world.dnsDomain}`, "A"),
+      variable: (await outputOf(pod, "its variable", ["sh", "-c", "echo $MY_SERVICE_SERVICE_HOST"])).trim(),
+      letters63: await tried("a".repeat(63)),
+      letters64: await tried("a".repeat(64)),
+      capital: await tried("My-service"),
+    };
+  },
+  judge: ({ record, variable, letters63, letters64, capital }) => {
+    positiveControl(letters64 === 422 && capital === 422, "names with 64 letters or a capital are refused");
+    expect(letters63, "the answer for a name of 63 letters").toBe(201);
+    expect(record.records.length, "addresses of my-service").toBe(1);
+    expect(variable, "MY_SERVICE_SERVICE_HOST in a pod of its namespace").toBe(record.records[0]?.data);
+  },
+});
+
+claim("example-services-select-my-app", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("my-app");
+    const service = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
+    const target = hostPort(service.spec?.clusterIP ?? "", 80);
+    const client = lab.pod("client-1");
+    const ask = () => meet(client, target, lab.timeouts.attempt);
+    await lab.start(lab.serverPod("lower-case", { app: "myapp" }, {}, namespace));
+    const alone = await lab.until("the Service to refuse", ask, ({ outcome }) => outcome === "refused");
+    const without = await lab.endpointsOf("my-clusterip-service", namespace);
+    await lab.start(lab.serverPod("right-case", { app: "MyApp" }, {}, namespace));
+    const served = await lab.until("the Service to answer", ask, ({ outcome }) => outcome === "answered");
+    return { alone, without, served };
+  },
+  judge: ({ alone, without, served }) => {
+    positiveControl(alone.outcome === "refused" && without.length === 0, "a pod labelled app: myapp is not selected, and nobody answers");
+    expect(served.pod, "who answers at the article's Service once a pod has the label app: MyApp").toBe("right-case");
+  },
+});
+
+claim("port-80-leads-to-target-port-9376", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("target");
+    const image = { name: "server", image: lab.image("agnhost"), args: ["serve-hostname"] };
+    // serve-hostname listens on 9376, the port that the article's first example aims at.
+    const pod = await lab.start(lab.serverPod("nine", { app: "MyApp" }, { containers: [image] }, namespace));
+    const { spec } = await lab.create<V1Service>("the article's Service", printedObject("60-70", namespace));
+    const clusterIP = spec?.clusterIP ?? "";
+    const client = lab.pod("client-1");
+    const ask = (address: string, port: number) => request(client, `http://${hostPort(address, port)}/`, lab.timeouts.attempt);
+    return {
+      byService: await lab.until("the Service to answer", () => ask(clusterIP, 80), ({ outcome }) => outcome === "answered"),
+      direct: await ask(pod.address, 9376),
+      direct80: await ask(pod.address, 80),
+      wrongPort: await ask(clusterIP, 9376),
+    };
+  },
+  judge: ({ byService, direct, direct80, wrongPort }) => {
+    positiveControl(direct.body === "nine", "the pod answers on 9376");
+    positiveControl(direct80.outcome !== "answered", "and not on 80");
+    expect(byService.body, "who answers at port 80 of the Service").toBe("nine");
+    expect(wrongPort.outcome, "port 9376 of the Service").not.toBe("answered");
+  },
+});
+
+claim("four-types-of-service", {
+  observe: async (lab) => {
+    const tried = async (type: string) => {
+      const spec = { type, ports: [{ port: 80 }], ...(type === "ExternalName" ? { externalName: "a.example.test" } : {}) };
+      const { code, body } = await lab.tryCreate(`type ${type}`, lab.serviceObject("typed", spec), { dryRun: true });
+      return { type, code, message: (body as { message?: string }).message ?? "" };
+    };
+    return {
+      types: await Promise.all(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"].map(tried)),
+      other: await tried("Foo"),
+    };
+  },
+  judge: ({ types, other }) => {
+    for (const { type, code, message } of types) expect(code, `type ${type} ${message}`).toBe(201);
+    expect(other.code, "the answer for type Foo").toBe(422);
+    const supported = /supported values: (.+)$/.exec(other.message)?.[1] ?? "";
+    expect([...supported.matchAll(/"(\w+)"/g)].map(([, type]) => type).toSorted(), "the types that the API says it supports").toEqual(
+      types.map(({ type }) => type).toSorted(),
+    );
   },
 });

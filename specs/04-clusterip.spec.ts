@@ -1,5 +1,6 @@
-import type { V1Pod } from "@kubernetes/client-node";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { printedObject } from "../helpers/claim/article.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
@@ -100,7 +101,7 @@ claim("clusterip-unreachable-from-outside-by-default", {
     await lab.routeOutsider("look for the clusterIP on the cluster's network", clusterIP, "dev", "eth0");
     return {
       inside: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),
-      toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", 30_080), lab.timeouts.answer),
+      toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort), lab.timeouts.answer),
       outside: await meet(lab.outsider, hostPort(clusterIP, 80), lab.timeouts.silence),
     };
   },
@@ -129,5 +130,66 @@ claim("clusterip-reachable-only-inside", {
       outside.outcome,
       `the clusterIP, asked from outside with a route by way of node ${node}: ${outside.pod ?? "nobody"} answered, which saw ${outside.source ?? "nobody"}`,
     ).not.toBe("answered");
+  },
+});
+
+claim("clusterip-is-the-most-basic-type", {
+  observe: async (lab) => {
+    const name = "ladder";
+    const object = lab.serviceObject(name, { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
+    const shape = ({ spec, status }: V1Service) => ({
+      type: spec?.type,
+      clusterIP: spec?.clusterIP,
+      nodePort: spec?.ports?.[0]?.nodePort ?? null,
+      externalTrafficPolicy: spec?.externalTrafficPolicy ?? null,
+      loadBalancer: Object.keys(status?.loadBalancer ?? {}).length,
+    });
+    const steps = [shape(await lab.create<V1Service>("a ClusterIP Service", object))];
+    for (const type of ["NodePort", "LoadBalancer", "ClusterIP"]) {
+      const { body } = await lab.patch(`make it a ${type}`, object, { spec: { type } });
+      steps.push(shape(body as V1Service));
+    }
+    const externalName = await lab.tryCreate(
+      "an ExternalName Service",
+      lab.serviceObject("outside-the-ladder", { type: "ExternalName", externalName: "a.example.test" }),
+    );
+    return { steps, externalName: shape(externalName.body as V1Service) };
+  },
+  judge: ({ steps, externalName }) => {
+    const [clusterIP, nodePort, loadBalancer, again] = steps;
+    positiveControl(nodePort?.type === "NodePort" && loadBalancer?.type === "LoadBalancer", "the types were changed");
+    expect(clusterIP?.nodePort, "node port of a ClusterIP Service").toBeNull();
+    expect(nodePort?.nodePort, "node port of a NodePort Service").toBeGreaterThan(0);
+    expect(loadBalancer?.nodePort, "node port of a LoadBalancer Service").toBe(nodePort?.nodePort);
+    expect(again?.nodePort, "node port once it is a ClusterIP Service again").toBeNull();
+    expect(new Set(steps.map((step) => step.clusterIP)).size, "different clusterIPs on the way").toBe(1);
+    // It is no step of that ladder: what all others are built on, it lacks.
+    expect(externalName.clusterIP, "clusterIP of an ExternalName Service").toBeUndefined();
+  },
+});
+
+claim("printed-clusterip-service-works", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("printed-clusterip");
+    await lab.start(lab.serverPod("my-app", { app: "MyApp" }, {}, namespace));
+    const { spec } = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
+    const client = lab.pod("client-1");
+    const answer = await lab.until(
+      "the Service to answer",
+      () => meet(client, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
+    const { name, ...rest } = printedObject("83-93", namespace).metadata;
+    const { type: _type, ...withoutType } = printedObject("83-93", namespace)["spec"] as Record<string, unknown>;
+    const untyped = lab.serviceObject(`${name}-untyped`, withoutType, namespace);
+    const second = await lab.create<V1Service>("the same without its type", { ...untyped, metadata: { ...rest, ...untyped.metadata } });
+    const { clusterIP: _one, clusterIPs: _first, ...stored } = spec ?? {};
+    const { clusterIP: _two, clusterIPs: _second, ...storedUntyped } = second.spec ?? {};
+    return { client: client.address, answer, stored, storedUntyped };
+  },
+  judge: ({ client, answer, stored, storedUntyped }) => {
+    expect(answer.pod, "who answers at port 80 of the article's Service").toBe("my-app");
+    expect(answer.source, "the source that the pod sees").toBe(client);
+    expect(storedUntyped, "what is stored without the line type: ClusterIP").toEqual(stored);
   },
 });

@@ -1,10 +1,14 @@
-import type { V1Service } from "@kubernetes/client-node";
+import { randomBytes } from "node:crypto";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { printedObject } from "../helpers/claim/article.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import type { ApiAnswer } from "../helpers/probe/api.ts";
+import { inBackground } from "../helpers/probe/background.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
+import { outputOf } from "../helpers/probe/peer.ts";
 
 /** The range that the article gives. */
 const first = 30_000;
@@ -110,12 +114,13 @@ claim("nodeport-reachable-from-outside", {
     const port = nodePortOf(await lab.serviceOfCast("web-nodeport"));
     const node = lab.worker(0).addresses[0] ?? "";
     return {
-      closed: await meet(lab.outsider, hostPort(node, port + 1), lab.timeouts.silence),
+      // In the band that the API server leaves to those who choose: nobody was given it.
+      closed: await meet(lab.outsider, hostPort(node, 30_084), lab.timeouts.silence),
       answer: await meet(lab.outsider, hostPort(node, port), lab.timeouts.silence),
     };
   },
   judge: ({ closed, answer }) => {
-    positiveControl(closed.outcome !== "answered", "the port beside it does not answer");
+    positiveControl(closed.outcome !== "answered", "a port that no Service has does not answer");
     expect(answer.outcome, `${answer.to}, asked from outside the cluster`).toBe("answered");
   },
 });
@@ -123,7 +128,11 @@ claim("nodeport-reachable-from-outside", {
 claim("nodeport-may-be-chosen", {
   observe: async (lab) => {
     const chosen = 30_007;
-    const { code } = await tryPort(lab, chosen);
+    const { code } = await lab.until(
+      "the port to be free",
+      () => tryPort(lab, chosen),
+      (answer) => !answer.message.includes("already allocated"),
+    );
     const service = code === 201 ? await lab.serviceOfCast(`port-${chosen}`) : undefined;
     const node = lab.worker(0).addresses[0] ?? "";
     const answer = await lab.until(
@@ -158,5 +167,159 @@ claim("nodeport-allocated-when-absent", {
   judge: ({ port, answer }) => {
     expect(port, "the node port of a Service that asked for none").toBeGreaterThan(0);
     expect(answer.outcome, `${answer.to}, asked from outside`).toBe("answered");
+  },
+});
+
+claim("nodeport-is-static", {
+  slow: true,
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("static");
+    const labels = { app: "static" };
+    const object = lab.serviceObject("static", { type: "NodePort", selector: labels, ports: ports() }, namespace);
+    const nodePort = nodePortOf(await lab.create<V1Service>("a NodePort Service", object));
+    const pod = lab.serverPod("first", labels, {}, namespace);
+    await lab.start(pod);
+    const node = lab.worker(1);
+    const ask = (what: string, who: string) =>
+      lab.until(
+        what,
+        () => meet(lab.outsider, hostPort(node.addresses[0] ?? "", nodePort), lab.timeouts.attempt),
+        (answer) => answer.pod === who,
+      );
+    const answers = [await ask("the Service to answer", "first")];
+    await lab.start(lab.serverPod("second", labels, {}, namespace));
+    await lab.delete("the first pod", pod);
+    answers.push(await ask("the new pod to answer", "second"));
+    const other = { app: "another" };
+    await lab.start(lab.serverPod("third", other, {}, namespace));
+    await lab.patch("select other pods", object, { spec: { selector: other } });
+    answers.push(await ask("the newly selected pod to answer", "third"));
+    const proxies = await lab.get<{ items: V1Pod[] }>(
+      "kube-proxy on the node",
+      `/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-proxy&fieldSelector=spec.nodeName%3D${node.name}`,
+    );
+    for (const { metadata } of proxies.items)
+      await lab.delete("kube-proxy's pod there", {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: metadata?.name ?? "", namespace: "kube-system" },
+      });
+    answers.push(await ask("an answer without kube-proxy's old pod", "third"));
+    const stored = nodePortOf(await lab.get("the Service", `/api/v1/namespaces/${namespace}/services/static`));
+    const rival = lab.serviceObject("rival", { type: "NodePort", ports: ports(nodePort) }, namespace);
+    const whileInUse = await lab.tryCreate("another Service that asks for the port", rival);
+    await lab.delete("the Service", object);
+    const afterwards = await lab.until(
+      "the port to be free",
+      () => lab.tryCreate("another Service that asks for the port", rival),
+      ({ code }) => code === 201,
+    );
+    return {
+      nodePort,
+      stored,
+      answers: answers.map(({ pod }) => pod),
+      whileInUse: { code: whileInUse.code, message: messageOf(whileInUse) },
+      afterwards: afterwards.code,
+    };
+  },
+  judge: ({ nodePort, stored, answers, whileInUse, afterwards }) => {
+    positiveControl(whileInUse.code === 422 && afterwards === 201, "the port is refused to others while in use, and free once the Service is gone");
+    expect(stored, "the node port after all that").toBe(nodePort);
+    expect(answers, "who answered at it, before and after each change").toEqual(["first", "second", "third", "third"]);
+  },
+});
+
+claim("nodeport-range-can-be-another", {
+  slow: true,
+  observe: async (lab) => {
+    const node = lab.node(lab.controlPlane);
+    const range = "31000-31099";
+    // The node's own programs once more, with their own storage: the cluster's API server goes on as it was.
+    const folder = `/tmp/knc-${randomBytes(3).toString("hex")}`;
+    lab.afterwards(async () => void (await node.run("clear up", ["rm", "-rf", folder])));
+    const etcd = await inBackground(node, "an etcd of one's own", [
+      "sh",
+      "-c",
+      `exec /proc/$(pgrep -xo etcd)/exe --data-dir=${folder} --unsafe-no-fsync --listen-client-urls=http://127.0.0.1:12379 --advertise-client-urls=http://127.0.0.1:12379 --listen-peer-urls=http://127.0.0.1:12380`,
+    ]);
+    lab.afterwards(() => etcd.stop());
+    const flags = (await outputOf(node, "the API server's command line", ["sh", "-c", "cat /proc/$(pgrep -xo kube-apiserver)/cmdline | tr '\\0' '\\n'"]))
+      .split("\n")
+      .slice(1)
+      .filter((flag) => flag !== "" && !/^--(etcd-|secure-port|service-node-port-range|bind-address)/.test(flag));
+    const server = await inBackground(node, `an API server with --service-node-port-range=${range}`, [
+      "sh",
+      "-c",
+      'exec /proc/$(pgrep -xo kube-apiserver)/exe "$@"',
+      "sh",
+      ...flags,
+      "--etcd-servers=http://127.0.0.1:12379",
+      "--secure-port=16443",
+      "--bind-address=127.0.0.1",
+      `--service-node-port-range=${range}`,
+    ]);
+    lab.afterwards(() => server.stop());
+    const kubectl = (title: string, ...words: string[]) =>
+      node.run(title, [
+        "sh",
+        "-c",
+        'f=/etc/kubernetes/super-admin.conf; [ -e $f ] || f=/etc/kubernetes/admin.conf; exec kubectl --kubeconfig=$f --server=https://127.0.0.1:16443 "$@"',
+        "sh",
+        ...words,
+      ]);
+    await lab.until(
+      "that API server to be ready",
+      () => kubectl("is it ready", "get", "--raw", "/readyz"),
+      ({ stdout }) => stdout.trim() === "ok",
+      lab.timeouts.podsReady,
+    );
+    await lab.until(
+      "its namespace default",
+      () => kubectl("the namespace default", "get", "namespace", "default"),
+      ({ exitCode }) => exitCode === 0,
+    );
+    const create = (name: string, ...words: string[]) =>
+      kubectl(`a NodePort Service ${name}`, "create", "service", "nodeport", name, "--tcp=80:80", ...words);
+    const refused = await create("printed", "--node-port=30080");
+    const picks = [];
+    for (const name of ["a", "b", "c", "d", "e"]) {
+      await create(name);
+      picks.push(Number((await kubectl("its port", "get", "service", name, "--output=jsonpath={.spec.ports[0].nodePort}")).stdout));
+    }
+    return { range, refused: { exitCode: refused.exitCode, message: refused.stderr.trim() }, picks };
+  },
+  judge: ({ range, refused, picks }) => {
+    positiveControl(refused.exitCode !== 0, "with that range the article's port 30080 is refused");
+    expect(refused.message, "why").toContain(range);
+    for (const port of picks) expect(port >= 31_000 && port <= 31_099, `port ${port}, picked by that API server, is inside ${range}`).toBe(true);
+  },
+});
+
+claim("port-is-for-access-inside", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("inside");
+    await lab.start(lab.serverPod("my-app", { app: "MyApp" }, {}, namespace));
+    const created = await lab.until(
+      "the article's node port to be free",
+      () => lab.tryCreate("the article's NodePort Service", printedObject("107-118", namespace)),
+      ({ code }) => code === 201,
+    );
+    const { spec } = created.body as V1Service;
+    const clusterIP = spec?.clusterIP ?? "";
+    const node = lab.worker(0).addresses[0] ?? "";
+    const inside = (port: number) => meet(lab.pod("client-1"), hostPort(clusterIP, port), lab.timeouts.attempt);
+    const outside = (port: number) => meet(lab.outsider, hostPort(node, port), lab.timeouts.attempt);
+    return {
+      inside80: await lab.until("an answer inside", () => inside(80), ({ outcome }) => outcome === "answered"),
+      outside30007: await lab.until("an answer outside", () => outside(30_007), ({ outcome }) => outcome === "answered"),
+      outside80: await outside(80),
+      inside30007: await inside(30_007),
+    };
+  },
+  judge: ({ inside80, outside30007, outside80, inside30007 }) => {
+    positiveControl(outside30007.outcome === "answered", "the node port answers outside");
+    expect(inside80.outcome, `${inside80.to}: port 80, asked from a pod`).toBe("answered");
+    expect(outside80.outcome, `${outside80.to}: port 80, asked from outside`).not.toBe("answered");
+    expect(inside30007.outcome, `${inside30007.to}: the node port at the clusterIP`).not.toBe("answered");
   },
 });

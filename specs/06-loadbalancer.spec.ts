@@ -1,9 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { printedObject } from "../helpers/claim/article.ts";
 import { claim } from "../helpers/claim/claim.ts";
-import { NeedsFeature } from "../helpers/claim/verdict.ts";
-import { hostPort, meet } from "../helpers/probe/http.ts";
+import type { Lab } from "../helpers/claim/lab.ts";
+import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
+import { startCapture } from "../helpers/probe/capture.ts";
+import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
+import { contains, lastAddresses } from "../helpers/probe/ip.ts";
+import { jsonOf } from "../helpers/probe/peer.ts";
 
 const spec = { type: "LoadBalancer", selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] };
 
@@ -58,5 +63,140 @@ claim("loadbalancer-gets-an-external-ip", {
         `nothing on this cluster makes load balancers: the external IP was ${column} for ${windowMs / 1000} s`,
       );
     expect(ingress[0]?.ip ?? ingress[0]?.hostname, "the external address").toBeTruthy();
+  },
+});
+
+claim("printed-loadbalancer-service-works", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("printed-lb");
+    await lab.start(lab.serverPod("my-app", { app: "MyApp" }, {}, namespace));
+    const { spec: created } = await lab.create<V1Service>("the article's Service", printedObject("132-142", namespace));
+    const path = `/api/v1/namespaces/${namespace}/services/my-loadbalancer-service`;
+    const node = lab.worker(0).addresses[0] ?? "";
+    const answered = (what: string, ask: () => ReturnType<typeof meet>) =>
+      lab.until(what, ask, ({ outcome }) => outcome === "answered");
+    return {
+      atClusterIP: await answered("an answer at the clusterIP", () =>
+        meet(lab.pod("client-1"), hostPort(created?.clusterIP ?? "", 80), lab.timeouts.attempt),
+      ),
+      atNodePort: await answered("an answer at the node port", () =>
+        meet(lab.outsider, hostPort(node, created?.ports?.[0]?.nodePort ?? 0), lab.timeouts.attempt),
+      ),
+      columns: await lab.columns("the Service, as kubectl get prints it", path),
+    };
+  },
+  judge: ({ atClusterIP, atNodePort, columns }) => {
+    expect(columns["TYPE"], "the column TYPE").toBe("LoadBalancer");
+    expect(columns["PORT(S)"], "the column PORT(S)").toMatch(/^80:3\d{4}\/TCP$/);
+    expect(atClusterIP.pod, `who answers at ${atClusterIP.to}, from a pod`).toBe("my-app");
+    expect(atNodePort.pod, `who answers at ${atNodePort.to}, from outside (EXTERNAL-IP is ${columns["EXTERNAL-IP"]})`).toBe("my-app");
+  },
+});
+
+/** The class of the Services that the suite's MetalLB serves; all others stay as they are on plain kind. */
+const loadBalancerClass = "kind-network-conformance.example/metallb";
+
+/** What a load balancer does, from before there is one until its Service is gone. */
+async function withMetalLB(lab: Lab) {
+  const name = "balanced-by-metallb";
+  const object = lab.serviceObject(name, { ...spec, loadBalancerClass });
+  const service = await lab.create<V1Service>("a LoadBalancer Service", object);
+  const path = `/api/v1/namespaces/${lab.namespace}/services/${name}`;
+  const externalIP = async () =>
+    (await lab.get<V1Service>("the Service's status", path)).status?.loadBalancer?.ingress?.[0]?.ip ?? null;
+  await delay(lab.timeouts.window);
+  const before = await externalIP();
+  const network = await jsonOf<{ Subnet: string }[]>(lab.containerEngine, "the subnets of the cluster's network", [
+    "network",
+    "inspect",
+    "--format",
+    "{{json .IPAM.Config}}",
+    "kind",
+  ]);
+  const subnet = network.map(({ Subnet }) => Subnet).find((cidr) => !cidr.includes(":")) ?? "";
+  const namespace = await lab.ownNamespace("metallb");
+  const started = performance.now();
+  const values = { namespace, class: loadBalancerClass, addresses: lastAddresses(subnet, 10) };
+  for (const part of lab.manifest("metallb.yaml", values)) {
+    // A kind that was defined a moment ago is served a moment later.
+    await lab.until(
+      `${part.kind} ${part.metadata.name} to be accepted`,
+      () => lab.tryCreate(`${part.kind} ${part.metadata.name}`, part),
+      ({ code }) => code === 201,
+    );
+  }
+  const ip = (await lab.until("an external IP", externalIP, (found) => found !== null, lab.timeouts.podsReady)) ?? "";
+  const secondsToIP = (performance.now() - started) / 1000;
+  const ask = () => meet(lab.outsider, hostPort(ip, 80), lab.timeouts.attempt);
+  const answer = await lab.until("an answer there", ask, ({ outcome }) => outcome === "answered", lab.timeouts.podsReady);
+  const nodePort = service.spec?.ports?.[0]?.nodePort ?? 0;
+  const filter = `tcp and (dst host ${ip} or dst port ${nodePort})`;
+  const captures = await Promise.all(
+    ["host-cp", "host-1", "host-2"].map((pod) => startCapture(lab.pod(pod), "eth0", filter)),
+  );
+  const counts = distribution(await meetOften(lab.outsider, hostPort(ip, 80), 200, lab.timeouts.answer));
+  const packets = (await Promise.all(captures.map((capture) => capture.packets()))).flat();
+  await Promise.all(captures.map((capture) => capture.stop()));
+  await lab.patch("select no pods", object, { spec: { selector: { app: "nobody" } } });
+  const withoutPods = await lab.until("the load balancer to refuse", ask, ({ outcome }) => outcome !== "answered");
+  await lab.delete("the Service", object);
+  const withoutService = await lab.until("nobody to answer", ask, ({ outcome }) => outcome !== "answered" && outcome !== "refused");
+  return {
+    before,
+    subnet,
+    ip,
+    secondsToIP: Math.round(secondsToIP),
+    outsider: answer.from,
+    counts,
+    nodePort,
+    targets: [...new Set(packets.map(({ to, toPort }) => `${to}:${toPort}`))],
+    packets: packets.length,
+    withoutPods: withoutPods.outcome,
+    withoutService: withoutService.outcome,
+  };
+}
+
+const metallb = (lab: Lab) => lab.together("MetalLB", () => withMetalLB(lab));
+
+claim("loadbalancer-needs-a-provider", {
+  slow: true,
+  observe: metallb,
+  judge: ({ before, ip, subnet, counts }) => {
+    expect(before, "the external IP before there was a provider").toBeNull();
+    expect(contains([subnet], ip), `the external IP ${ip} that MetalLB gave, inside ${subnet}`).toBe(true);
+    expect(Object.keys(counts).length, "pods that answer there").toBeGreaterThan(0);
+  },
+});
+
+claim("loadbalancer-forwards-to-the-service", {
+  slow: true,
+  observe: metallb,
+  judge: ({ counts, withoutPods, withoutService }) => {
+    positiveControl(withoutPods !== "answered", "nobody answers while the Service selects no pods");
+    expect(Object.keys(counts).toSorted(), "who answered 200 connections to the external IP").toEqual(["server-1", "server-2"]);
+    expect(withoutService, "the external IP once the Service is gone").not.toBe("answered");
+  },
+});
+
+claim("local-loadbalancers-need-a-tool", {
+  slow: true,
+  observe: metallb,
+  judge: ({ before, ip, counts }) => {
+    expect(before, "the external IP on plain kind").toBeNull();
+    expect(ip, "the external IP with MetalLB").not.toBe("");
+    expect(Object.keys(counts).filter((key) => key.startsWith("curl exit")), "failures of 200 connections to it").toEqual([]);
+  },
+});
+
+claim("loadbalancer-traffic-passes-the-node-port", {
+  slow: true,
+  observe: metallb,
+  judge: ({ packets, ip, nodePort, targets, counts }) => {
+    positiveControl(Object.keys(counts).includes("server-1"), "the external IP answers");
+    positiveControl(packets >= 200, "the captures on the nodes saw the connections");
+    expect(
+      targets.filter((target) => target.endsWith(`:${nodePort}`)),
+      `packets to the node port ${nodePort}; the nodes saw packets to ${targets.join(", ")}, ${ip} being the load balancer`,
+    ).not.toEqual([]);
   },
 });

@@ -1,7 +1,7 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { readArticle } from "../helpers/claim/catalogue.ts";
-import { articleJson, claim } from "../helpers/claim/claim.ts";
+import { printed } from "../helpers/claim/article.ts";
+import { claim } from "../helpers/claim/claim.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
@@ -11,7 +11,7 @@ import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 
 /** The configuration that the article prints. */
-const sample = articleJson(readArticle(), "```json") as Conflist;
+const sample = JSON.parse(printed("405-434")) as Conflist;
 
 async function conflists(lab: Lab): Promise<{ node: string; podCIDRs: readonly string[]; conflist: Conflist }[]> {
   return Promise.all(

@@ -29,12 +29,18 @@ const Expectation = z.strictObject({
 });
 export type Expectation = z.infer<typeof Expectation>;
 
+const Quote = z.strictObject({ quote: z.string().min(1), occurrence: z.int().min(1).default(1) });
+const Lines = z.strictObject({ lines: z.string().regex(/^[1-9]\d*(-[1-9]\d*)?$/, "must be a line or lines as 60-64") });
+/** A place in the article: words, or whole lines where it prints a manifest, a command or an output. */
+const Place = z.union([Quote, Lines]);
+export type Place = z.infer<typeof Place>;
+
 const Claim = z.strictObject({
   id: kebabCase,
   ref: z.int().min(1),
   section: kebabCase,
-  quote: z.string().min(1),
-  occurrence: z.int().min(1).default(1),
+  ...Quote.shape,
+  also: z.array(Place).default([]).describe("further places that say the same"),
   en: z.string().min(10),
   zh: z.string().min(5),
   needs: z.array(kebabCase).default([]),
@@ -44,12 +50,19 @@ const Claim = z.strictObject({
 /** One atomic statement of the article: its words, what they mean, and what the cluster is expected to show. */
 export type Claim = z.infer<typeof Claim>;
 
+/** What is no statement, so that nothing could be checked; the reason says why. */
+const Unclaimed = z.strictObject({
+  reason: z.enum(["heading", "announcement", "instruction", "metadata"]),
+  places: z.array(Place).min(1),
+});
+
 const Section = z.strictObject({ id: kebabCase, en: z.string(), zh: z.string() });
 
 const CatalogueFile = z.strictObject({
   article: z.strictObject({ en: z.string(), zh: z.string(), date: z.iso.date() }),
   sections: z.array(Section).min(1),
   claims: z.array(Claim).min(1),
+  unclaimed: z.array(Unclaimed).default([]),
 });
 /** The article's sections and claims, in the article's order. */
 export type Catalogue = z.infer<typeof CatalogueFile>;
@@ -79,10 +92,31 @@ export function readCatalogue(file: URL | string = claimsFile, article: string =
     if (!sections.has(claim.section)) throw wrong(`claim ${claim.id}: section ${claim.section} is not listed`);
     if ((claim.expect === undefined) === (claim.excluded === undefined))
       throw wrong(`claim ${claim.id}: needs either 'expect' or 'excluded'`);
-    if (quotePosition(article, claim) === -1)
-      throw wrong(`claim ${claim.id}: quote not in the article (occurrence ${claim.occurrence}): ${claim.quote}`);
+    for (const place of [claim, ...claim.also])
+      if (spanOf(article, place) === undefined) throw wrong(`claim ${claim.id}: ${notThere(place)}`);
   }
+  for (const place of catalogue.unclaimed.flatMap(({ places }) => places))
+    if (spanOf(article, place) === undefined) throw wrong(`unclaimed: ${notThere(place)}`);
   return catalogue;
+}
+
+function notThere(place: Place): string {
+  return "lines" in place
+    ? `lines not in the article: ${place.lines}`
+    : `quote not in the article (occurrence ${place.occurrence}): ${place.quote}`;
+}
+
+/** Returns where a place begins and ends in the article, as string indices, or undefined where it is not there. */
+export function spanOf(article: string, place: Place): { start: number; end: number } | undefined {
+  if ("lines" in place) {
+    const [first = 0, last = first] = place.lines.split("-").map(Number);
+    const lines = article.split("\n");
+    if (first > last || last > lines.length) return undefined;
+    const start = lines.slice(0, first - 1).reduce((length, line) => length + line.length + 1, 0);
+    return { start, end: start + lines.slice(first - 1, last).join("\n").length };
+  }
+  const start = quotePosition(article, place);
+  return start === -1 ? undefined : { start, end: start + place.quote.length };
 }
 
 /** Returns the index in the article at which the claim's quote begins, or -1 where it has no such occurrence. */

@@ -3,18 +3,20 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Evidence } from "../evidence/evidence.ts";
 import { missingCapability } from "../world/capabilities.ts";
-import type { World } from "../world/world.ts";
 import { describeClaim, reportVerdict } from "./allure.ts";
-import { type Claim, readCatalogue } from "./catalogue.ts";
+import { type Claim, type Expectation, readCatalogue } from "./catalogue.ts";
 import { expectationFor } from "./expectation.ts";
 import { Lab, type OpenRun, openRun, type Stage } from "./lab.ts";
 import { ClaimResult } from "./results.ts";
 import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
 
 const claimTimeoutMs = 120_000;
+const slowClaimTimeoutMs = 240_000;
 
 /** What decides a claim. */
 export interface Check<Observation> {
+  /** Needs a long window or many pods; `npm test -- --tags-filter 'not slow'` leaves it out. */
+  readonly slow?: true;
   /** Talks to the cluster and returns plain JSON; it decides nothing. */
   observe(lab: Lab): Promise<Observation>;
   /** Looks at that JSON only. A failed assertion is the refutation, and its message the explanation. */
@@ -28,7 +30,8 @@ export function claim<Observation>(id: string, check: Check<Observation>): void 
   const entry = catalogue.claims.find((candidate) => candidate.id === id);
   if (entry === undefined) throw new RangeError(`no claim ${id} in fixtures/article/claims.yaml`);
   if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
-  test(entry.en, { timeout: claimTimeoutMs }, async ({ task, signal }) => {
+  const options = check.slow === true ? { timeout: slowClaimTimeoutMs, tags: ["slow"] } : { timeout: claimTimeoutMs };
+  test(entry.en, options, async ({ task, signal }) => {
     (task.meta as { claim?: string }).claim = id;
     await run(entry, check, openRun(), signal);
   });
@@ -47,7 +50,8 @@ async function run<Observation>(
   };
   const section = catalogue.sections[place.section];
   if (section === undefined) throw new RangeError(`no section ${entry.section}`);
-  const expectation = expectationFor(entry, world);
+  const missing = missingCapability(entry.needs, world);
+  const expectation = missing === undefined ? expectationFor(entry, world) : external(entry, missing);
   await describeClaim({
     claim: entry,
     section,
@@ -62,7 +66,7 @@ async function run<Observation>(
     (error: unknown) => new Inconclusive(`the cast of pods could not be made: ${(error as Error).message}`),
   );
   const started = performance.now();
-  const { judgement, observation } = await decide(entry, check, world, shared, evidence, signal);
+  const { judgement, observation } = await decide(check, missing, shared, evidence, signal);
   const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);
   const observationFile = join("observations", `${entry.id}.json`);
   if (observationText !== undefined) write(join(out, observationFile), observationText);
@@ -95,17 +99,22 @@ async function run<Observation>(
   expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);
 }
 
+/** What has to come out where the world lacks what the claim needs. */
+function external({ id, expect: expectations }: Claim, missing: string): Expectation {
+  const link = expectations?.[0]?.link;
+  if (link === undefined) throw new RangeError(`claim ${id} has no expectation`);
+  return { verdict: "external", because: { en: missing, zh: `這裡缺少這項主張所需的功能：${missing}` }, link };
+}
+
 async function decide<Observation>(
-  entry: Claim,
   check: Check<Observation>,
-  world: World,
+  missing: string | undefined,
   stage: Stage | Inconclusive,
   evidence: Evidence,
   signal: AbortSignal,
 ): Promise<{ judgement: Judgement; observation?: unknown }> {
   let lab: Lab | undefined;
   try {
-    const missing = missingCapability(entry.needs, world);
     if (missing !== undefined) throw new NeedsFeature(missing);
     if (stage instanceof Inconclusive) throw stage;
     lab = new Lab(stage, evidence, signal);
@@ -128,11 +137,4 @@ async function decide<Observation>(
 function write(file: string, text: string): void {
   mkdirSync(join(file, ".."), { recursive: true });
   writeFileSync(file, text);
-}
-
-/** Returns a JSON block of the article by the text it begins with; the article is the only copy of its samples. */
-export function articleJson(article: string, opening: string): unknown {
-  const start = article.indexOf(opening);
-  if (start === -1) throw new RangeError(`the article has no ${opening}`);
-  return JSON.parse(article.slice(article.indexOf("{", start), article.indexOf("```", article.indexOf("{", start))));
 }

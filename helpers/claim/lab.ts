@@ -6,7 +6,7 @@ import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
 import { type Outsider, outsiderLabel, outsiderOf } from "../cluster/outsider.ts";
 import { engineCommand, removeContainers } from "../engine/engine.ts";
-import { type Evidence, shellCommand } from "../evidence/evidence.ts";
+import { type Evidence, type EvidenceItem, shellCommand } from "../evidence/evidence.ts";
 import type { CommandResult } from "../host/command.ts";
 import { type ApiAnswer, KubernetesApi, type KubernetesObject } from "../probe/api.ts";
 import { execInPod } from "../probe/exec.ts";
@@ -31,7 +31,15 @@ export interface Stage {
   readonly otherNamespace: string;
   readonly timeouts: Timeouts;
   readonly pods: ReadonlyMap<string, V1Pod>;
+  readonly services: ReadonlyMap<string, V1Service>;
+  /** Who waits for what there is one of only; see {@link Lab.alone}. */
+  readonly queues: Map<string, Promise<unknown>>;
+  /** Experiments that several checks look at; see {@link Lab.together}. */
+  readonly experiments: Map<string, Promise<{ observation: unknown; evidence: readonly EvidenceItem[] }>>;
 }
+
+/** A pod as a place to send probes from and to. */
+export type PodPeer = Peer & { readonly address: string };
 
 /** The run that the claims are part of; its stage is set by the first that asks. */
 export interface OpenRun {
@@ -72,6 +80,7 @@ async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
     otherNamespace,
     worker1: worker1.name,
     worker2: worker2.name,
+    controlPlane: controlPlaneOf(world).name,
     ...imageValues(context),
   });
   // A pod is refused until its namespace's default ServiceAccount is there.
@@ -87,10 +96,12 @@ async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
     (codes) => codes.every((code) => code === 200),
   );
   // Services first: a container's variables for them are fixed when it starts.
-  for (const object of objects.filter(({ kind }) => kind === "Service")) await api.create(object);
+  const services: V1Service[] = [];
+  for (const object of objects.filter(({ kind }) => kind === "Service")) services.push(await api.create(object));
   await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
   const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
   const outsider = await outsiderOf(context.engine, context.outsider);
+  await giveKubeconfig(context, outsider);
   return {
     context,
     world,
@@ -100,7 +111,17 @@ async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
     otherNamespace,
     timeouts: waits,
     pods: new Map(pods.map((pod) => [pod.metadata?.name ?? "", pod])),
+    services: new Map(services.map((service) => [service.metadata?.name ?? "", service])),
+    queues: new Map(),
+    experiments: new Map(),
   };
+}
+
+/** The outsider is also where a reader of the article types kubectl: the node image that it runs has the right one. */
+async function giveKubeconfig({ engine, controlPlane }: Context, outsider: Outsider): Promise<void> {
+  const { stdout } = await containerNodes(engine).run(controlPlane, ["cat", "/etc/kubernetes/admin.conf"]);
+  const script = 'mkdir -p /root/.kube && printf %s "$1" > /root/.kube/config';
+  await outsider.run(["sh", "-c", script, "sh", stdout]);
 }
 
 /** A cluster that is used again has the cast of the run before, which holds names and ports that this one needs. */
@@ -121,6 +142,12 @@ function workersOf({ nodes }: World): [WorldNode, WorldNode] {
   const [first = nodes[0], second = first] = workers;
   if (first === undefined || second === undefined) throw new Error("the cluster has no nodes");
   return [first, second];
+}
+
+function controlPlaneOf({ nodes }: World): WorldNode {
+  const node = nodes.find(({ role }) => role === "control-plane");
+  if (node === undefined) throw new Error("the cluster shows no control plane");
+  return node;
 }
 
 function imageValues(context: Context): Record<string, string> {
@@ -152,6 +179,16 @@ async function podsReady(
     (waiting) => waiting.length === 0,
   );
   return pods;
+}
+
+function podObject(
+  name: string,
+  namespace: string,
+  labels: Readonly<Record<string, string>>,
+  spec: Readonly<Record<string, unknown>>,
+): KubernetesObject {
+  const metadata = { name, namespace, labels };
+  return { apiVersion: "v1", kind: "Pod", metadata, spec: { terminationGracePeriodSeconds: 0, ...spec } };
 }
 
 /** Returns whether a pod's containers are all ready, as the kubelet reports. */
@@ -192,35 +229,69 @@ export class Lab {
   }
 
   get controlPlane(): WorldNode {
-    const node = this.world.nodes.find(({ role }) => role === "control-plane");
-    if (node === undefined) throw new Error("the cluster shows no control plane");
-    return node;
+    return controlPlaneOf(this.world);
   }
 
   /** Returns a pod of the cast as a place to send probes from. */
-  pod(name: string, container?: string): Peer & { readonly address: string } {
+  pod(name: string, container?: string): PodPeer {
     const pod = this.#stage.pods.get(name);
-    const address = pod?.status?.podIP;
-    if (pod === undefined || address === undefined) throw new Error(`no pod ${name} in the cast`);
-    const target = {
-      namespace: pod.metadata?.namespace ?? "",
-      pod: name,
-      container: container ?? pod.spec?.containers[0]?.name ?? "",
-    };
+    if (pod === undefined) throw new Error(`no pod ${name} in the cast`);
+    return this.#peer(pod, container);
+  }
+
+  /** Creates a pod, waits until it is ready, and returns it as a place to send probes from and to. */
+  async start(pod: KubernetesObject, container?: string): Promise<PodPeer> {
+    await this.create(`the pod ${pod.metadata.name}`, pod);
+    return this.ready(pod.metadata.name, pod.metadata.namespace, container);
+  }
+
+  /** Waits until a pod is ready, and returns it as a place to send probes from and to. */
+  async ready(name: string, namespace = this.namespace, container?: string): Promise<PodPeer> {
+    const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
+    const found = await until(
+      `${name} to be ready`,
+      this.timeouts.podsReady,
+      async () => this.#stage.api.get<V1Pod>(path),
+      (pod) => isReady(pod) && pod.metadata?.deletionTimestamp === undefined,
+      this.#signal,
+    );
+    this.#evidence.add(`${name} is ready`, `kubectl get --raw ${path}`, JSON.stringify(found, undefined, 2));
+    return this.#peer(found, container);
+  }
+
+  /** Waits until so many pods with these labels are ready, and returns them; they are ordered by name. */
+  async readyPods(count: number, labels: Readonly<Record<string, string>>, namespace = this.namespace): Promise<V1Pod[]> {
+    const selector = Object.entries(labels).map(([key, value]) => `${key}%3D${value}`);
+    const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${selector.join(",")}`;
+    const list = await until(
+      `${count} ready pods with ${selector.join(",")}`,
+      this.timeouts.podsReady,
+      async () => {
+        const { items } = await this.#stage.api.get<{ items: V1Pod[] }>(path);
+        return items.filter((pod) => isReady(pod) && pod.metadata?.deletionTimestamp === undefined);
+      },
+      (pods) => pods.length === count,
+      this.#signal,
+    );
+    this.#evidence.add("pods that are ready", `kubectl get --raw ${path}`, JSON.stringify(list, undefined, 2));
+    return list.toSorted((a, b) => ((a.metadata?.name ?? "") < (b.metadata?.name ?? "") ? -1 : 1));
+  }
+
+  #peer(pod: V1Pod, container = pod.spec?.containers[0]?.name ?? ""): PodPeer {
+    const { name = "", namespace = "" } = pod.metadata ?? {};
+    const address = pod.status?.podIP;
+    if (address === undefined) throw new Error(`the pod ${name} has no address`);
     return {
       address,
       label: `${name} (${address})`,
       run: (title, command, timeout = this.timeouts.answer + 10_000) =>
-        this.#recorded(
-          title,
-          ["kubectl", "exec", "-n", target.namespace, name, "-c", target.container, "--", ...command],
-          () =>
-            execInPod(
-              this.#stage.api.config,
-              target,
-              command,
-              AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)]),
-            ),
+        this.#recorded(title, ["kubectl", "exec", "-n", namespace, name, "-c", container, "--", ...command], () =>
+          execInPod(
+            this.#stage.api.config,
+            { namespace, pod: name, container },
+            command,
+            AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)]),
+          ),
         ),
     };
   }
@@ -248,6 +319,49 @@ export class Lab {
           outsider.run(command, { signal: this.#signal, timeout }),
         ),
     };
+  }
+
+  /** The node port of the cast's own NodePort Service. */
+  get nodePort(): number {
+    return this.#stage.services.get("web-nodeport")?.spec?.ports?.[0]?.nodePort ?? 0;
+  }
+
+  /** Runs `use` while no other check does so under that name: for what a cluster has one of only. */
+  async alone<T>(what: string, use: () => Promise<T>): Promise<T> {
+    const { queues } = this.#stage;
+    const turn = (queues.get(what) ?? Promise.resolve()).then(use, use);
+    queues.set(what, turn);
+    return turn;
+  }
+
+  /**
+   * Returns what an experiment showed that several checks look at: the first of them carries it out, and each has its
+   * evidence.
+   */
+  async together<T>(name: string, experiment: () => Promise<T>): Promise<T> {
+    const { experiments } = this.#stage;
+    const earlier = experiments.get(name);
+    if (earlier !== undefined) {
+      const { observation, evidence } = await earlier;
+      for (const { title, command, text } of evidence) this.#evidence.add(title, command, text);
+      return observation as T;
+    }
+    const done = experiment().then((observation) => ({ observation, evidence: [...this.#evidence.items] }));
+    experiments.set(name, done);
+    return (await done).observation;
+  }
+
+  /** Creates a namespace for this check alone; it is deleted, with all that is in it, when the check ends. */
+  async ownNamespace(name: string): Promise<string> {
+    const unique = `${name}-${randomBytes(2).toString("hex")}`;
+    const metadata = { name: unique, labels: { [namespaceLabel]: "true" } };
+    await this.create("a namespace", { apiVersion: "v1", kind: "Namespace", metadata });
+    await this.until(
+      "its default ServiceAccount",
+      async () => (await this.#stage.api.request("GET", `/api/v1/namespaces/${unique}/serviceaccounts/default`)).code,
+      (code) => code === 200,
+    );
+    return unique;
   }
 
   /** Gives the outsider a route to one address, in its own namespace only; it is forgotten when the check ends. */
@@ -293,6 +407,15 @@ export class Lab {
     ).trim();
     this.#undo.push(() => removeContainers(engine, [id]));
     return id;
+  }
+
+  /** Makes a bridge network of the engine's; it goes with the check. */
+  async network(title: string): Promise<string> {
+    const name = `knc-${randomBytes(4).toString("hex")}`;
+    const label = outsiderLabel(this.#stage.context.run);
+    await outputOf(this.containerEngine, title, ["network", "create", "--label", label, name]);
+    this.#undo.push(async () => void (await this.containerEngine.run("remove it", ["network", "rm", name])));
+    return name;
   }
 
   /** Returns how a request from the host itself ended: the machine on which the containers run. */
@@ -362,15 +485,21 @@ export class Lab {
   }
 
   /** Returns the API's answer to an attempt to create an object; it is deleted when the check ends where it was created. */
-  async tryCreate(title: string, object: KubernetesObject): Promise<ApiAnswer> {
-    const answer = await this.#stage.api.tryCreate(object);
-    if (answer.code < 300) this.#created.push(object);
+  async tryCreate(title: string, object: KubernetesObject, { dryRun = false } = {}): Promise<ApiAnswer> {
+    const answer = await this.#stage.api.tryCreate(object, { dryRun });
+    if (answer.code < 300 && !dryRun) this.#created.push(object);
     this.#evidence.add(
       title,
-      `kubectl create -f - <<< '${JSON.stringify(object)}'`,
+      `kubectl create${dryRun ? " --dry-run=server --validate=strict" : ""} -f - <<< '${JSON.stringify(object)}'`,
       `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`,
     );
     return answer;
+  }
+
+  /** Asks for an object to be deleted and waits for nothing. */
+  async requestDeletion(title: string, object: KubernetesObject): Promise<void> {
+    await this.#stage.api.requestDeletion(object);
+    this.#evidence.add(title, `kubectl delete --wait=false ${object.kind.toLowerCase()} ${object.metadata.name}`, "asked");
   }
 
   /** Deletes an object now and waits until it is gone. */
@@ -379,53 +508,84 @@ export class Lab {
     this.#evidence.add(title, `kubectl delete ${object.kind.toLowerCase()} ${object.metadata.name}`, "deleted");
   }
 
-  /** Creates a Service in the cast's namespace. */
-  async service(name: string, spec: Readonly<Record<string, unknown>>): Promise<V1Service> {
-    return this.create<V1Service>(`create the Service ${name}`, this.serviceObject(name, spec));
+  /** Creates a Service, in the cast's namespace unless another is named. */
+  async service(
+    name: string,
+    spec: Readonly<Record<string, unknown>>,
+    namespace = this.namespace,
+  ): Promise<V1Service> {
+    return this.create<V1Service>(`create the Service ${name}`, this.serviceObject(name, spec, namespace));
   }
 
-  /** Returns a Service of the cast's namespace as it would be created. */
-  serviceObject(name: string, spec: Readonly<Record<string, unknown>>): KubernetesObject {
-    return { apiVersion: "v1", kind: "Service", metadata: { name, namespace: this.namespace }, spec };
+  /** Returns a Service as it would be created. */
+  serviceObject(
+    name: string,
+    spec: Readonly<Record<string, unknown>>,
+    namespace = this.namespace,
+  ): KubernetesObject {
+    return { apiVersion: "v1", kind: "Service", metadata: { name, namespace }, spec };
   }
 
-  /** Returns a pod of the cast's namespace that tells who it is and who asks, as it would be created. */
-  serverPod(name: string, labels: Readonly<Record<string, string>>): KubernetesObject {
+  /** Returns a pod that tells who it is and who asks on port 8080, as it would be created. */
+  serverPod(
+    name: string,
+    labels: Readonly<Record<string, string>>,
+    spec: Readonly<Record<string, unknown>> = {},
+    namespace = this.namespace,
+  ): KubernetesObject {
+    const args = ["netexec", "--http-port=8080", "--udp-port=8081"];
+    return podObject(name, namespace, labels, {
+      containers: [{ name: "server", image: this.image("agnhost"), args }],
+      ...spec,
+    });
+  }
+
+  /** Returns a pod with curl, dig, ping and tcpdump, as it would be created. */
+  clientPod(name: string, spec: Readonly<Record<string, unknown>> = {}, namespace = this.namespace): KubernetesObject {
+    return podObject(name, namespace, {}, {
+      containers: [{ name: "client", image: this.image("probe"), command: ["sleep", "infinity"] }],
+      ...spec,
+    });
+  }
+
+  /** Returns a Deployment of such servers, as it would be created: ready only once they answer. */
+  serverDeployment(
+    name: string,
+    replicas: number,
+    labels: Readonly<Record<string, string>>,
+    spec: Readonly<Record<string, unknown>> = {},
+    namespace = this.namespace,
+  ): KubernetesObject {
+    const { metadata, spec: pod } = this.serverPod(name, labels, spec, namespace);
     return {
-      apiVersion: "v1",
-      kind: "Pod",
-      metadata: { name, namespace: this.namespace, labels },
-      spec: {
-        terminationGracePeriodSeconds: 0,
-        containers: [
-          { name: "server", image: this.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] },
-        ],
-      },
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name, namespace },
+      spec: { replicas, selector: { matchLabels: labels }, template: { metadata: { labels: metadata["labels"] }, spec: pod } },
     };
   }
 
   /** Changes labels of a pod of the cast's namespace. */
   async relabel(pod: string, labels: Readonly<Record<string, string>>): Promise<void> {
-    const path = `/api/v1/namespaces/${this.namespace}/pods/${pod}`;
-    const answer = await this.#stage.api.request(
-      "PATCH",
-      path,
-      { metadata: { labels } },
-      { "content-type": "application/merge-patch+json" },
-    );
-    this.#evidence.add(
-      `change labels of ${pod}`,
-      `kubectl label pod ${pod} --overwrite ${Object.entries(labels)
-        .map(([key, value]) => `${key}=${value}`)
-        .join(" ")}`,
-      `HTTP ${answer.code}`,
-    );
+    const object = { apiVersion: "v1", kind: "Pod", metadata: { name: pod, namespace: this.namespace } };
+    const answer = await this.patch(`change labels of ${pod}`, object, { metadata: { labels } });
     if (answer.code !== 200) throw new ProbeFailed(`labels of ${pod} could not be changed: HTTP ${answer.code}`);
   }
 
-  /** Returns the addresses in the EndpointSlices of a Service of the cast's namespace. */
-  async endpointsOf(service: string): Promise<string[]> {
-    const path = `/apis/discovery.k8s.io/v1/namespaces/${this.namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D${service}`;
+  /** Changes an object by a merge patch (RFC 7386) and returns the API's answer. */
+  async patch(title: string, object: KubernetesObject, changes: unknown): Promise<ApiAnswer> {
+    const answer = await this.#stage.api.patch(object, changes);
+    this.#evidence.add(
+      title,
+      `kubectl patch ${object.kind.toLowerCase()} ${object.metadata.name} --type merge -p '${JSON.stringify(changes)}'`,
+      `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`,
+    );
+    return answer;
+  }
+
+  /** Returns the addresses in the EndpointSlices of a Service. */
+  async endpointsOf(service: string, namespace = this.namespace): Promise<string[]> {
+    const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D${service}`;
     const { items } = await this.get<{ items: V1EndpointSlice[] }>(`EndpointSlices of ${service}`, path);
     return items.flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ addresses }) => addresses));
   }
@@ -440,6 +600,11 @@ export class Lab {
     return this.get<V1Service>(`the Service ${name}`, `/api/v1/namespaces/${this.namespace}/services/${name}`);
   }
 
+  /** Returns the objects of a manifest in fixtures/workloads, with the images and the given values filled in. */
+  manifest(file: string, values: Readonly<Record<string, string>>): KubernetesObject[] {
+    return readManifest(file, { ...imageValues(this.#stage.context), ...values });
+  }
+
   /** Runs `undo` when the check ends, however it ends. */
   afterwards(undo: () => Promise<void>): void {
     this.#undo.push(undo);
@@ -452,9 +617,19 @@ export class Lab {
     return image.reference;
   }
 
+  /** Keeps something that is neither a command nor an object, such as a distribution that was counted. */
+  note(title: string, text: string): void {
+    this.#evidence.add(title, "", text);
+  }
+
   /** Returns the first value of `look` that is `done`. @throws NotInTime after the propagation time-out */
-  async until<T>(what: string, look: () => Promise<T>, done: (value: T) => boolean): Promise<T> {
-    return until(what, this.timeouts.propagation, look, done, this.#signal);
+  async until<T>(
+    what: string,
+    look: () => Promise<T>,
+    done: (value: T) => boolean,
+    milliseconds = this.timeouts.propagation,
+  ): Promise<T> {
+    return until(what, milliseconds, look, done, this.#signal);
   }
 
   /** Undoes what the check did, the last thing first, and has what it created deleted; nothing waits for that. @throws AggregateError of what failed */

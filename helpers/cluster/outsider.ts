@@ -58,12 +58,13 @@ export async function outsiderOf(
   };
 }
 
-/** Removes the containers of a run that are no nodes. */
+/** Removes the containers of a run that are no nodes, and the networks that were made for them. */
 export async function removeOutsiders(engine: Engine, runId: string): Promise<void> {
   await removeContainers(
     engine,
     (await outsiders(engine, runId)).map(({ id }) => id),
   );
+  await engineOutput(engine, ["network", "prune", "--force", "--filter", `label=${outsiderLabel(runId)}`]);
 }
 
 /** Returns the containers of a run that are no nodes. */

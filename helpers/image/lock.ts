@@ -6,7 +6,7 @@ import { UserError } from "../host/errors.ts";
 const file = new URL("../../fixtures/images/images.lock.yaml", import.meta.url);
 
 const digested = z.string().regex(/^[\w.:/-]+:[\w.-]+@sha256:[0-9a-f]{64}$/, "must be name:tag@sha256:digest");
-const local = z.string().regex(/^localhost\/[a-z/]+$/, "must begin with localhost/");
+const local = z.string().regex(/^localhost\/[a-z/-]+$/, "must begin with localhost/");
 
 const ImageLock = z.strictObject({
   kind: z.strictObject({ version: z.string(), sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)) }),

@@ -37,9 +37,22 @@ export interface KubernetesObject {
 
 /** Plural resource names, for the kinds that manifests of the suite use. */
 const resources: Readonly<Record<string, string>> = {
+  ClusterRole: "clusterroles",
+  ClusterRoleBinding: "clusterrolebindings",
+  CustomResourceDefinition: "customresourcedefinitions",
+  DaemonSet: "daemonsets",
+  Deployment: "deployments",
+  IPAddressPool: "ipaddresspools",
+  Ingress: "ingresses",
+  L2Advertisement: "l2advertisements",
   Namespace: "namespaces",
+  NetworkPolicy: "networkpolicies",
   Pod: "pods",
+  Role: "roles",
+  RoleBinding: "rolebindings",
+  Secret: "secrets",
   Service: "services",
+  ServiceAccount: "serviceaccounts",
   SubjectAccessReview: "subjectaccessreviews",
 };
 
@@ -125,9 +138,15 @@ export class KubernetesApi implements Disposable {
     return (await this.#must("POST", collectionPath(object), object)) as T;
   }
 
-  /** Returns the server's answer to an attempt to create an object. */
-  async tryCreate(object: KubernetesObject): Promise<ApiAnswer> {
-    return this.request("POST", collectionPath(object), object);
+  /** Returns the server's answer to an attempt to create an object, or with `dryRun` to the question whether it would. */
+  async tryCreate(object: KubernetesObject, { dryRun = false } = {}): Promise<ApiAnswer> {
+    return this.request("POST", `${collectionPath(object)}${dryRun ? "?dryRun=All&fieldValidation=Strict" : ""}`, object);
+  }
+
+  /** Changes an object (RFC 7386, a null takes a field away) and returns the server's answer. */
+  async patch(object: KubernetesObject, changes: unknown): Promise<ApiAnswer> {
+    const path = `${collectionPath(object)}/${object.metadata.name}`;
+    return this.request("PATCH", path, changes, { "content-type": "application/merge-patch+json" });
   }
 
   /** Asks for an object to be deleted, without grace; one that is gone already is fine. */

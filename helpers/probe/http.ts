@@ -87,6 +87,63 @@ export async function meet(from: Peer, target: string, timeout: number): Promise
   };
 }
 
+/** What came of one of many requests: the name of the pod that answered, or curl's exit code. */
+export type Answer = { readonly pod: string } | { readonly exitCode: number };
+
+/**
+ * Asks an agnhost server for its name, over a new connection each time, and returns what came of each, in order.
+ *
+ * @param perSecond at most so many; as fast as answers come where absent
+ * @throws ProbeFailed where curl did not report on each of them
+ */
+export async function meetOften(
+  from: Peer,
+  target: string,
+  count: number,
+  timeout: number,
+  perSecond?: number,
+): Promise<Answer[]> {
+  const result = await from.run(
+    `${from.label} → ${target}: ${count} new connections`,
+    [
+      "curl",
+      "--silent",
+      "--noproxy",
+      "*",
+      "--max-time",
+      (timeout / 1000).toFixed(1),
+      // The server closes after each answer; curl would use the connection again.
+      "--header",
+      "Connection: close",
+      ...(perSecond === undefined ? [] : ["--rate", `${perSecond}/s`]),
+      "--write-out",
+      "|%{exitcode}\n",
+      `http://${target}/hostname?[1-${count}]`,
+    ],
+    120_000,
+  );
+  const answers = result.stdout
+    .split("\n")
+    .filter(Boolean)
+    .map((line): Answer => {
+      const [pod = "", exitCode] = line.split("|");
+      return exitCode === "0" ? { pod } : { exitCode: Number(exitCode) };
+    });
+  if (answers.length !== count)
+    throw new ProbeFailed(`curl on ${from.label} reported on ${answers.length} of ${count} requests: ${result.stderr.slice(0, 200)}`);
+  return answers;
+}
+
+/** Returns how many requests each pod answered, and how many failed with which exit code of curl. */
+export function distribution(answers: readonly Answer[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const answer of answers) {
+    const key = "pod" in answer ? answer.pod : `curl exit ${answer.exitCode}`;
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
+}
+
 async function curl(from: Peer, title: string, timeout: number, urls: readonly string[]): Promise<CommandResult> {
   const seconds = (timeout / 1000).toFixed(1);
   return from.run(

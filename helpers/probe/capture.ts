@@ -1,0 +1,61 @@
+import { inBackground } from "./background.ts";
+import { type Peer, ProbeFailed } from "./peer.ts";
+import { until } from "./until.ts";
+
+/** A packet as tcpdump prints it. Ports are absent where the protocol has none. */
+export interface Packet {
+  readonly from: string;
+  readonly fromPort?: number;
+  readonly to: string;
+  readonly toPort?: number;
+  /** Time to live: one less at every router. */
+  readonly ttl: number;
+}
+
+/** A capture that runs. */
+export interface Capture {
+  /** Returns the packets seen so far. */
+  packets(): Promise<Packet[]>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts tcpdump on an interface of a peer and returns once it listens; it ends by itself after two minutes.
+ *
+ * @param filter in the language of pcap-filter(7)
+ * @throws ProbeFailed where tcpdump says why it does not listen; NotInTime where it says nothing for 10 s
+ */
+export async function startCapture(peer: Peer, device: string, filter: string): Promise<Capture> {
+  const command = ["timeout", "120", "tcpdump", "-nn", "-v", "-l", "-p", "-Z", "root", "--immediate-mode", "-i", device, filter];
+  const tcpdump = await inBackground(peer, `${peer.label}: tcpdump -i ${device} '${filter}'`, command);
+  const said = await until(
+    `tcpdump to listen on ${device} of ${peer.label}`,
+    10_000,
+    () => tcpdump.output(),
+    (text) => text.includes("listening on") || /^tcpdump: (?!data link|listening)/m.test(text),
+  );
+  if (!said.includes("listening on")) throw new ProbeFailed(`tcpdump on ${peer.label}: ${said.trim()}`);
+  return { packets: async () => packetsIn(await tcpdump.output()), stop: tcpdump.stop };
+}
+
+const lines = /IP6? \([^)]*?(?:ttl|hlim) (\d+)[^\n]*\)\s+(\S+) > (\S+): /g;
+
+/** Returns the packets in what `tcpdump -nn -v` printed (tcpdump(8), OUTPUT FORMAT). */
+export function packetsIn(text: string): Packet[] {
+  return [...text.matchAll(lines)].map(([, ttl, from = "", to = ""]) => {
+    const [source, target] = [endOf(from), endOf(to)];
+    return {
+      from: source.address,
+      ...(source.port === undefined ? {} : { fromPort: source.port }),
+      to: target.address,
+      ...(target.port === undefined ? {} : { toPort: target.port }),
+      ttl: Number(ttl),
+    };
+  });
+}
+
+/** `10.244.1.2.80` and `fd00::2.80` are an address and a port, `10.244.1.2` is an address. */
+function endOf(text: string): { address: string; port?: number } {
+  const [, address, port] = (text.includes(":") ? /^([^.]+)\.(\d+)$/ : /^(\d+\.\d+\.\d+\.\d+)\.(\d+)$/).exec(text) ?? [];
+  return address === undefined ? { address: text } : { address, port: Number(port) };
+}
