@@ -1,8 +1,11 @@
+import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
+import { printedObject } from "../helpers/claim/article.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
+import { meet, request } from "../helpers/probe/http.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 
 /** The name that the article maps its Service to. */
@@ -98,5 +101,88 @@ claim("externalname-answers-a-cname", {
       answer.records.map(({ type, data }) => `${type} ${data}`),
       "its records",
     ).toEqual([`CNAME ${target}.`]);
+  },
+});
+
+claim("externalname-selects-no-pods", {
+  observe: async (lab) => {
+    const name = "selecting";
+    const object = lab.serviceObject(name, { type: "ExternalName", externalName: target, selector: { app: "server" } });
+    const created = await lab.tryCreate("an ExternalName Service with a selector", object);
+    const dnsName = `${name}.${lab.namespace}.svc.${lab.world.dnsDomain}`;
+    const client = lab.pod("client-1");
+    const record = await lab.until(
+      "its name to be known",
+      () => lookUp(client, dnsName, "CNAME"),
+      ({ records }) => records.length > 0,
+    );
+    const rules = async () =>
+      (await outputOf(lab.node(lab.worker(0)), "rules of a node", ["sh", "-c", "iptables-save; nft list ruleset"]))
+        .split("\n")
+        .filter((line) => line.includes(`${lab.namespace}/${name}`)).length;
+    const asExternalName = { rules: await rules(), answer: await meet(client, dnsName, lab.timeouts.silence) };
+    await lab.patch("make it a ClusterIP Service", object, {
+      spec: { type: "ClusterIP", externalName: null, ports: [{ port: 80, targetPort: 8080 }] },
+    });
+    const answer = await lab.until(
+      "an answer at its name",
+      () => meet(client, dnsName, lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+      lab.timeouts.podsReady,
+    );
+    return { code: created.code, record, asExternalName, asClusterIP: { rules: await rules(), answer } };
+  },
+  judge: ({ code, record, asExternalName, asClusterIP }) => {
+    positiveControl(code === 201, "an ExternalName Service with a selector is accepted");
+    positiveControl(asClusterIP.rules > 0 && asClusterIP.answer.outcome === "answered", "as a ClusterIP Service the same one leads to pods");
+    expect(record.records.map(({ data }) => data), `what ${record.name} is mapped to`).toEqual([`${target}.`]);
+    expect(asExternalName.rules, "rules of a node that name it").toBe(0);
+    expect(asExternalName.answer.outcome, `${asExternalName.answer.to}, asked from a pod`).not.toBe("answered");
+  },
+});
+
+claim("printed-externalname-service", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("printed-external");
+    const created = await lab.tryCreate("the article's Service", printedObject("154-160", namespace));
+    const name = `my-externalname-service.${namespace}.svc.${lab.world.dnsDomain}`;
+    const client = lab.pod("client-1");
+    return {
+      code: created.code,
+      record: await lab.until(
+        "its name to be known",
+        () => lookUp(client, name, "CNAME"),
+        ({ records }) => records.length > 0,
+      ),
+      used: await request(client, `http://${name}/`, lab.timeouts.silence),
+    };
+  },
+  judge: ({ code, record, used }) => {
+    positiveControl(used.outcome !== "answered", "my.database.example.com is an example name: nothing answers there");
+    expect(code, "the answer to the article's manifest, which has no ports").toBe(201);
+    expect(record.records.map(({ type, data }) => `${type} ${data}`), "its record").toEqual([`CNAME ${target}.`]);
+  },
+});
+
+claim("externalname-brings-an-external-service-in", {
+  observe: async (lab) => {
+    const alias = `db-${randomBytes(3).toString("hex")}.example.test`;
+    const token = randomBytes(8).toString("hex");
+    const server = await lab.container("a database outside of the cluster", "--network", "kind", "--network-alias", alias);
+    const listen = ["socat", "TCP-LISTEN:5432,fork,reuseaddr", `SYSTEM:echo ${token}`];
+    await outputOf(lab.containerEngine, "it listens on port 5432", ["exec", "--detach", server, ...listen]);
+    await lab.service("external-database", { type: "ExternalName", externalName: alias });
+    await lab.service("external-nobody", { type: "ExternalName", externalName: `no-${alias}` });
+    const ask = (service: string) =>
+      lab
+        .pod("client-1")
+        .run(`what answers at ${service}:5432`, ["sh", "-c", `nc -w 3 ${service}.${lab.namespace} 5432 </dev/null`]);
+    const answer = await lab.until("the database to answer", () => ask("external-database"), ({ stdout }) => stdout.includes(token));
+    const nobody = await ask("external-nobody");
+    return { token, answer: answer.stdout.trim(), nobody: nobody.stdout.trim(), nobodyExitCode: nobody.exitCode };
+  },
+  judge: ({ token, answer, nobody, nobodyExitCode }) => {
+    positiveControl(nobody === "" && nobodyExitCode !== 0, "where the name does not exist nothing answers");
+    expect(answer, "what a pod reads from the external database, by the Service's name").toBe(token);
   },
 });

@@ -1,11 +1,11 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
-import type { Lab } from "../helpers/claim/lab.ts";
+import { isReady, type Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
-import { meet } from "../helpers/probe/http.ts";
-import { outputOf } from "../helpers/probe/peer.ts";
+import { hostPort, meet } from "../helpers/probe/http.ts";
+import { outputOf, type Peer } from "../helpers/probe/peer.ts";
 
 claim("dns-record-for-each-service", {
   observe: async (lab) => {
@@ -224,3 +224,171 @@ function hosts(variables: Readonly<Record<string, string>>): string[] {
     .filter((name) => name.endsWith("_SERVICE_HOST"))
     .toSorted((a, b) => a.localeCompare(b));
 }
+
+claim("dns-has-srv-and-ptr-records", {
+  observe: async (lab) => {
+    const ports = [{ name: "http", port: 80, targetPort: 8080 }];
+    const named = await lab.service("named-port", { selector: { app: "server" }, ports });
+    await lab.service("headless", { clusterIP: "None", selector: { app: "server" }, ports });
+    const clusterIP = named.spec?.clusterIP ?? "";
+    const client = lab.pod("client-1");
+    const suffix = `${lab.namespace}.svc.${lab.world.dnsDomain}`;
+    const found = (name: string, type: "A" | "SRV" | "PTR") =>
+      lab.until(
+        `${type} ${name}`,
+        () => lookUp(client, name, type),
+        ({ records }) => records.length > 0,
+      );
+    return {
+      clusterIP,
+      pods: [lab.pod("server-1").address, lab.pod("server-2").address],
+      suffix,
+      srv: await found(`_http._tcp.named-port.${suffix}`, "SRV"),
+      unnamed: await lookUp(client, `_other._tcp.named-port.${suffix}`, "SRV"),
+      ptr: await found(`${clusterIP.split(".").reverse().join(".")}.in-addr.arpa`, "PTR"),
+      headless: await found(`headless.${suffix}`, "A"),
+      otherFamily: await lookUp(client, `named-port.${suffix}`, "AAAA"),
+    };
+  },
+  judge: ({ clusterIP, pods, suffix, srv, unnamed, ptr, headless, otherFamily }) => {
+    positiveControl(unnamed.status === "NXDOMAIN", "a port that the Service does not name has no record");
+    expect(srv.records[0]?.data, "SRV: priority, weight, port and name").toBe(`0 100 80 named-port.${suffix}.`);
+    expect(ptr.records[0]?.data, `PTR of ${clusterIP}`).toBe(`named-port.${suffix}.`);
+    expect(headless.records.map(({ data }) => data).toSorted(), "addresses of a headless Service: its pods").toEqual(pods.toSorted());
+    expect([otherFamily.status, otherFamily.records.length], "AAAA on an IPv4 cluster").toEqual(["NOERROR", 0]);
+  },
+});
+
+claim("two-discovery-mechanisms", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("discovery");
+    await lab.start(lab.serverPod("found", { app: "found" }, {}, namespace));
+    const { spec } = await lab.service("found", { selector: { app: "found" }, ports: [{ port: 80, targetPort: 8080 }] }, namespace);
+    const nodeName = lab.worker(0).name;
+    const [variables, names] = await Promise.all([
+      lab.start(lab.clientPod("by-variable", { nodeName }, namespace)),
+      lab.start(lab.clientPod("by-name", { nodeName, enableServiceLinks: false }, namespace)),
+    ]);
+    const dns = (await outputOf(variables, "its name servers", ["cat", "/etc/resolv.conf"])).match(/nameserver (\S+)/)?.[1] ?? "";
+    await lab.until(
+      "the Service to answer",
+      () => meet(variables, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
+    const namedBefore = await meet(variables, "found", lab.timeouts.answer);
+    // For this pod alone: the cluster's DNS serves everybody else meanwhile.
+    const rule = ["-s", variables.address, "-d", dns, "-j", "DROP"];
+    const node = lab.node(lab.worker(0));
+    const iptables = (action: string) => ["iptables", "-w", "-t", "raw", action, "PREROUTING", ...rule];
+    lab.afterwards(async () => void (await node.run("let it ask again", iptables("-D"))));
+    await outputOf(node, "cut that pod off from the cluster's DNS", iptables("-I"));
+    const variable = async (peer: typeof variables) =>
+      (await outputOf(peer, "its variable", ["sh", "-c", "echo $FOUND_SERVICE_HOST"])).trim();
+    return {
+      clusterIP: spec?.clusterIP,
+      namedBefore,
+      withoutDns: {
+        name: await meet(variables, "found", lab.timeouts.silence),
+        variable: await meet(variables, await variable(variables), lab.timeouts.answer),
+      },
+      withoutVariables: { variable: await variable(names), name: await meet(names, "found", lab.timeouts.answer) },
+    };
+  },
+  judge: ({ namedBefore, withoutDns, withoutVariables }) => {
+    positiveControl(namedBefore.outcome === "answered" && withoutDns.name.outcome !== "answered", "the pod that was cut off from DNS could use the name before, and cannot now");
+    positiveControl(withoutVariables.variable === "", "the other pod has no variables of Services");
+    expect(withoutDns.variable.outcome, "the Service by its variable, without DNS").toBe("answered");
+    expect(withoutVariables.name.outcome, "the Service by its name, without variables").toBe("answered");
+  },
+});
+
+claim("variables-are-set-when-a-container-starts", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("started");
+    // It ends when it is told to, and the kubelet starts it again in the same pod.
+    const container = (name: string) => ({
+      name,
+      image: lab.image("probe"),
+      command: ["sh", "-c", "trap 'exit 1' TERM; sleep infinity & wait"],
+    });
+    const pods = ["with-links", "without-links"];
+    const start = (name: string) =>
+      lab.start(lab.clientPod(name, { enableServiceLinks: name === "with-links", containers: [container("client")] }, namespace));
+    const peers = await Promise.all(pods.map(start));
+    const service = await lab.service("later", { selector: { app: "server" }, ports: [{ port: 80 }] }, namespace);
+    const variables = () =>
+      Promise.all(
+        peers.map(async (peer) => (await outputOf(peer, "its variable", ["sh", "-c", "echo $LATER_SERVICE_HOST"])).trim()),
+      );
+    const before = await variables();
+    const restarted = await Promise.all(
+      pods.map(async (name, index) => {
+        await peers[index]?.run("end its container", ["sh", "-c", "kill -TERM 1"]);
+        return lab.until(
+          `${name} to run again`,
+          () => lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${namespace}/pods/${name}`),
+          (pod) => pod.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(pod),
+        );
+      }),
+    );
+    return { clusterIP: service.spec?.clusterIP, before, after: await variables(), restarts: restarted.length };
+  },
+  judge: ({ clusterIP, before, after }) => {
+    positiveControl(after[1] === "", "without service links the restarted container has no such variable");
+    expect(before[0], "LATER_SERVICE_HOST in a pod that started before the Service").toBe("");
+    expect(after[0], "the same in the same pod once its container was started again").toBe(clusterIP);
+  },
+});
+
+claim("dns-is-the-recommended-way", {
+  observe: async (lab) => {
+    await lab.service("recommended", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
+    const client = lab.pod("client-1");
+    return {
+      byName: await lab.until(
+        "an answer at the new Service's name",
+        () => meet(client, "recommended", lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      ),
+      variables: hosts(await variablesOf(lab, "client-1")),
+      otherNamespace: await lab.until(
+        "an answer in the other namespace",
+        () => meet(lab.pod("client-elsewhere"), `recommended.${lab.namespace}`, lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      ),
+      variablesElsewhere: hosts(await variablesOf(lab, "client-elsewhere")),
+    };
+  },
+  judge: ({ byName, variables, otherNamespace, variablesElsewhere }) => {
+    positiveControl(variables.includes("WEB_SERVICE_HOST"), "the pod has variables of Services that were there before it");
+    // What makes it the recommended way: it knows Services that are younger than the pod, and those of other namespaces.
+    expect(variables, "variables of a pod older than the Service").not.toContain("RECOMMENDED_SERVICE_HOST");
+    expect(variablesElsewhere, "variables of a pod of another namespace").not.toContain("RECOMMENDED_SERVICE_HOST");
+    expect(byName.outcome, "the Service by its name, asked from that older pod").toBe("answered");
+    expect(otherNamespace.outcome, "and from another namespace").toBe("answered");
+  },
+});
+
+claim("pods-use-the-full-name", {
+  observe: async (lab) => {
+    const name = `web.${lab.namespace}.svc.${lab.world.dnsDomain}`;
+    const host = (pod: string, dnsPolicy: string) =>
+      lab.start(lab.clientPod(pod, { hostNetwork: true, dnsPolicy, nodeName: lab.worker(0).name }));
+    const [asPod, asHost] = await Promise.all([host("host-asks-cluster", "ClusterFirstWithHostNet"), host("host-asks-host", "ClusterFirst")]);
+    const ask = (peer: Peer) => meet(peer, name, lab.timeouts.silence);
+    return {
+      sameNamespace: await ask(lab.pod("client-1")),
+      otherNamespace: await ask(lab.pod("client-elsewhere")),
+      hostNetworkWithClusterDns: await ask(asPod),
+      hostNetwork: await ask(asHost),
+      node: await ask(lab.node(lab.worker(0))),
+      outsider: await ask(lab.outsider),
+    };
+  },
+  judge: ({ sameNamespace, otherNamespace, hostNetworkWithClusterDns, hostNetwork, node, outsider }) => {
+    for (const other of [hostNetwork, node, outsider])
+      positiveControl(other.outcome !== "answered", `${other.from}, which asks another name server, does not know the name`);
+    for (const pod of [sameNamespace, otherNamespace, hostNetworkWithClusterDns])
+      expect(pod.outcome, `http://${pod.to}, asked from ${pod.from}`).toBe("answered");
+  },
+});
