@@ -39,7 +39,7 @@ test("the project's own catalogue is valid, with every quote in the article and 
   const { claims } = readCatalogue();
   expect(claims.length).toBeGreaterThan(40);
   for (const { needs } of claims)
-    expect(() => missingCapability(needs, { nodes: [], engine: {} } as never)).not.toThrow(RangeError);
+    expect(() => missingCapability(needs, { nodes: [], engine: {}, features: {} } as never)).not.toThrow(RangeError);
 });
 
 test("each claim has exactly one spec, and each spec a claim", () => {

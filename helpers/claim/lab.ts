@@ -124,8 +124,16 @@ async function giveKubeconfig({ engine, controlPlane }: Context, outsider: Outsi
   await outsider.run(["sh", "-c", script, "sh", stdout]);
 }
 
-/** A cluster that is used again has the cast of the run before, which holds names and ports that this one needs. */
+/** A cluster that is used again has the cast of the run before, and what followed the article there: names and ports that this one needs. */
 async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
+  const inDefault = (apiVersion: string, kind: string, name: string) =>
+    api.delete({ apiVersion, kind, metadata: { name, namespace: "default" } }, milliseconds);
+  await Promise.all([
+    inDefault("apps/v1", "Deployment", "web-app"),
+    inDefault("v1", "Service", "web-clusterip"),
+    inDefault("v1", "Service", "web-nodeport"),
+    inDefault("v1", "Pod", "temp"),
+  ]);
   const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(
     `/api/v1/namespaces?labelSelector=${namespaceLabel}`,
   );
@@ -346,7 +354,8 @@ export class Lab {
       for (const { title, command, text } of evidence) this.#evidence.add(title, command, text);
       return observation as T;
     }
-    const done = experiment().then((observation) => ({ observation, evidence: [...this.#evidence.items] }));
+    const from = this.#evidence.items.length;
+    const done = experiment().then((observation) => ({ observation, evidence: this.#evidence.items.slice(from) }));
     experiments.set(name, done);
     return (await done).observation;
   }
@@ -371,14 +380,21 @@ export class Lab {
     this.#undo.push(async () => void (await outsider.run("forget it", ["ip", "route", "del", `${address}/32`])));
   }
 
-  /** The container engine's own client. */
-  get containerEngine(): Peer {
+  /** The outsider's addresses on the cluster's container network, IPv4 first. */
+  get outsiderAddresses(): readonly string[] {
+    return this.#stage.outsider.addresses;
+  }
+
+  /** The container engine's own client, which may be given something to read. */
+  get containerEngine(): Peer & {
+    run(title: string, words: readonly string[], timeout?: number, input?: string): Promise<CommandResult>;
+  } {
     const { engine } = this.#stage.context;
     return {
       label: "the container engine's client",
-      run: (title, words, timeout = 20_000) =>
+      run: (title, words, timeout = 20_000, input?: string) =>
         this.#recorded(title, [engine.cli, ...words], () =>
-          engineCommand(engine, words, { signal: this.#signal, timeout }),
+          engineCommand(engine, words, { signal: this.#signal, timeout, ...(input === undefined ? {} : { input }) }),
         ),
     };
   }

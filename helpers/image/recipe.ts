@@ -33,7 +33,7 @@ export type RootFs = z.infer<typeof RootFs>;
 const Image = z.strictObject({
   rootfs: z.string().optional(),
   programs: z.record(z.string(), z.array(z.string())).default({}),
-  command: z.array(z.string()).min(1),
+  command: z.array(z.string()).default([]),
   arguments: z.array(z.string()).default([]),
 });
 

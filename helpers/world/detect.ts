@@ -72,6 +72,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
       }),
     ),
   );
+  const features = await detectFeatures(nodes, controlPlane);
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
     ...given,
@@ -81,10 +82,29 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     podSubnets,
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
+    features,
     nodes: described.sort((a, b) =>
       a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1,
     ),
   } satisfies World);
+}
+
+/** What nodes can do is tried, in a network namespace of its own where it would change anything. */
+async function detectFeatures(nodes: NodeAccess, node: string): Promise<World["features"]> {
+  const works = async (script: string) => !(await nodes.run(node, ["sh", "-c", script], { timeout: 20_000 })).failed;
+  const nft = (rule: string) =>
+    works(
+      `unshare --net nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ${rule}'`,
+    );
+  const [ruleset, networkQueue, ipvs, uplink] = await Promise.all([
+    nft("counter"),
+    nft("queue num 0 bypass"),
+    works("test -e /proc/net/ip_vs || modprobe --dry-run --quiet ip_vs"),
+    // Whatever it answers: a registry that can be asked is one to pull from.
+    works("curl --silent --max-time 5 --output /dev/null https://registry-1.docker.io/v2/"),
+  ]);
+  if (!ruleset) throw new Error(`nft does not work on ${node}, so nothing tells whether its kernel has NFT_QUEUE`);
+  return { networkQueue, ipvs, uplink };
 }
 
 /** kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode). */

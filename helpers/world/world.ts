@@ -27,6 +27,13 @@ export const World = z.strictObject({
   serviceSubnets: z.array(z.string()).min(1),
   dnsDomain: z.string(),
   nodes: z.array(Node).min(1),
+  features: z
+    .strictObject({
+      networkQueue: z.boolean().describe("the kernel has NFT_QUEUE, by which kindnet enforces network policies"),
+      ipvs: z.boolean().describe("the kernel has IP_VS"),
+      uplink: z.boolean().describe("nodes reach an image registry and their distribution's packages"),
+    })
+    .describe("what the nodes were found to be able to do"),
   engine: z.strictObject({
     name: z.enum(["docker", "podman"]),
     version: z.string(),

@@ -1,11 +1,13 @@
-import type { V1Pod } from "@kubernetes/client-node";
+import { setTimeout as delay } from "node:timers/promises";
+import type { V1DaemonSet, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { parseAllDocuments } from "yaml";
 import { printed } from "../helpers/claim/article.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
-import { hostPort, request } from "../helpers/probe/http.ts";
+import { hostPort, meet, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
@@ -257,6 +259,102 @@ claim("kindnet-rides-on-the-bridge-network", {
     for (const { to, addresses, route } of routes) {
       expect(route?.dev, `the interface of the route to the pods of ${to}`).toBe("eth0");
       expect(addresses, `addresses of ${to}, which is that route's gateway`).toContain(route?.gateway);
+    }
+  },
+});
+
+claim("kindnet-is-made-for-kind", {
+  observe: async (lab) => {
+    const daemonSet = await lab.get<V1DaemonSet>("the DaemonSet kindnet", "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet");
+    const node = lab.node(lab.controlPlane);
+    const manifest = await outputOf(node, "where it comes from", ["cat", "/kind/manifests/default-cni.yaml"]);
+    return {
+      image: daemonSet.spec?.template.spec?.containers[0]?.image ?? "",
+      inTheNodeImage: parseAllDocuments(manifest).some((document) => {
+        const { kind, metadata } = document.toJS() as { kind: string; metadata: { name: string } };
+        return kind === "DaemonSet" && metadata.name === "kindnet";
+      }),
+    };
+  },
+  judge: ({ image, inTheNodeImage }) => {
+    expect(image, "the image, named after the project that publishes it").toMatch(/^docker\.io\/kindest\/kindnetd:/);
+    expect(inTheNodeImage, "kind's node image carries its manifest").toBe(true);
+  },
+});
+
+claim("kindnet-has-no-network-policy", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("policy");
+    const server = await lab.start(lab.serverPod("denied", { app: "denied" }, {}, namespace));
+    const client = lab.pod("client-2");
+    const ask = (timeout = lab.timeouts.attempt) => meet(client, hostPort(server.address, 8080), timeout);
+    const answered = () => lab.until("the pod to answer", ask, ({ outcome }) => outcome === "answered");
+    const before = await answered();
+    const policy = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { name: "deny", namespace },
+      spec: { podSelector: { matchLabels: { app: "denied" } }, policyTypes: ["Ingress"] },
+    };
+    await lab.create("a policy that lets nobody in", policy);
+    await delay(lab.timeouts.window);
+    const under = await ask(lab.timeouts.silence);
+    await lab.delete("the policy", policy);
+    return { before, under, after: await answered() };
+  },
+  judge: ({ before, under, after }) => {
+    positiveControl(before.outcome === "answered" && after.outcome === "answered", "without the policy the pod is answered");
+    expect(under.outcome, `the pod at ${under.to}, under a policy that lets nobody in`).toBe("answered");
+  },
+});
+
+claim("kindnet-is-light", {
+  observe: async (lab) => {
+    const daemonSet = await lab.get<V1DaemonSet>("the DaemonSet kindnet", "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet");
+    const container = daemonSet.spec?.template.spec?.containers[0];
+    const { items } = await lab.get<{ items: V1Pod[] }>("kindnet's pods", "/api/v1/namespaces/kube-system/pods?labelSelector=app%3Dkindnet");
+    const used = await Promise.all(
+      lab.world.nodes.map(async ({ name }) => {
+        const { pods } = await lab.get<{
+          pods: { podRef: { name: string }; containers: { memory?: { workingSetBytes?: number } }[] }[];
+        }>(`what the pods of ${name} use`, `/api/v1/nodes/${name}/proxy/stats/summary`);
+        const kindnet = pods.find(({ podRef }) => podRef.name.startsWith("kindnet-"));
+        return { node: name, bytes: kindnet?.containers[0]?.memory?.workingSetBytes ?? 0 };
+      }),
+    );
+    return {
+      containers: daemonSet.spec?.template.spec?.containers.length,
+      request: container?.resources?.requests?.["memory"] ?? "",
+      limit: container?.resources?.limits?.["memory"] ?? null,
+      restarts: items.map(({ status }) => status?.containerStatuses?.[0]?.restartCount ?? 0),
+      used,
+    };
+  },
+  judge: ({ containers, request, restarts, used }) => {
+    positiveControl(used.every(({ bytes }) => bytes > 0), "the kubelets tell what kindnet uses");
+    expect(request, "memory that it asks for").toBe("50Mi");
+    for (const { node, bytes } of used) expect(bytes, `bytes of memory in use on ${node}`).toBeLessThan(50 * 2 ** 20);
+    expect(restarts.filter((count) => count > 0), "restarts").toEqual([]);
+    expect(containers, "containers in its pod").toBe(1);
+  },
+});
+
+claim("conflist-structure", {
+  observe: async (lab) =>
+    Promise.all(
+      lab.world.nodes.map(async (node) => ({
+        node: node.name,
+        files: (await outputOf(lab.node(node), "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"])).split("\n").filter(Boolean),
+        conflist: await readConflist(lab.node(node)),
+      })),
+    ),
+  judge: (nodes) => {
+    for (const { node, files, conflist } of nodes) {
+      expect(files, `files in /etc/cni/net.d of ${node}`).toEqual([conflistPath]);
+      expect(Object.keys(conflist), `fields on ${node}, in their order`).toEqual(Object.keys(sample));
+      expect(conflist.plugins.map(({ type }) => type), `plugins on ${node}, in their order`).toEqual(sample.plugins.map(({ type }) => type));
+      const paths = new Set(keyPaths(conflist));
+      expect(keyPaths(sample).filter((path) => !paths.has(path)), `fields of the sample that ${node} lacks`).toEqual([]);
     }
   },
 });

@@ -1,0 +1,279 @@
+import type { CommandResult } from "../host/command.ts";
+import { type Background, inBackground } from "../probe/background.ts";
+import { startCapture } from "../probe/capture.ts";
+import { hostPort, type Request, request } from "../probe/http.ts";
+import { outputOf } from "../probe/peer.ts";
+import { printed, printedCommand } from "./article.ts";
+import type { Lab } from "./lab.ts";
+
+/** Something of the article that has to be other words here, and why. */
+export interface Substitution {
+  readonly printed: string;
+  readonly typed: string;
+  readonly why: string;
+}
+
+/** A command of the article and how it ended here. */
+export interface Typed {
+  readonly printed: string;
+  readonly typed: string;
+  readonly substitutions: readonly Substitution[];
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The namespace that the article works in: it names none. */
+export const articleNamespace = "default";
+
+/** The manifests that a reader saves, and under which name the article has them applied. */
+const files = {
+  "web-deployment.yaml": "182-202",
+  "web-clusterip.yaml": "225-235",
+  "web-nodeport.yaml": "267-278",
+} as const;
+
+/** Everything that has to be other words here than the article prints; nothing else is changed. */
+function table(lab: Lab): Substitution[] {
+  return [
+    { printed: "kind-control-plane", typed: lab.controlPlane.name, why: "the name of this cluster's control plane" },
+    {
+      printed: "image: nginx:1.21",
+      typed: `image: ${lab.image("nginx")}`,
+      why: "nodes that cannot pull it have Debian's nginx, which stands in for it",
+    },
+    { printed: "--image=busybox", typed: `--image=${lab.image("busybox")}`, why: "an image without a tag is pulled always, and these nodes have one of their own" },
+    { printed: "<node-ip>", typed: lab.controlPlane.addresses[0] ?? "", why: "a placeholder of the article's" },
+    { printed: "docker exec -it", typed: "docker exec -i", why: "there is no terminal to connect" },
+  ];
+}
+
+function substituted(lab: Lab, text: string): { typed: string; substitutions: Substitution[] } {
+  const substitutions = table(lab).filter(({ printed: from, typed: to }) => text.includes(from) && from !== to);
+  return { typed: substitutions.reduce((all, { printed: from, typed: to }) => all.replaceAll(from, to), text), substitutions };
+}
+
+function told(lab: Lab, text: string): { typed: string; substitutions: Substitution[] } {
+  const result = substituted(lab, text);
+  for (const { printed: from, typed: to, why } of result.substitutions)
+    lab.note(`instead of what is printed: ${from}`, `printed: ${from}\ntyped:   ${to}\nwhy:     ${why}`);
+  return result;
+}
+
+function ended(line: number, { typed, substitutions }: ReturnType<typeof substituted>, result: CommandResult): Typed {
+  const { exitCode = null, stdout, stderr } = result;
+  return { printed: printedCommand(line), typed, substitutions, exitCode, stdout, stderr };
+}
+
+/** Types a line of the article where the reader has kubectl: on a machine beside the cluster, in its home folder. */
+async function inTerminal(lab: Lab, line: number): Promise<Typed> {
+  const words = told(lab, printedCommand(line));
+  const result = await lab.outsider.run(`line ${line} of the article`, ["sh", "-c", `cd && ${words.typed}`], 60_000);
+  return ended(line, words, result);
+}
+
+/** Types a line of the article that begins with `docker` on the host. */
+async function onHost(lab: Lab, line: number): Promise<Typed> {
+  const words = told(lab, printedCommand(line));
+  const [, ...rest] = wordsOf(words.typed);
+  return ended(line, words, await lab.containerEngine.run(`line ${line} of the article`, rest));
+}
+
+/** Splits a command as a shell does, as far as single quotes go. */
+function wordsOf(command: string): string[] {
+  return [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
+}
+
+async function save(lab: Lab, file: keyof typeof files): Promise<string> {
+  const { typed } = told(lab, printed(files[file]));
+  await outputOf(lab.outsider, `save ${file} as printed in lines ${files[file]}`, ["sh", "-c", 'printf "%s\\n" "$1" > ~/"$0"', file, typed]);
+  return typed;
+}
+
+/** The URL at the end of a line that says curl, or that names one only. */
+function urlIn(line: number): string {
+  return /https?:\/\/\S+/.exec(printedCommand(line))?.[0] ?? "";
+}
+
+const steps = {
+  deploy: async (lab: Lab) => {
+    await save(lab, "web-deployment.yaml");
+    const applied = await inTerminal(lab, 208);
+    const again = await inTerminal(lab, 208);
+    await lab.readyPods(3, { app: "web" }, articleNamespace);
+    return { applied, again };
+  },
+  listPods: async (lab: Lab) => ({
+    listed: await inTerminal(lab, 212),
+    pods: (await lab.readyPods(3, { app: "web" }, articleNamespace)).map(({ metadata }) => ({
+      name: metadata?.name ?? "",
+      owner: metadata?.ownerReferences?.[0]?.name ?? "",
+      hash: metadata?.labels?.["pod-template-hash"] ?? "",
+    })),
+  }),
+  applyClusterIp: async (lab: Lab) => {
+    await save(lab, "web-clusterip.yaml");
+    const applied = await inTerminal(lab, 241);
+    const endpoints = await lab.until(
+      "endpoints for three pods",
+      () => lab.endpointsOf("web-clusterip", articleNamespace),
+      (found) => found.length === 3,
+    );
+    return { applied, endpoints };
+  },
+  getClusterIp: (lab: Lab) => inTerminal(lab, 245),
+  temporaryPod: async (lab: Lab) => {
+    const clusterIP = await clusterIpOf(lab, "web-clusterip");
+    const { typed, substitutions } = told(lab, printedCommand(255));
+    const lines = [printedCommand(258), printedCommand(260), `wget -O- ${clusterIP}`, "exit"];
+    // A terminal of its own, since -it wants one; what is typed early waits in it.
+    const script = 'cd && printf "%s\\n" "$@" | script --quiet --return --command "$0" /dev/null';
+    const result = await lab.outsider.run("line 255 of the article, and what is typed in the pod", ["sh", "-c", script, typed, ...lines], 90_000);
+    const left = await lab.outsider.run("is the pod still there", ["kubectl", "get", "pod", "temp"]);
+    const { exitCode = null, stdout } = result;
+    return { typed, substitutions, lines, exitCode, transcript: stdout.replaceAll("\r", ""), clusterIP, left: left.stderr.trim() };
+  },
+  applyNodePort: async (lab: Lab) => {
+    await save(lab, "web-nodeport.yaml");
+    return inTerminal(lab, 284);
+  },
+  getNodePort: (lab: Lab) => inTerminal(lab, 288),
+  listContainers: (lab: Lab) => onHost(lab, 300),
+  curlLocalhost: (lab: Lab) => lab.fromHost(urlIn(312)),
+  inspectNode: (lab: Lab) => onHost(lab, 318),
+  curlNode: async (lab: Lab) => ({
+    answers: await Promise.all(
+      lab.world.nodes.map(({ addresses: [address = ""] }) =>
+        lab.until(
+          `http://${hostPort(address, 30_080)} to answer`,
+          () => lab.fromHost(urlIn(322).replace("<node-ip>", address)),
+          ({ outcome }) => outcome === "answered",
+        ),
+      ),
+    ),
+    closed: await lab.fromHost(`http://${hostPort(lab.controlPlane.addresses[0] ?? "", 30_081)}`),
+  }),
+  portForward: async (lab: Lab) => portForward(lab),
+  enterNode: async (lab: Lab) => onHostTyping(lab, 340, "hostname\ncat /etc/os-release\nexit\n"),
+  installTcpdump: async (lab: Lab) => {
+    const node = lab.node(lab.controlPlane);
+    const there = await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"]);
+    return { there: there.exitCode === 0, installed: await node.run("line 345 of the article", ["bash", "-c", printedCommand(345)], 120_000) };
+  },
+  capture: async (lab: Lab) => capture(lab),
+  greps: (lab: Lab) =>
+    Promise.all(
+      lab.world.nodes.map(async (node) => ({
+        node: node.name,
+        lines: (await lab.node(node).run("line 380 of the article", ["sh", "-c", printedCommand(380)])).stdout.split("\n").filter(Boolean),
+      })),
+    ),
+} as const;
+
+type Steps = typeof steps;
+const order = Object.keys(steps) as (keyof Steps)[];
+
+/** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
+export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
+  // Installing is the one step that nothing after it needs, and that takes a network.
+  const before = order.slice(0, order.indexOf(name)).filter((step) => step !== "installTcpdump");
+  for (const step of before) await lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>);
+  return lab.together(`the article's lab: ${name}`, () => steps[name](lab) as Promise<Awaited<ReturnType<Steps[Name]>>>);
+}
+
+async function clusterIpOf(lab: Lab, service: string): Promise<string> {
+  return outputOf(lab.outsider, `the clusterIP of ${service}`, ["kubectl", "get", "service", service, "--output=jsonpath={.spec.clusterIP}"]);
+}
+
+async function onHostTyping(lab: Lab, line: number, input: string): Promise<Typed> {
+  const words = told(lab, printedCommand(line));
+  const [, ...rest] = wordsOf(words.typed);
+  return ended(line, words, await lab.containerEngine.run(`line ${line} of the article, typing ${JSON.stringify(input)}`, rest, 20_000, input));
+}
+
+async function startPortForward(lab: Lab): Promise<Background> {
+  const { typed } = told(lab, printedCommand(329));
+  const forward = await inBackground(lab.outsider, "line 329 of the article", typed.split(" "));
+  lab.afterwards(() => forward.stop());
+  return forward;
+}
+
+async function portForward(lab: Lab) {
+  const url = urlIn(332);
+  const ask = (path = "") => request(lab.outsider, `${url}${path}`, lab.timeouts.attempt);
+  const before = await ask();
+  const forward = await startPortForward(lab);
+  const page = await lab.until("the forwarded port to answer", () => ask(), ({ outcome }) => outcome === "answered");
+  const sockets = await outputOf(lab.outsider, "who may ask", ["ss", "--listening", "--tcp", "--numeric", "--no-header"]);
+  const [outsider = ""] = lab.outsiderAddresses;
+  const fromAnotherMachine = await request(lab.node(lab.worker(0)), `http://${hostPort(outsider, 8080)}`, lab.timeouts.silence);
+  const paths = Array.from({ length: 30 }, (_, index) => `/asked-${index}`);
+  for (const path of paths) await ask(path);
+  const pods = await lab.readyPods(3, { app: "web" }, articleNamespace);
+  const counts = Object.fromEntries(
+    await Promise.all(
+      pods.map(async ({ metadata }) => {
+        const name = metadata?.name ?? "";
+        const log = await outputOf(lab.outsider, `what ${name} was asked`, ["kubectl", "logs", name]);
+        return [name, log.split("\n").filter((line) => line.includes("/asked-")).length] as const;
+      }),
+    ),
+  );
+  const serving = Object.keys(counts).find((name) => (counts[name] ?? 0) > 0) ?? "";
+  await outputOf(lab.outsider, "delete the pod that answered", ["kubectl", "delete", "pod", serving, "--grace-period=1"]);
+  const afterwards: Request = await lab.until("the forwarded port to notice", () => ask(), ({ outcome }) => outcome !== "answered");
+  const said = await forward.output();
+  await forward.stop();
+  const ended = await lab.until("the port to be closed", () => ask(), ({ outcome }) => outcome === "refused");
+  await lab.readyPods(3, { app: "web" }, articleNamespace);
+  return {
+    before,
+    page,
+    listening: sockets.split("\n").filter((line) => line.includes(":8080 ")).map((line) => line.trim().split(/\s+/)[3] ?? ""),
+    fromAnotherMachine,
+    counts,
+    serving,
+    afterwards,
+    said,
+    ended,
+  };
+}
+
+/** What the article's capture shows, beside one with the node port, for three ways to curl. */
+async function capture(lab: Lab) {
+  const node = lab.node(lab.controlPlane);
+  const [address = ""] = lab.controlPlane.addresses;
+  const literal = printedCommand(350);
+  const url = urlIn(355);
+  const installed = (await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"])).exitCode === 0;
+  // On a node without tcpdump, from a pod on the node's own network: the same interface.
+  const where = installed ? node : lab.pod("host-cp");
+  const options = (await where.run("options after the filter are a matter of getopt", ["env", "POSIXLY_CORRECT=1", "timeout", "3", ...literal.split(" ")])).stderr;
+  const ways = [
+    { name: "localhost, asked in the node", ask: () => request(node, url, lab.timeouts.answer) },
+    { name: "localhost, asked on the host", ask: () => lab.fromHost(url) },
+    { name: "the node's address, asked on the host", ask: () => lab.fromHost(`http://${hostPort(address, 30_080)}`) },
+  ];
+  const seen = [];
+  for (const { name, ask } of ways) {
+    const asPrinted = await inBackground(where, `line 350 of the article, ${name}`, ["timeout", "60", ...literal.split(" "), "-l"]);
+    await lab.until("tcpdump to listen", () => asPrinted.output(), (text) => text.includes("listening on"));
+    const withNodePort = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 30080");
+    const forwarded = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 80");
+    // Connections, not requests: each goes to a pod picked anew.
+    const answers = [];
+    for (let time = 0; time < 5; time++) answers.push(await ask());
+    const packets = { withNodePort: await withNodePort.packets(), port80: await forwarded.packets() };
+    const text = await asPrinted.output();
+    await Promise.all([asPrinted.stop(), withNodePort.stop(), forwarded.stop()]);
+    seen.push({
+      name,
+      outcomes: answers.map(({ outcome }) => outcome),
+      asPrinted: text.split("\n").filter((line) => / IP6? .+ > /.test(line)),
+      listening: text.split("\n").find((line) => line.includes("listening on")) ?? "",
+      withNodePort: packets.withNodePort.length,
+      port80: packets.port80.map(({ from, to, toPort }) => ({ from, to, toPort })),
+    });
+  }
+  return { installed, node: address, options: options.trim(), seen };
+}

@@ -1,0 +1,445 @@
+import type { V1ReplicaSet, V1Service } from "@kubernetes/client-node";
+import ipaddr from "ipaddr.js";
+import { expect } from "vitest";
+import { printed, printedCommand, printedObject } from "../helpers/claim/article.ts";
+import { claim } from "../helpers/claim/claim.ts";
+import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
+import { articleNamespace, walk } from "../helpers/claim/walkthrough.ts";
+import type { KubernetesObject } from "../helpers/probe/api.ts";
+import { hostPort, request } from "../helpers/probe/http.ts";
+import { outputOf } from "../helpers/probe/peer.ts";
+
+/** What nginx greets with, whichever version serves it. */
+const welcome = "Welcome to nginx!";
+
+/** Lines and columns of what kubectl or docker printed. */
+function rowsOf(text: string): string[][] {
+  return text
+    .split("\n")
+    .filter((line) => line.trim() !== "")
+    .map((line) => line.trim().split(/ {2,}/));
+}
+
+// Step 1: a web application
+
+claim("deployment-is-in-apps-v1", {
+  observe: async (lab) => {
+    const deployment = printedObject("182-202", lab.namespace);
+    const { resources } = await lab.get<{ resources: { name: string; kind: string }[] }>("resources of apps/v1", "/apis/apps/v1");
+    return {
+      accepted: (await lab.tryCreate("would the printed Deployment be accepted", deployment, { dryRun: true })).code,
+      listed: resources.some(({ name, kind }) => name === "deployments" && kind === "Deployment"),
+      older: (await lab.tryCreate("the same in extensions/v1beta1", { ...deployment, apiVersion: "extensions/v1beta1" }, { dryRun: true })).code,
+    };
+  },
+  judge: ({ accepted, listed, older }) => {
+    positiveControl(older === 404, "a group and version that does not serve it is refused");
+    expect(listed, "deployments among the resources of apps/v1").toBe(true);
+    expect(accepted, "the answer to the printed Deployment").toBe(201);
+  },
+});
+
+claim("deployment-finds-its-pods-by-labels", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("by-labels");
+    const labels = { app: "web" };
+    const deployment = lab.serverDeployment("web-app", 2, labels, {}, namespace);
+    await lab.create("a Deployment", deployment);
+    const pods = await lab.readyPods(2, labels, namespace);
+    const replicaSets = await lab.get<{ items: V1ReplicaSet[] }>("its ReplicaSet", `/apis/apps/v1/namespaces/${namespace}/replicasets`);
+    const template = { metadata: { labels: { app: "x" } } };
+    const mismatch = await lab.tryCreate(
+      "one whose template has another label",
+      { ...deployment, metadata: { name: "mismatch", namespace }, spec: { ...(deployment["spec"] as object), template } } as KubernetesObject,
+      { dryRun: true },
+    );
+    const changed = await lab.patch("change the selector", deployment, { spec: { selector: { matchLabels: { app: "x" } } } });
+    const [first] = pods;
+    await lab.patch(
+      "take the label off one pod",
+      { apiVersion: "v1", kind: "Pod", metadata: { name: first?.metadata?.name ?? "", namespace } },
+      { metadata: { labels: { app: null } } },
+    );
+    const after = await lab.readyPods(2, labels, namespace);
+    return {
+      owners: pods.map(({ metadata }) => metadata?.ownerReferences?.[0]?.name),
+      replicaSet: replicaSets.items.map(({ metadata }) => ({ name: metadata?.name, owner: metadata?.ownerReferences?.[0]?.name })),
+      mismatch: { code: mismatch.code, message: (mismatch.body as { message?: string }).message },
+      changed: changed.code,
+      before: pods.map(({ metadata }) => metadata?.name),
+      after: after.map(({ metadata }) => metadata?.name),
+    };
+  },
+  judge: ({ owners, replicaSet, mismatch, changed, before, after }) => {
+    expect(replicaSet.map(({ owner }) => owner), "owners of the ReplicaSets").toEqual(["web-app"]);
+    expect(new Set(owners), "owners of the pods").toEqual(new Set([replicaSet[0]?.name]));
+    expect(mismatch.code, `a selector that does not fit the template: ${mismatch.message}`).toBe(422);
+    expect(changed, "changing the selector later").toBe(422);
+    expect(after.filter((name) => !before.includes(name)).length, "pods made anew for one whose label was taken off").toBe(1);
+  },
+});
+
+claim("nginx-1-21-serves", {
+  observe: async (lab) => {
+    const { clusterIP } = (await walk(lab, "applyClusterIp"), await clusterIPs(lab));
+    const headers = await outputOf(lab.pod("client-1"), "what serves the pages", ["curl", "--silent", "--head", "--max-time", "5", `http://${clusterIP}/`]);
+    return { image: lab.image("nginx"), server: /^server: (.+)$/im.exec(headers)?.[1]?.trim() ?? "" };
+  },
+  judge: ({ image, server }) => {
+    positiveControl(server.startsWith("nginx"), "an nginx answers");
+    if (!image.endsWith("nginx:1.21"))
+      throw new NeedsFeature(`an image registry that has nginx:1.21: here ${image} stands in for it, and says ${server}`);
+    expect(server, "what the server says it is").toMatch(/^nginx\/1\.21\./);
+  },
+});
+
+async function clusterIPs(lab: Parameters<typeof walk>[0]): Promise<{ clusterIP: string }> {
+  const { spec } = await lab.get<V1Service>("web-clusterip", `/api/v1/namespaces/${articleNamespace}/services/web-clusterip`);
+  return { clusterIP: spec?.clusterIP ?? "" };
+}
+
+claim("container-port-is-the-pods-port", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("container-port");
+    const server = (name: string, containerPort?: number) => {
+      const ports = containerPort === undefined ? {} : { ports: [{ containerPort }] };
+      return lab.start(
+        lab.serverPod(name, {}, { containers: [{ name: "nginx", image: lab.image("nginx"), ...ports }] }, namespace),
+      );
+    };
+    const pods = { declared: await server("declared", 80), none: await server("none"), wrong: await server("wrong", 81) };
+    const ask = (address: string, port: number) =>
+      request(lab.pod("client-1"), `http://${hostPort(address, port)}/`, lab.timeouts.silence);
+    return {
+      declared: await lab.until("nginx to answer", () => ask(pods.declared.address, 80), ({ outcome }) => outcome === "answered"),
+      none: await lab.until("nginx to answer", () => ask(pods.none.address, 80), ({ outcome }) => outcome === "answered"),
+      wrong80: await lab.until("nginx to answer", () => ask(pods.wrong.address, 80), ({ outcome }) => outcome === "answered"),
+      wrong81: await ask(pods.wrong.address, 81),
+    };
+  },
+  judge: ({ declared, none, wrong80, wrong81 }) => {
+    positiveControl(wrong81.outcome === "refused", "a port that is declared and on which nothing listens refuses");
+    expect(declared.body, "the page at port 80").toContain(welcome);
+    // It documents; it opens nothing.
+    expect([none.outcome, wrong80.outcome], "port 80 of nginx without the line and with another number in it").toEqual(["answered", "answered"]);
+  },
+});
+
+claim("apply-creates-the-deployment", {
+  observe: (lab) => walk(lab, "deploy"),
+  judge: ({ applied, again }) => {
+    expect(applied.exitCode, `exit code of ${applied.typed}: ${applied.stderr}`).toBe(0);
+    expect(applied.stdout.trim(), "what it said").toBe("deployment.apps/web-app created");
+    expect(again.stdout.trim(), "what it said the second time").toBe("deployment.apps/web-app unchanged");
+  },
+});
+
+claim("three-pods-run", {
+  observe: (lab) => walk(lab, "listPods"),
+  judge: ({ listed }) => {
+    const [, ...rows] = rowsOf(listed.stdout);
+    expect(rows.length, `lines below the header of ${listed.typed}`).toBe(3);
+    for (const [name, ready, status] of rows) expect([ready, status], `READY and STATUS of ${name}`).toEqual(["1/1", "Running"]);
+  },
+});
+
+claim("label-query-shows-the-deployments-pods", {
+  observe: (lab) => walk(lab, "listPods"),
+  judge: ({ listed, pods }) => {
+    const [, ...rows] = rowsOf(listed.stdout);
+    positiveControl(pods.every(({ owner }) => owner.startsWith("web-app-")), "the pods belong to web-app's ReplicaSet");
+    expect(rows.map(([name]) => name).toSorted(), "names that the query lists").toEqual(pods.map(({ name }) => name).toSorted());
+  },
+});
+
+claim("sample-of-get-pods", {
+  observe: (lab) => walk(lab, "listPods"),
+  judge: ({ listed, pods }) => {
+    const [header, ...rows] = rowsOf(listed.stdout);
+    expect(header, "columns").toEqual(rowsOf(printed("216"))[0]);
+    const hash = pods[0]?.hash;
+    for (const [name, ready, status, restarts] of rows) {
+      expect(name, "a name: Deployment, hash of the template, five letters").toMatch(new RegExp(`^web-app-${hash}-[bcdfghjklmnpqrstvwxz2456789]{5}$`));
+      expect([ready, status, restarts], `READY, STATUS and RESTARTS of ${name}`).toEqual(rowsOf(printed("217"))[0]?.slice(1, 4));
+    }
+    expect(rowsOf(printed("217-219")).map(([name]) => name?.split("-").slice(0, 3).join("-")), "the sample's names: one hash").toEqual(
+      Array.from({ length: 3 }, () => "web-app-6d8d8c4f7d"),
+    );
+  },
+});
+
+// Step 2: a ClusterIP Service
+
+claim("apply-creates-the-clusterip-service", {
+  observe: (lab) => walk(lab, "applyClusterIp"),
+  judge: ({ applied, endpoints }) => {
+    expect(applied.exitCode, `exit code of ${applied.typed}: ${applied.stderr}`).toBe(0);
+    expect(applied.stdout.trim(), "what it said").toBe("service/web-clusterip created");
+    expect(endpoints.length, "addresses in its EndpointSlices").toBe(3);
+  },
+});
+
+claim("sample-of-get-svc", {
+  observe: (lab) => walk(lab, "getClusterIp"),
+  judge: ({ stdout, typed }) => {
+    const [header, row] = rowsOf(stdout);
+    expect(header, `columns of ${typed}`).toEqual(rowsOf(printed("249"))[0]);
+    const sample = rowsOf(printed("250"))[0];
+    const without = (cells: readonly string[] | undefined) => cells?.filter((_, index) => index !== 2 && index !== 5);
+    expect(without(row), "NAME, TYPE, EXTERNAL-IP and PORT(S)").toEqual(without(sample));
+  },
+});
+
+claim("sample-cluster-ips-are-possible", {
+  observe: async (lab) => {
+    const samples = ["250", "293"].map((line) => rowsOf(printed(line))[0]?.[2] ?? "");
+    const tried = async (clusterIP: string) => {
+      const answer = await lab.tryCreate(
+        `a Service with the clusterIP ${clusterIP}`,
+        lab.serviceObject("sampled", { clusterIP, ports: [{ port: 80 }] }),
+        { dryRun: true },
+      );
+      return { clusterIP, code: answer.code, isAnAddress: ipaddr.isValid(clusterIP) };
+    };
+    const subnet = lab.world.serviceSubnets[0] ?? "";
+    return { samples: await Promise.all(samples.map(tried)), subnet, possible: await tried(subnet.replace(/\.\d+\/\d+$/, ".77")) };
+  },
+  judge: ({ samples, subnet, possible }) => {
+    positiveControl(possible.code === 201 && possible.isAnAddress, `an address of ${subnet} is accepted`);
+    for (const { clusterIP, code, isAnAddress } of samples) {
+      expect(isAnAddress, `${clusterIP} is an IP address (the API server answers ${code})`).toBe(true);
+      expect(code, `a Service with the clusterIP ${clusterIP}`).toBe(201);
+    }
+  },
+});
+
+claim("busybox-without-a-tag", {
+  observe: async (lab) => {
+    const ran = await lab.outsider.run("line 255 of the article, without a terminal", [
+      "sh",
+      "-c",
+      `cd && ${printedCommand(255).replace(" --rm -it", "").replace("temp", "temp-literally")}`,
+    ]);
+    const object = { apiVersion: "v1", kind: "Pod", metadata: { name: "temp-literally", namespace: articleNamespace } };
+    lab.afterwards(() => lab.requestDeletion("the pod", object));
+    const pod = await lab.ready("temp-literally", articleNamespace);
+    return { exitCode: ran.exitCode, pod: pod.label };
+  },
+  judge: ({ exitCode }) => {
+    expect(exitCode, "exit code of kubectl run").toBe(0);
+  },
+});
+
+claim("temporary-pod-is-temporary", {
+  observe: (lab) => walk(lab, "temporaryPod"),
+  judge: ({ exitCode, transcript, left }) => {
+    expect(exitCode, `exit code of kubectl run, which ended with: ${transcript.trim().split("\n").at(-1)}`).toBe(0);
+    expect(transcript, "what kubectl said in the end").toMatch(/pod "temp" deleted/);
+    expect(left, "kubectl get pod temp afterwards").toContain("NotFound");
+  },
+});
+
+/** What came of one of the lines that were typed in the temporary pod. */
+function after(transcript: string, line: string, lines: readonly string[]): string {
+  // The terminal shows a line when it is typed and again behind the prompt: its output follows the last time.
+  const from = transcript.lastIndexOf(line) + line.length;
+  const next = lines[lines.indexOf(line) + 1];
+  const to = next === undefined ? -1 : transcript.indexOf(next, from);
+  return transcript.slice(from, to === -1 ? undefined : to);
+}
+
+claim("welcome-page-by-name", {
+  observe: (lab) => walk(lab, "temporaryPod"),
+  judge: ({ transcript, lines, clusterIP }) => {
+    positiveControl(after(transcript, `wget -O- ${clusterIP}`, lines).includes(welcome), "the same page comes from the clusterIP");
+    expect(after(transcript, printedCommand(258), lines), `what ${printedCommand(258)} printed in the temporary pod`).toContain(welcome);
+  },
+});
+
+claim("welcome-page-by-the-printed-ip", {
+  observe: (lab) => walk(lab, "temporaryPod"),
+  judge: ({ transcript, lines, clusterIP }) => {
+    positiveControl(after(transcript, `wget -O- ${clusterIP}`, lines).includes(welcome), `the page comes from the Service's real clusterIP ${clusterIP}`);
+    expect(after(transcript, printedCommand(260), lines).trim(), `what ${printedCommand(260)} printed in the temporary pod`).toContain(welcome);
+  },
+});
+
+// Step 3: a NodePort Service
+
+claim("apply-creates-the-nodeport-service", {
+  observe: (lab) => walk(lab, "applyNodePort"),
+  judge: ({ exitCode, stdout, stderr, typed }) => {
+    expect(exitCode, `exit code of ${typed}: ${stderr}`).toBe(0);
+    expect(stdout.trim(), "what it said").toBe("service/web-nodeport created");
+  },
+});
+
+claim("sample-of-get-svc-nodeport", {
+  observe: (lab) => walk(lab, "getNodePort"),
+  judge: ({ stdout, typed }) => {
+    const [header, row] = rowsOf(stdout);
+    expect(header, `columns of ${typed}`).toEqual(rowsOf(printed("292"))[0]);
+    expect(row?.[4], "PORT(S)").toBe(rowsOf(printed("293"))[0]?.[4]);
+    expect(row?.[1], "TYPE").toBe("NodePort");
+  },
+});
+
+claim("kind-nodes-are-containers", {
+  observe: async (lab) => {
+    const listed = await outputOf(lab.containerEngine, "the containers with kind's label for this cluster", [
+      "ps",
+      "--filter",
+      `label=io.x-k8s.kind.cluster=${lab.world.cluster}`,
+      "--format",
+      "{{.Names}}",
+    ]);
+    return { nodes: lab.world.nodes.map(({ name }) => name), containers: listed.split("\n").filter(Boolean) };
+  },
+  judge: ({ nodes, containers }) => {
+    expect(new Set(containers), "containers of the cluster").toEqual(new Set(nodes));
+  },
+});
+
+claim("control-plane-is-named-after-the-cluster", {
+  observe: async (lab) => {
+    await walk(lab, "listContainers");
+    return { cluster: lab.world.cluster, controlPlane: lab.controlPlane.name };
+  },
+  judge: ({ cluster, controlPlane }) => {
+    // The article's cluster has kind's default name, kind.
+    expect(controlPlane, `the control plane's container of the cluster ${cluster}`).toBe(printed("303").match(/kind-(control-plane)/)?.[0]?.replace(/^kind/, cluster));
+  },
+});
+
+claim("container-list-shows-node-ip", {
+  observe: async (lab) => ({ listed: await walk(lab, "listContainers"), node: lab.controlPlane }),
+  judge: ({ listed, node }) => {
+    const [header, ...rows] = rowsOf(listed.stdout);
+    const row = rows.find((cells) => cells.at(-1) === node.name);
+    positiveControl(row !== undefined, `the list shows ${node.name}`);
+    expect(row.join(" "), `the row of ${node.name}, under the columns ${header?.join(", ")}`).toContain(node.addresses[0]);
+  },
+});
+
+claim("sample-of-container-ls", {
+  observe: async (lab) => ({ listed: await walk(lab, "listContainers"), node: lab.controlPlane.name }),
+  judge: ({ listed, node }) => {
+    const [header, ...rows] = rowsOf(listed.stdout);
+    expect(header, "columns").toEqual(rowsOf(printed("306"))[0]);
+    const row = rows.find((cells) => cells.at(-1) === node) ?? [];
+    expect(row[2], "COMMAND").toBe(rowsOf(printed("307"))[0]?.[2]);
+    expect(row.at(-2), "PORTS").toMatch(/^127\.0\.0\.1:\d+->6443\/tcp$/);
+  },
+});
+
+claim("sample-image-is-current", {
+  observe: async (lab) => ({
+    printed: /kindest\/node:v(\S+)/.exec(printed("307"))?.[1] ?? "",
+    kubernetes: lab.world.kubernetes,
+    kind: lab.world.kind,
+    listed: (await walk(lab, "listContainers")).stdout,
+  }),
+  judge: ({ printed: sample, kubernetes, kind }) => {
+    expect(`v${sample}`, `the Kubernetes version of the node that the sample shows; a cluster of kind ${kind} has`).toBe(kubernetes);
+  },
+});
+
+claim("one-container-per-node", {
+  observe: async (lab) => ({ listed: await walk(lab, "listContainers"), nodes: lab.world.nodes.map(({ name, role }) => ({ name, role })) }),
+  judge: ({ listed, nodes }) => {
+    const rows = rowsOf(listed.stdout);
+    const shown = nodes.map(({ name, role }) => ({ name, role, row: rows.find((cells) => cells.at(-1) === name) }));
+    expect(shown.filter(({ row }) => row === undefined).map(({ name }) => name), "nodes without a line").toEqual([]);
+    expect(
+      shown.filter(({ row }) => row?.some((cell) => cell.includes("->"))).map(({ role }) => role),
+      "nodes with an entry under PORTS",
+    ).toEqual(["control-plane"]);
+  },
+});
+
+claim("nodeport-on-localhost-of-the-host", {
+  observe: async (lab) => ({
+    onTheNode: (await walk(lab, "curlNode")).answers,
+    onLocalhost: await walk(lab, "curlLocalhost"),
+  }),
+  judge: ({ onTheNode, onLocalhost }) => {
+    positiveControl(onTheNode.every(({ outcome }) => outcome === "answered"), "the host is answered at the nodes' own addresses and port 30080");
+    expect(onLocalhost.outcome, "http://localhost:30080, asked on the host").toBe("answered");
+  },
+});
+
+claim("only-the-api-server-is-published", {
+  observe: async (lab) => {
+    const ports = await Promise.all(
+      lab.world.nodes.map(async ({ name }) => ({
+        node: name,
+        published: (await outputOf(lab.containerEngine, `published ports of ${name}`, ["port", name]))
+          .split("\n")
+          .filter(Boolean),
+      })),
+    );
+    return { ports };
+  },
+  judge: ({ ports }) => {
+    const published = ports.flatMap((entry) => entry.published);
+    positiveControl(
+      published.some((line) => line.startsWith("6443/tcp")),
+      "the API server's port is published",
+    );
+    const nodePorts = published
+      .map((line) => Number.parseInt(line, 10))
+      .filter((port) => port >= 30_000 && port <= 32_767);
+    expect(nodePorts, `node ports that are published to the host; published is ${published.join(", ")}`).not.toEqual(
+      [],
+    );
+  },
+});
+
+claim("node-ip-answers-on-linux", {
+  observe: (lab) => walk(lab, "curlNode"),
+  judge: ({ answers, closed }) => {
+    positiveControl(closed.outcome !== "answered", "the port beside it does not answer");
+    for (const { to, body } of answers) expect(body, `${to}, asked on the host`).toContain(welcome);
+  },
+});
+
+claim("inspect-template-shows-node-ip", {
+  observe: async (lab) => ({ inspected: await walk(lab, "inspectNode"), node: lab.controlPlane }),
+  judge: ({ inspected, node }) => {
+    expect(inspected.stdout.trim(), `what the command printed for ${node.name} ${inspected.stderr}`).toBe(node.addresses[0]);
+  },
+});
+
+// Step 4: a simulated LoadBalancer
+
+claim("port-forward-answers-on-localhost", {
+  observe: (lab) => walk(lab, "portForward"),
+  judge: ({ before, page, ended }) => {
+    positiveControl(before.outcome === "refused" && ended.outcome === "refused", "before and after the port-forward the port refuses");
+    expect(page.body, "http://localhost:8080 on the machine that runs kubectl").toContain(welcome);
+  },
+});
+
+claim("port-forward-serves-a-browser", {
+  observe: (lab) => walk(lab, "portForward"),
+  judge: ({ page, listening, fromAnotherMachine }) => {
+    positiveControl(listening.length > 0, "kubectl listens on port 8080");
+    expect(page.status, "HTTP status of the page").toBe(200);
+    expect(/<title>(.*)<\/title>/.exec(page.body)?.[1], "its title").toBe(welcome);
+    // Only there: no other machine's browser gets it.
+    expect(listening.toSorted(), "addresses that kubectl listens on").toEqual(["127.0.0.1:8080", "[::1]:8080"]);
+    expect(fromAnotherMachine.outcome, `${fromAnotherMachine.to}, asked from another machine`).toBe("refused");
+  },
+});
+
+claim("port-forward-simulates-a-loadbalancer", {
+  observe: (lab) => walk(lab, "portForward"),
+  judge: ({ counts, serving, afterwards, page }) => {
+    const asked = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    positiveControl(page.outcome === "answered" && asked === 30, "30 requests were answered");
+    expect(
+      Object.keys(counts).filter((pod) => (counts[pod] ?? 0) > 0).length,
+      `pods that served 30 requests by the port-forward (once ${serving} was deleted the port-forward was ${afterwards.outcome}); of ${Object.keys(counts).length} pods`,
+    ).toBeGreaterThan(1);
+  },
+});

@@ -1,0 +1,256 @@
+import type { V1DaemonSet } from "@kubernetes/client-node";
+import { expect } from "vitest";
+import { claim } from "../helpers/claim/claim.ts";
+import type { Lab } from "../helpers/claim/lab.ts";
+import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
+import { walk } from "../helpers/claim/walkthrough.ts";
+import { startCapture } from "../helpers/probe/capture.ts";
+import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
+import { outputOf } from "../helpers/probe/peer.ts";
+
+/** The rules of a node that name a Service of the cast's namespace, as the article greps them. */
+async function rulesOf(lab: Lab, service: string): Promise<string[]> {
+  const rules = await outputOf(lab.node(lab.worker(0)), "the rules of a node", ["iptables-save"]);
+  return rules.split("\n").filter((line) => line.includes(`${lab.namespace}/${service}`));
+}
+
+claim("kube-proxy-implements-services", {
+  observe: async (lab) => {
+    const { status } = await lab.get<V1DaemonSet>(
+      "the DaemonSet kube-proxy",
+      "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy",
+    );
+    const tables = await Promise.all(
+      lab.world.nodes.map(async (node) => {
+        const rules = await outputOf(lab.node(node), "all rules of the node", [
+          "sh",
+          "-c",
+          "iptables-save; nft list ruleset",
+        ]);
+        return {
+          node: node.name,
+          rulesForTheService: rules.split("\n").filter((line) => line.includes(`${lab.namespace}/web`)).length,
+        };
+      }),
+    );
+    return { ready: status?.numberReady ?? 0, nodes: lab.world.nodes.length, tables };
+  },
+  judge: ({ ready, nodes, tables }) => {
+    expect(ready, "nodes on which kube-proxy is ready").toBe(nodes);
+    for (const { node, rulesForTheService } of tables)
+      expect(rulesForTheService, `rules of ${node} that name the Service`).toBeGreaterThan(0);
+  },
+});
+
+claim("kind-default-proxy-mode-is-iptables", {
+  observe: async (lab) =>
+    Promise.all(
+      lab.world.nodes.map(async (node) => ({
+        node: node.name,
+        mode: (
+          await outputOf(lab.node(node), "kube-proxy's own word", [
+            "curl",
+            "--silent",
+            "--fail",
+            "http://localhost:10249/proxyMode",
+          ])
+        ).trim(),
+      })),
+    ),
+  judge: (nodes) => {
+    for (const { node, mode } of nodes) expect(mode, `mode of kube-proxy on ${node}`).toBe("iptables");
+  },
+});
+
+claim("iptables-save-shows-the-service", {
+  observe: async (lab) => {
+    const name = "shown";
+    const before = await rulesOf(lab, name);
+    const object = lab.serviceObject(name, { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
+    await lab.create("a ClusterIP Service", object);
+    const during = await lab.until(
+      "rules for the Service",
+      () => rulesOf(lab, name),
+      (rules) => rules.some((rule) => rule.includes("KUBE-SEP-")),
+    );
+    await lab.delete("the Service", object);
+    const after = await lab.until(
+      "its rules to be gone",
+      () => rulesOf(lab, name),
+      (rules) => rules.length === 0,
+    );
+    return { before, during, after };
+  },
+  judge: ({ before, during, after }) => {
+    positiveControl(
+      before.length === 0 && after.length === 0,
+      "there are no such rules before the Service is created and after it is deleted",
+    );
+    expect(
+      during.some((rule) => rule.includes("KUBE-SVC-") || rule.includes("KUBE-SERVICES")),
+      "a rule that leads to the Service",
+    ).toBe(true);
+    expect(during.filter((rule) => rule.includes("DNAT")).length, "rules that lead to its pods").toBe(2);
+  },
+});
+
+claim("rules-of-a-clusterip-service", {
+  observe: (lab) => walk(lab, "greps"),
+  judge: (nodes) => {
+    for (const { node, lines } of nodes) {
+      const some = (pattern: RegExp) => lines.filter((line) => pattern.test(line));
+      expect(some(/-A KUBE-SERVICES .* cluster IP" .*-j KUBE-SVC-/).length, `rules of ${node} that lead to the Service`).toBe(1);
+      expect(some(/-A KUBE-SVC-.*-j KUBE-SEP-/).length, `rules of ${node} that choose one of three pods`).toBe(3);
+      expect(some(/--probability/).length, "of which so many by chance").toBe(2);
+      expect(some(/-A KUBE-SEP-.*-j DNAT/).length, `rules of ${node} that put the pod's address in`).toBe(3);
+      expect(lines.length, `lines of the grep on ${node}: 2 and 3 for each of 3 pods`).toBe(11);
+    }
+  },
+});
+
+claim("kube-proxy-is-on-the-way", {
+  observe: async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const client = lab.pod("client-1");
+    const { spec } = await lab.serviceOfCast("web");
+    const ask = () => meetOften(client, hostPort(spec?.clusterIP ?? "", 80), 20, lab.timeouts.answer);
+    const before = distribution(await ask());
+    const pid = (await outputOf(node, "kube-proxy's process", ["pgrep", "-xo", "kube-proxy"])).trim();
+    lab.afterwards(async () => void (await node.run("let it go on", ["kill", "-CONT", pid])));
+    await outputOf(node, "stop kube-proxy on the client's node", ["kill", "-STOP", pid]);
+    const state = await outputOf(node, "what it does", ["sed", "-n", "s/^State:\\s*//p", `/proc/${pid}/status`]);
+    const stopped = distribution(await ask());
+    await outputOf(node, "let it go on", ["kill", "-CONT", pid]);
+    return { before, state: state.trim(), stopped };
+  },
+  judge: ({ before, state, stopped }) => {
+    positiveControl(before["server-1"] !== undefined, "the Service answers before");
+    positiveControl(/^T/.test(state), `kube-proxy is stopped: ${state}`);
+    const answered = Object.entries(stopped).flatMap(([who, count]) => (who.startsWith("curl") ? [] : [count]));
+    expect(
+      answered.reduce((sum, count) => sum + count, 0),
+      "of 20 connections to the clusterIP, answered while kube-proxy on the client's node stood still",
+    ).toBe(0);
+  },
+});
+
+claim("nodeport-path", {
+  observe: async (lab) => {
+    const namespace = await lab.ownNamespace("nodeport-path");
+    const nodes = { with: lab.worker(0), without: lab.worker(1) };
+    const server = await lab.start(lab.serverPod("only", { app: "only" }, { nodeName: nodes.with.name }, namespace));
+    const ports = [{ port: 80, targetPort: 8080 }];
+    const port = async (name: string, externalTrafficPolicy: string) => {
+      const spec = { type: "NodePort", selector: { app: "only" }, ports, externalTrafficPolicy };
+      return (await lab.service(name, spec, namespace)).spec?.ports?.[0]?.nodePort ?? 0;
+    };
+    const [cluster, local] = [await port("cluster", "Cluster"), await port("local", "Local")];
+    const ask = ({ addresses: [address = ""] }: typeof nodes.with, nodePort: number, timeout = lab.timeouts.attempt) =>
+      meet(lab.outsider, hostPort(address, nodePort), timeout);
+    const answered = (what: string, look: () => ReturnType<typeof meet>) =>
+      lab.until(what, look, ({ outcome }) => outcome === "answered");
+    const capture = await startCapture(lab.pod("host-2"), "eth0", `tcp[tcpflags] == tcp-syn and (dst port ${cluster} or dst host ${server.address})`);
+    const viaOther = await answered("an answer by the node without the pod", () => ask(nodes.without, cluster));
+    const legs = await capture.packets();
+    await capture.stop();
+    return {
+      outsider: lab.outsiderAddresses[0],
+      nodes: { with: nodes.with.addresses[0], without: nodes.without.addresses[0] },
+      nodePort: cluster,
+      pod: server.address,
+      viaOther,
+      legs: legs.map(({ from, to, toPort }) => ({ from, to, toPort })),
+      localWith: await answered("an answer with policy Local", () => ask(nodes.with, local)),
+      localWithout: await ask(nodes.without, local, lab.timeouts.silence),
+    };
+  },
+  judge: ({ outsider, nodes, nodePort, pod, viaOther, legs, localWith, localWithout }) => {
+    positiveControl(localWithout.outcome !== "answered", "with policy Local a node without the pod does not answer");
+    expect(viaOther.pod, "who answers an outsider at the node port of a node without the pod").toBe("only");
+    expect(legs, "the first leg: from the outsider to the node's port").toContainEqual({ from: outsider, to: nodes.without, toPort: nodePort });
+    expect(legs, "the second leg: from that node to the pod").toContainEqual({ from: nodes.without, to: pod, toPort: 8080 });
+    expect(viaOther.source, "the source that the pod sees: the node, not the client").toBe(nodes.without);
+    expect(localWith.source, "with policy Local it sees the client").toBe(outsider);
+  },
+});
+
+/** What this version's kube-proxy says when it is asked for a mode that does not exist; it checks before it does anything. */
+async function modes(lab: Lab) {
+  const node = lab.node(lab.worker(0));
+  const ask = async (mode: string) => {
+    const { exitCode = null, stdout, stderr } = await node.run(`kube-proxy --proxy-mode=${mode}`, [
+      "sh",
+      "-c",
+      'exec /proc/$(pgrep -xo kube-proxy)/exe --proxy-mode="$0" --write-config-to=/dev/null',
+      mode,
+    ]);
+    return { mode, exitCode, said: `${stdout}${stderr}` };
+  };
+  const tried = await Promise.all(["userspace", "iptables", "ipvs", "nftables", "kernelspace"].map(ask));
+  // A gate that is deprecated says so when it is set; where it is unknown, ipvs is not deprecated by it yet.
+  const gate = await node.run("the gate that governs ipvs", [
+    "sh",
+    "-c",
+    "exec /proc/$(pgrep -xo kube-proxy)/exe --proxy-mode=ipvs --feature-gates=KubeProxyIPVS=true --write-config-to=/dev/null",
+  ]);
+  const help = (await node.run("kube-proxy --help", ["sh", "-c", "exec /proc/$(pgrep -xo kube-proxy)/exe --help"])).stdout;
+  return {
+    accepted: tried.filter(({ exitCode }) => exitCode === 0).map(({ mode }) => mode),
+    refusals: tried.filter(({ exitCode }) => exitCode !== 0).map(({ mode, said }) => ({ mode, said: /must be [^"\n]*/.exec(said)?.[0] ?? said.trim().slice(-300) })),
+    aboutModes: help.split("\n").find((line) => line.includes("--proxy-mode")) ?? "",
+    aboutIpvs: gate.stderr.trim(),
+  };
+}
+
+const kubeProxyModes = (lab: Lab) => lab.together("the modes of kube-proxy", () => modes(lab));
+
+claim("kube-proxy-has-three-modes", {
+  observe: kubeProxyModes,
+  judge: ({ accepted, refusals }) => {
+    positiveControl(accepted.includes("iptables") && refusals.some(({ mode }) => mode === "kernelspace"), "kube-proxy takes iptables, and refuses a mode of Windows");
+    expect(accepted, "modes that kube-proxy takes on Linux").toEqual(["userspace", "iptables", "ipvs"]);
+  },
+});
+
+claim("userspace-mode-exists", {
+  observe: kubeProxyModes,
+  judge: ({ accepted, refusals }) => {
+    positiveControl(accepted.includes("iptables"), "kube-proxy takes iptables");
+    const refusal = refusals.find(({ mode }) => mode === "userspace");
+    expect(accepted, `modes that kube-proxy takes; of userspace it says: ${refusal?.said}`).toContain("userspace");
+  },
+});
+
+claim("userspace-is-slower", {
+  observe: kubeProxyModes,
+  judge: ({ accepted, refusals }) => {
+    positiveControl(accepted.includes("iptables"), "kube-proxy takes iptables");
+    if (!accepted.includes("userspace"))
+      throw new NeedsFeature(`a kube-proxy that still has the userspace mode: this one says ${refusals.find(({ mode }) => mode === "userspace")?.said}`);
+    throw new Inconclusive("userspace is there, and its speed was not measured");
+  },
+});
+
+claim("iptables-is-the-default-mode", {
+  observe: kubeProxyModes,
+  judge: ({ refusals, aboutModes }) => {
+    positiveControl(refusals.length > 0, "kube-proxy says what it takes when it refuses a mode");
+    expect(aboutModes, "what kube-proxy's help says of the modes").toMatch(/'iptables' \(default/);
+  },
+});
+
+claim("ipvs-suits-large-clusters", {
+  observe: kubeProxyModes,
+  judge: ({ accepted, aboutIpvs, aboutModes }) => {
+    positiveControl(aboutModes !== "", "kube-proxy's help can be read");
+    expect(accepted, "modes that kube-proxy takes").toContain("ipvs");
+    expect(aboutIpvs, "what kube-proxy says when ipvs is switched on").not.toMatch(/deprecated/i);
+  },
+});
+
+claim("ipvs-is-more-efficient", {
+  observe: kubeProxyModes,
+  judge: () => {
+    throw new Inconclusive("the kernel has IPVS, and its speed was not measured");
+  },
+});
