@@ -397,7 +397,7 @@ claim("ptp-is-point-to-point", {
         .map(({ ifname, addr_info }) => ({ ifname, addresses: addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`) })),
       itself: await ttl(client.address),
       sameNode: await ttl(lab.pod("server-1").address),
-      otherNode: await ttl(lab.pod("far-server").address),
+      otherNode: await ttl(lab.pod("server-2").address),
     };
   },
   judge: ({ gateway, routes, ends, itself, sameNode, otherNode }) => {

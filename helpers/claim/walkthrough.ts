@@ -129,7 +129,12 @@ const steps = {
     // A terminal of its own, since -it wants one; what is typed early waits in it.
     const script = 'cd && printf "%s\\n" "$@" | script --quiet --return --command "$0" /dev/null';
     const result = await lab.outsider.run("line 255 of the article, and what is typed in the pod", ["sh", "-c", script, typed, ...lines], 90_000);
-    const left = await lab.outsider.run("is the pod still there", ["kubectl", "get", "pod", "temp"]);
+    const left = await lab.until(
+      "the pod to be gone",
+      () => lab.outsider.run("is the pod still there", ["kubectl", "get", "pod", "temp"]),
+      ({ stderr }) => stderr.includes("NotFound"),
+      lab.timeouts.podsReady,
+    );
     const { exitCode = null, stdout } = result;
     return { typed, substitutions, lines, exitCode, transcript: stdout.replaceAll("\r", ""), clusterIP, left: left.stderr.trim() };
   },
