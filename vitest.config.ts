@@ -18,11 +18,12 @@ export default defineConfig({
   test: {
     name: "claims",
     include: ["specs/**/*.spec.ts"],
+    globalSetup: [join(import.meta.dirname, "helpers", "claim", "cast.ts")],
     setupFiles: [join(import.meta.dirname, "helpers", "claim", "setup.ts")],
-    // One worker: the claims share a cast of pods, and waiting, not computing, is what takes time.
+    // The claims share a cast of pods, and waiting, not computing, is most of what they do.
     pool: "forks",
     isolate: false,
-    maxWorkers: 1,
+    maxWorkers: 2,
     sequence: { concurrent: true, sequencer: ArticleOrder },
     maxConcurrency: 16,
     tags: [{ name: "slow", description: "needs a long window or many pods" }],

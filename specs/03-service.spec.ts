@@ -1,8 +1,9 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { isReady } from "../helpers/claim/cast.ts";
 import { claim } from "../helpers/claim/claim.ts";
-import { isReady, type Lab, type PodPeer } from "../helpers/claim/lab.ts";
+import type { Lab, PodPeer } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import type { KubernetesObject } from "../helpers/probe/api.ts";
 import { lookUp } from "../helpers/probe/dns.ts";

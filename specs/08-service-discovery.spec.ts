@@ -1,7 +1,8 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { isReady } from "../helpers/claim/cast.ts";
 import { claim } from "../helpers/claim/claim.ts";
-import { isReady, type Lab } from "../helpers/claim/lab.ts";
+import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";

@@ -1,11 +1,8 @@
-import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { printed, printedCommand } from "../helpers/claim/article.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
-import { articleNamespace, walk } from "../helpers/claim/walkthrough.ts";
 import { type Packet, startCapture } from "../helpers/probe/capture.ts";
-import { hostPort, meet, request } from "../helpers/probe/http.ts";
+import { hostPort, meet } from "../helpers/probe/http.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 
 claim("packets-can-be-watched", {
@@ -66,73 +63,5 @@ claim("packets-can-be-watched", {
     }
     expect(path.map(({ packet }) => packet?.ttl), "TTL from the client's link to the server's").toEqual([64, 63, 63, 62]);
     expect(byService?.to, "destination on the client's link, by a Service").toBe(clusterIP);
-  },
-});
-
-claim("docker-exec-opens-a-shell", {
-  observe: async (lab) => ({ shell: await walk(lab, "enterNode"), node: lab.controlPlane.name }),
-  judge: ({ shell, node }) => {
-    expect(shell.exitCode, `exit code of ${shell.typed} ${shell.stderr}`).toBe(0);
-    expect(shell.stdout.split("\n")[0], "what hostname prints in it").toBe(node);
-  },
-});
-
-claim("apt-installs-tcpdump", {
-  observe: (lab) => walk(lab, "installTcpdump"),
-  judge: ({ installed }) => {
-    expect(installed.exitCode, `exit code of ${printedCommand(345)}`).toBe(0);
-  },
-});
-
-claim("tcpdump-command-line-is-valid", {
-  observe: (lab) => walk(lab, "capture"),
-  judge: ({ options, seen }) => {
-    positiveControl(/syntax error|can't parse|unknown host|illegal/i.test(options), `where options must come first it is refused: ${options}`);
-    const [first] = seen;
-    expect(first?.listening, "what tcpdump said when it started").toMatch(/^listening on eth0/);
-    for (const line of first?.asPrinted ?? []) expect(line, "addresses, as -n asks for").not.toMatch(/kind|localhost/);
-  },
-});
-
-claim("eth0-port-80-shows-the-nodeport-traffic", {
-  observe: (lab) => walk(lab, "capture"),
-  judge: ({ node, seen }) => {
-    const byAddress = seen.find(({ name }) => name.startsWith("the node's address"));
-    positiveControl(byAddress?.outcomes.every((outcome) => outcome === "answered") === true, "the node port answers");
-    positiveControl((byAddress?.withNodePort ?? 0) > 0, "a capture with port 30080 shows the requests");
-    expect(
-      byAddress?.port80.filter(({ to, toPort }) => to === node && toPort === 80),
-      `packets from the client to the node in a capture with port 80; with port 30080 there are ${byAddress?.withNodePort}, and port 80 shows only what the node forwards to pods (${byAddress?.port80.length})`,
-    ).not.toEqual([]);
-  },
-});
-
-claim("localhost-in-the-node-reaches-the-nodeport", {
-  observe: async (lab) => {
-    const capture = await walk(lab, "capture");
-    const none = await request(lab.node(lab.controlPlane), "http://localhost:30081", lab.timeouts.silence);
-    const { spec } = await lab.get<V1Service>("web-nodeport", `/api/v1/namespaces/${articleNamespace}/services/web-nodeport`);
-    return { capture, none, nodePort: spec?.ports?.[0]?.nodePort, sample: printed("355") };
-  },
-  judge: ({ capture: { seen }, none }) => {
-    const inTheNode = seen.find(({ name }) => name.startsWith("localhost, asked in the node"));
-    positiveControl(none.outcome === "refused", "a port beside it refuses in the node");
-    expect(inTheNode?.outcomes, "http://localhost:30080, asked five times inside the control plane").toEqual(
-      Array.from({ length: 5 }, () => "answered"),
-    );
-    expect(inTheNode?.asPrinted.length, "packets that the article's tcpdump printed meanwhile").toBeGreaterThan(0);
-  },
-});
-
-claim("curl-in-another-terminal-shows-packets", {
-  observe: (lab) => walk(lab, "capture"),
-  judge: ({ seen }) => {
-    const onTheHost = seen.find(({ name }) => name.startsWith("localhost, asked on the host"));
-    const inTheNode = seen.find(({ name }) => name.startsWith("localhost, asked in the node"));
-    positiveControl((inTheNode?.asPrinted.length ?? 0) > 0, "asked in the node, the article's tcpdump prints packets");
-    expect(
-      onTheHost?.asPrinted.length,
-      `packets that the article's tcpdump printed while the host asked for http://localhost:30080, which was ${onTheHost?.outcomes[0]}`,
-    ).toBeGreaterThan(0);
   },
 });

@@ -3,7 +3,6 @@ import { expect } from "vitest";
 import { claim } from "../helpers/claim/claim.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
-import { walk } from "../helpers/claim/walkthrough.ts";
 import { startCapture } from "../helpers/probe/capture.ts";
 import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
@@ -91,20 +90,6 @@ claim("iptables-save-shows-the-service", {
       "a rule that leads to the Service",
     ).toBe(true);
     expect(during.filter((rule) => rule.includes("DNAT")).length, "rules that lead to its pods").toBe(2);
-  },
-});
-
-claim("rules-of-a-clusterip-service", {
-  observe: (lab) => walk(lab, "greps"),
-  judge: (nodes) => {
-    for (const { node, lines } of nodes) {
-      const some = (pattern: RegExp) => lines.filter((line) => pattern.test(line));
-      expect(some(/-A KUBE-SERVICES .* cluster IP" .*-j KUBE-SVC-/).length, `rules of ${node} that lead to the Service`).toBe(1);
-      expect(some(/-A KUBE-SVC-.*-j KUBE-SEP-/).length, `rules of ${node} that choose one of three pods`).toBe(3);
-      expect(some(/--probability/).length, "of which so many by chance").toBe(2);
-      expect(some(/-A KUBE-SEP-.*-j DNAT/).length, `rules of ${node} that put the pod's address in`).toBe(3);
-      expect(lines.length, `lines of the grep on ${node}: 2 and 3 for each of 3 pods`).toBe(11);
-    }
   },
 });
 

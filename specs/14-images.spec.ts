@@ -1,6 +1,6 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
-import { openRun } from "../helpers/claim/lab.ts";
+import { openRun } from "../helpers/claim/stage.ts";
 
 test("Every container that the suite runs is of an image on the image lock.", async () => {
   const { api, context, world, namespace, otherNamespace } = await openRun().stage;

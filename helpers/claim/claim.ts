@@ -6,8 +6,9 @@ import { missingCapability } from "../world/capabilities.ts";
 import { describeClaim, reportVerdict } from "./allure.ts";
 import { type Claim, type Expectation, readCatalogue } from "./catalogue.ts";
 import { expectationFor } from "./expectation.ts";
-import { Lab, type OpenRun, openRun, type Stage } from "./lab.ts";
+import { Lab } from "./lab.ts";
 import { ClaimResult } from "./results.ts";
+import { type OpenRun, openRun, type Stage } from "./stage.ts";
 import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
 
 const claimTimeoutMs = 120_000;
@@ -61,10 +62,7 @@ async function run<Observation>(
     expectation,
   });
   const evidence = new Evidence(out, entry.id);
-  // The first claim of a run makes the cast; that is nobody's time.
-  const shared = await stage.catch(
-    (error: unknown) => new Inconclusive(`the cast of pods could not be made: ${(error as Error).message}`),
-  );
+  const shared = await stage.catch((error: unknown) => new Inconclusive((error as Error).message));
   const started = performance.now();
   const { judgement, observation } = await decide(check, missing, shared, evidence, signal);
   const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);

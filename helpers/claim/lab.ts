@@ -1,193 +1,24 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { V1EndpointSlice, V1Pod, V1Service } from "@kubernetes/client-node";
-import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
-import { type Outsider, outsiderLabel, outsiderOf } from "../cluster/outsider.ts";
+import { outsiderLabel } from "../cluster/outsider.ts";
 import { engineCommand, removeContainers } from "../engine/engine.ts";
-import { type Evidence, type EvidenceItem, shellCommand } from "../evidence/evidence.ts";
+import { type Evidence, shellCommand } from "../evidence/evidence.ts";
 import type { CommandResult } from "../host/command.ts";
-import { type ApiAnswer, KubernetesApi, type KubernetesObject } from "../probe/api.ts";
+import type { ApiAnswer, KubernetesObject } from "../probe/api.ts";
 import { execInPod } from "../probe/exec.ts";
 import { httpFromHere } from "../probe/here.ts";
 import type { Request } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
-import { type Timeouts, timeouts } from "../probe/timeouts.ts";
+import type { Timeouts } from "../probe/timeouts.ts";
 import { until } from "../probe/until.ts";
-import { World, type WorldNode } from "../world/world.ts";
-
-/** Label of every namespace that the suite makes in a cluster. */
-const namespaceLabel = "kind-network-conformance";
-
-/** What all checks of a run share: the cluster and the fixed cast of pods on it. */
-export interface Stage {
-  readonly context: Context;
-  readonly world: World;
-  readonly api: KubernetesApi;
-  readonly outsider: Outsider;
-  readonly namespace: string;
-  readonly otherNamespace: string;
-  readonly timeouts: Timeouts;
-  readonly pods: ReadonlyMap<string, V1Pod>;
-  readonly services: ReadonlyMap<string, V1Service>;
-  /** Who waits for what there is one of only; see {@link Lab.alone}. */
-  readonly queues: Map<string, Promise<unknown>>;
-  /** Experiments that several checks look at; see {@link Lab.together}. */
-  readonly experiments: Map<string, Promise<{ observation: unknown; evidence: readonly EvidenceItem[] }>>;
-}
+import type { World, WorldNode } from "../world/world.ts";
+import { controlPlaneOf, imageValues, isReady, namespaceLabel, workersOf } from "./cast.ts";
+import type { Stage } from "./stage.ts";
 
 /** A pod as a place to send probes from and to. */
 export type PodPeer = Peer & { readonly address: string };
-
-/** The run that the claims are part of; its stage is set by the first that asks. */
-export interface OpenRun {
-  readonly run: Pick<Stage, "context" | "world">;
-  readonly stage: Promise<Stage>;
-}
-
-let opened: OpenRun | undefined;
-
-/** Returns the run that this process is part of. @throws Error where it is part of none */
-export function openRun(): OpenRun {
-  if (opened === undefined) {
-    const context = readContext();
-    const world = World.parse(JSON.parse(readFileSync(join(context.out, "world.json"), "utf8")));
-    opened = { run: { context, world }, stage: openStage({ context, world }) };
-  }
-  return opened;
-}
-
-/**
- * Opens the run's cluster: makes the cast of fixtures/workloads/cast.yaml in two new namespaces and waits until its
- * pods are ready and its Services answer for all of them.
- *
- * @throws NotInTime naming the pods that are not ready and why
- */
-async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
-  const api = new KubernetesApi(context.kubeconfig);
-  const waits = timeouts(context.timeoutFactor);
-  const suffix = randomBytes(2).toString("hex");
-  const namespace = `cast-${suffix}`;
-  const otherNamespace = `elsewhere-${suffix}`;
-  if (!world.fresh) await strikeEarlierCasts(api, waits.deletion);
-  for (const name of [namespace, otherNamespace])
-    await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { [namespaceLabel]: "true" } } });
-  const [worker1, worker2] = workersOf(world);
-  const objects = readManifest("cast.yaml", {
-    namespace,
-    otherNamespace,
-    worker1: worker1.name,
-    worker2: worker2.name,
-    controlPlane: controlPlaneOf(world).name,
-    ...imageValues(context),
-  });
-  // A pod is refused until its namespace's default ServiceAccount is there.
-  await until(
-    "the default ServiceAccounts",
-    waits.propagation,
-    async () =>
-      Promise.all(
-        [namespace, otherNamespace].map(
-          async (name) => (await api.request("GET", `/api/v1/namespaces/${name}/serviceaccounts/default`)).code,
-        ),
-      ),
-    (codes) => codes.every((code) => code === 200),
-  );
-  // Services first: a container's variables for them are fixed when it starts.
-  const services: V1Service[] = [];
-  for (const object of objects.filter(({ kind }) => kind === "Service")) services.push(await api.create(object));
-  await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
-  const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
-  const outsider = await outsiderOf(context.engine, context.outsider);
-  await giveKubeconfig(context, outsider);
-  return {
-    context,
-    world,
-    api,
-    outsider,
-    namespace,
-    otherNamespace,
-    timeouts: waits,
-    pods: new Map(pods.map((pod) => [pod.metadata?.name ?? "", pod])),
-    services: new Map(services.map((service) => [service.metadata?.name ?? "", service])),
-    queues: new Map(),
-    experiments: new Map(),
-  };
-}
-
-/** The outsider is also where a reader of the article types kubectl: the node image that it runs has the right one. */
-async function giveKubeconfig({ engine, controlPlane }: Context, outsider: Outsider): Promise<void> {
-  const { stdout } = await containerNodes(engine).run(controlPlane, ["cat", "/etc/kubernetes/admin.conf"]);
-  const script = 'mkdir -p /root/.kube && printf %s "$1" > /root/.kube/config';
-  await outsider.run(["sh", "-c", script, "sh", stdout]);
-}
-
-/** A cluster that is used again has the cast of the run before, and what followed the article there: names and ports that this one needs. */
-async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
-  const inDefault = (apiVersion: string, kind: string, name: string) =>
-    api.delete({ apiVersion, kind, metadata: { name, namespace: "default" } }, milliseconds);
-  await Promise.all([
-    inDefault("apps/v1", "Deployment", "web-app"),
-    inDefault("v1", "Service", "web-clusterip"),
-    inDefault("v1", "Service", "web-nodeport"),
-    inDefault("v1", "Pod", "temp"),
-  ]);
-  const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(
-    `/api/v1/namespaces?labelSelector=${namespaceLabel}`,
-  );
-  await Promise.all(
-    items.map(({ metadata: { name } }) =>
-      api.delete({ apiVersion: "v1", kind: "Namespace", metadata: { name } }, milliseconds),
-    ),
-  );
-}
-
-/** Returns two nodes that take pods, different ones where there are two. */
-function workersOf({ nodes }: World): [WorldNode, WorldNode] {
-  const workers = nodes.filter(({ role }) => role === "worker");
-  const [first = nodes[0], second = first] = workers;
-  if (first === undefined || second === undefined) throw new Error("the cluster has no nodes");
-  return [first, second];
-}
-
-function controlPlaneOf({ nodes }: World): WorldNode {
-  const node = nodes.find(({ role }) => role === "control-plane");
-  if (node === undefined) throw new Error("the cluster shows no control plane");
-  return node;
-}
-
-function imageValues(context: Context): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(context.images).map(([name, { reference }]) => [`image.${name}`, reference]),
-  );
-}
-
-async function podsReady(
-  api: KubernetesApi,
-  namespaces: readonly string[],
-  which: (name: string) => boolean,
-  milliseconds: number,
-): Promise<V1Pod[]> {
-  let pods: V1Pod[] = [];
-  await until(
-    "the cast's pods to be ready",
-    milliseconds,
-    async () => {
-      pods = (
-        await Promise.all(
-          namespaces.map(async (name) => (await api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`)).items),
-        )
-      ).flat();
-      return pods
-        .filter((pod) => which(pod.metadata?.name ?? "") && !isReady(pod))
-        .map((pod) => `${pod.metadata?.name}: ${whyNotReady(pod)}`);
-    },
-    (waiting) => waiting.length === 0,
-  );
-  return pods;
-}
 
 function podObject(
   name: string,
@@ -197,16 +28,6 @@ function podObject(
 ): KubernetesObject {
   const metadata = { name, namespace, labels };
   return { apiVersion: "v1", kind: "Pod", metadata, spec: { terminationGracePeriodSeconds: 0, ...spec } };
-}
-
-/** Returns whether a pod's containers are all ready, as the kubelet reports. */
-export function isReady(pod: V1Pod): boolean {
-  return pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
-}
-
-function whyNotReady(pod: V1Pod): string {
-  const waiting = pod.status?.containerStatuses?.flatMap(({ state }) => state?.waiting ?? [])[0];
-  return waiting === undefined ? (pod.status?.phase ?? "unknown") : `${waiting.reason}: ${waiting.message ?? ""}`;
 }
 
 /** What `observe` works with: the stage, with everything done on it kept as evidence of one claim. */

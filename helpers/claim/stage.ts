@@ -1,0 +1,66 @@
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
+import { inject } from "vitest";
+import type { Context } from "../cluster/context.ts";
+import { type Outsider, outsiderOf } from "../cluster/outsider.ts";
+import type { EvidenceItem } from "../evidence/evidence.ts";
+import { KubernetesApi } from "../probe/api.ts";
+import { type Timeouts, timeouts } from "../probe/timeouts.ts";
+import type { World } from "../world/world.ts";
+import { type Cast, readRun } from "./cast.ts";
+import { Inconclusive } from "./verdict.ts";
+
+/** What all checks of a run share: the cluster and the fixed cast of pods on it. */
+export interface Stage {
+  readonly context: Context;
+  readonly world: World;
+  readonly api: KubernetesApi;
+  readonly outsider: Outsider;
+  readonly namespace: string;
+  readonly otherNamespace: string;
+  readonly timeouts: Timeouts;
+  readonly pods: ReadonlyMap<string, V1Pod>;
+  readonly services: ReadonlyMap<string, V1Service>;
+  /** Who waits for what there is one of only; see {@link Lab.alone}. */
+  readonly queues: Map<string, Promise<unknown>>;
+  /** Experiments that several checks look at; see {@link Lab.together}. */
+  readonly experiments: Map<string, Promise<{ observation: unknown; evidence: readonly EvidenceItem[] }>>;
+}
+
+declare module "vitest" {
+  interface ProvidedContext {
+    cast: Cast | { readonly error: string };
+  }
+}
+
+/** The run that the claims are part of; there is no stage where the cast could not be made. */
+export interface OpenRun {
+  readonly run: Pick<Stage, "context" | "world">;
+  readonly stage: Promise<Stage>;
+}
+
+let opened: OpenRun | undefined;
+
+/** Returns the run that this process is part of. @throws Error where it is part of none */
+export function openRun(): OpenRun {
+  if (opened === undefined) {
+    const run = readRun();
+    opened = { run, stage: openStage(run) };
+  }
+  return opened;
+}
+
+async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
+  const cast = inject("cast");
+  if ("error" in cast) throw new Inconclusive(`the cast of pods could not be made: ${cast.error}`);
+  const { namespace, otherNamespace } = cast;
+  return {
+    ...{ context, world, namespace, otherNamespace },
+    api: new KubernetesApi(context.kubeconfig),
+    outsider: await outsiderOf(context.engine, context.outsider),
+    timeouts: timeouts(context.timeoutFactor),
+    pods: new Map(cast.pods.map((pod) => [pod.metadata?.name ?? "", pod])),
+    services: new Map(cast.services.map((service) => [service.metadata?.name ?? "", service])),
+    queues: new Map(),
+    experiments: new Map(),
+  };
+}
