@@ -3,12 +3,12 @@ import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
 import { isReady } from "../helpers/claim/cast.ts";
 import { claim } from "../helpers/claim/claim.ts";
-import type { Lab, PodPeer } from "../helpers/claim/lab.ts";
+import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import type { KubernetesObject } from "../helpers/probe/api.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { distribution, hostPort, meet, meetOften, request } from "../helpers/probe/http.ts";
-import { outputOf } from "../helpers/probe/peer.ts";
+import { outputOf, type Peer } from "../helpers/probe/peer.ts";
 
 async function podNamed(lab: Lab, name: string): Promise<V1Pod> {
   return lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
@@ -134,28 +134,24 @@ claim("target-port-is-the-pods-port", {
 
 claim("service-makes-an-application-reachable-and-discoverable", {
   observe: async (lab) => {
-    const namespace = await lab.ownNamespace("discoverable");
-    const labels = { app: "web" };
-    await lab.start(lab.serverPod("web-app", labels, {}, namespace));
+    const { namespace } = lab;
     const client = lab.pod("client-1");
     const name = `web-clusterip.${namespace}.svc.${lab.world.dnsDomain}`;
-    const variable = async (pod: string) => {
-      const peer = await lab.start(lab.clientPod(pod, {}, namespace));
-      return (await outputOf(peer, "its variable for the Service", ["sh", "-c", "echo $WEB_CLUSTERIP_SERVICE_HOST"])).trim();
-    };
+    const variable = async (peer: Peer) =>
+      (await outputOf(peer, "its variable for the Service", ["sh", "-c", "echo $WEB_CLUSTERIP_SERVICE_HOST"])).trim();
     const rules = async () =>
       (await outputOf(lab.node(lab.worker(0)), "rules of a node", ["sh", "-c", "iptables-save; nft list ruleset"]))
         .split("\n")
         .filter((line) => line.includes(`${namespace}/web-clusterip`)).length;
-    const without = { answer: await lookUp(client, name, "A"), variable: await variable("before"), rules: await rules() };
-    const service = lab.serviceObject("web-clusterip", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] }, namespace);
+    const without = { answer: await lookUp(client, name, "A"), variable: await variable(client), rules: await rules() };
+    const service = lab.serviceObject("web-clusterip", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
     const { spec } = await lab.create<V1Service>("the Service", service);
     const reached = await lab.until(
       "an answer at the Service's name",
       () => meet(client, name, lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",
     );
-    const withService = { reached, variable: await variable("after"), clusterIP: spec?.clusterIP };
+    const withService = { reached, variable: await variable(await lab.start(lab.clientPod("younger"))), clusterIP: spec?.clusterIP };
     await lab.delete("the Service", service);
     const after = await lab.until(
       "its name to be gone",
@@ -302,24 +298,16 @@ claim("service-is-an-abstraction", {
   },
 });
 
-/** A Service's ready pods on both workers, in a namespace of their own. */
-async function twoServers(lab: Lab, namespace: string): Promise<[PodPeer, PodPeer]> {
-  const server = (name: string, nodeName: string) => lab.start(lab.serverPod(name, { app: "policy" }, { nodeName }, namespace));
-  return Promise.all([server("policy-1", lab.worker(0).name), server("policy-2", lab.worker(1).name)]);
-}
-
 claim("service-defines-policies-for-access", {
   observe: async (lab) => {
-    const namespace = await lab.ownNamespace("access");
-    await twoServers(lab, namespace);
     const client = lab.pod("client-1");
     const ask = async (name: string, policy: Readonly<Record<string, unknown>>) => {
       const ports = [{ port: 80, targetPort: 8080 }];
-      const { spec } = await lab.service(name, { selector: { app: "policy" }, ports, ...policy }, namespace);
+      const { spec } = await lab.service(name, { selector: { app: "server" }, ports, ...policy });
       const target = hostPort(spec?.clusterIP ?? "", 80);
       await lab.until(
         "both pods among the endpoints",
-        () => lab.endpointsOf(name, namespace),
+        () => lab.endpointsOf(name),
         (found) => found.length === 2,
       );
       await lab.until(
@@ -338,17 +326,15 @@ claim("service-defines-policies-for-access", {
   judge: ({ none, affinity, local }) => {
     positiveControl(Object.keys(none).length === 2, "without a policy both pods answer");
     expect(Object.keys(affinity).length, "pods that answer one client with sessionAffinity ClientIP").toBe(1);
-    expect(Object.keys(local), "pods that answer with internalTrafficPolicy Local: those of the client's node").toEqual(["policy-1"]);
+    expect(Object.keys(local), "pods that answer with internalTrafficPolicy Local: those of the client's node").toEqual(["server-1"]);
   },
 });
 
 claim("service-defines-policies-of-the-pods", {
   observe: async (lab) => {
-    const namespace = await lab.ownNamespace("unpoliced");
-    const [, far] = await twoServers(lab, namespace);
     const policy = { internalTrafficPolicy: "Local", sessionAffinity: "ClientIP" };
     const ports = [{ port: 80, targetPort: 8080 }];
-    const { spec } = await lab.service("strict", { selector: { app: "policy" }, ports, ...policy }, namespace);
+    const { spec } = await lab.service("strict", { selector: { app: "server" }, ports, ...policy });
     const client = lab.pod("client-1");
     return {
       byService: await lab.until(
@@ -356,11 +342,11 @@ claim("service-defines-policies-of-the-pods", {
         () => meet(client, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
         ({ outcome }) => outcome === "answered",
       ),
-      past: await meet(client, hostPort(far.address, 8080), lab.timeouts.silence),
+      past: await meet(client, hostPort(lab.pod("server-2").address, 8080), lab.timeouts.silence),
     };
   },
   judge: ({ byService, past }) => {
-    positiveControl(byService.pod === "policy-1", "the Service leads to the pod of the client's own node only");
+    positiveControl(byService.pod === "server-1", "the Service leads to the pod of the client's own node only");
     expect(past.outcome, `the other pod at ${past.to}, which the Service's policies keep this client from`).not.toBe("answered");
   },
 });
@@ -456,26 +442,24 @@ claim("example-services-select-my-app", {
     const target = hostPort(service.spec?.clusterIP ?? "", 80);
     const client = lab.pod("client-1");
     const ask = () => meet(client, target, lab.timeouts.attempt);
-    await lab.start(lab.serverPod("lower-case", { app: "myapp" }, {}, namespace));
+    const pod = lab.serverPod("relabelled", { app: "myapp" }, {}, namespace);
+    await lab.start(pod);
     const alone = await lab.until("the Service to refuse", ask, ({ outcome }) => outcome === "refused");
     const without = await lab.endpointsOf("my-clusterip-service", namespace);
-    await lab.start(lab.serverPod("right-case", { app: "MyApp" }, {}, namespace));
+    await lab.patch("label it as the article's Services select", pod, { metadata: { labels: { app: "MyApp" } } });
     const served = await lab.until("the Service to answer", ask, ({ outcome }) => outcome === "answered");
     return { alone, without, served };
   },
   judge: ({ alone, without, served }) => {
     positiveControl(alone.outcome === "refused" && without.length === 0, "a pod labelled app: myapp is not selected, and nobody answers");
-    expect(served.pod, "who answers at the article's Service once a pod has the label app: MyApp").toBe("right-case");
+    expect(served.pod, "who answers at the article's Service once a pod has the label app: MyApp").toBe("relabelled");
   },
 });
 
 claim("port-80-leads-to-target-port-9376", {
   observe: async (lab) => {
-    const namespace = await lab.ownNamespace("target");
-    const image = { name: "server", image: lab.image("agnhost"), args: ["serve-hostname"] };
-    // serve-hostname listens on 9376, the port that the article's first example aims at.
-    const pod = await lab.start(lab.serverPod("nine", { app: "MyApp" }, { containers: [image] }, namespace));
-    const { spec } = await lab.create<V1Service>("the article's Service", printedObject("60-70", namespace));
+    const pod = lab.pod("my-app");
+    const { spec } = await lab.create<V1Service>("the article's Service", printedObject("60-70", lab.otherNamespace));
     const clusterIP = spec?.clusterIP ?? "";
     const client = lab.pod("client-1");
     const ask = (address: string, port: number) => request(client, `http://${hostPort(address, port)}/`, lab.timeouts.attempt);
@@ -487,9 +471,9 @@ claim("port-80-leads-to-target-port-9376", {
     };
   },
   judge: ({ byService, direct, direct80, wrongPort }) => {
-    positiveControl(direct.body === "nine", "the pod answers on 9376");
+    positiveControl(direct.body === "my-app", "the pod answers on 9376");
     positiveControl(direct80.outcome !== "answered", "and not on 80");
-    expect(byService.body, "who answers at port 80 of the Service").toBe("nine");
+    expect(byService.body, "who answers at port 80 of the Service").toBe("my-app");
     expect(wrongPort.outcome, "port 9376 of the Service").not.toBe("answered");
   },
 });

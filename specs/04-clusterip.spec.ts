@@ -170,8 +170,7 @@ claim("clusterip-is-the-most-basic-type", {
 
 claim("printed-clusterip-service-works", {
   observe: async (lab) => {
-    const namespace = await lab.ownNamespace("printed-clusterip");
-    await lab.start(lab.serverPod("my-app", { app: "MyApp" }, {}, namespace));
+    const namespace = lab.otherNamespace;
     const { spec } = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
     const client = lab.pod("client-1");
     const answer = await lab.until(

@@ -297,11 +297,9 @@ claim("nodeport-range-can-be-another", {
 
 claim("port-is-for-access-inside", {
   observe: async (lab) => {
-    const namespace = await lab.ownNamespace("inside");
-    await lab.start(lab.serverPod("my-app", { app: "MyApp" }, {}, namespace));
     const created = await lab.until(
       "the article's node port to be free",
-      () => lab.tryCreate("the article's NodePort Service", printedObject("107-118", namespace)),
+      () => lab.tryCreate("the article's NodePort Service", printedObject("107-118", lab.otherNamespace)),
       ({ code }) => code === 201,
     );
     const { spec } = created.body as V1Service;

@@ -68,8 +68,7 @@ claim("loadbalancer-gets-an-external-ip", {
 
 claim("printed-loadbalancer-service-works", {
   observe: async (lab) => {
-    const namespace = await lab.ownNamespace("printed-lb");
-    await lab.start(lab.serverPod("my-app", { app: "MyApp" }, {}, namespace));
+    const namespace = lab.otherNamespace;
     const { spec: created } = await lab.create<V1Service>("the article's Service", printedObject("132-142", namespace));
     const path = `/api/v1/namespaces/${namespace}/services/my-loadbalancer-service`;
     const node = lab.worker(0).addresses[0] ?? "";

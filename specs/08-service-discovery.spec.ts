@@ -377,14 +377,15 @@ claim("pods-use-the-full-name", {
       lab.start(lab.clientPod(pod, { hostNetwork: true, dnsPolicy, nodeName: lab.worker(0).name }));
     const [asPod, asHost] = await Promise.all([host("host-asks-cluster", "ClusterFirstWithHostNet"), host("host-asks-host", "ClusterFirst")]);
     const ask = (peer: Peer) => meet(peer, name, lab.timeouts.silence);
-    return {
-      sameNamespace: await ask(lab.pod("client-1")),
-      otherNamespace: await ask(lab.pod("client-elsewhere")),
-      hostNetworkWithClusterDns: await ask(asPod),
-      hostNetwork: await ask(asHost),
-      node: await ask(lab.node(lab.worker(0))),
-      outsider: await ask(lab.outsider),
-    };
+    const [sameNamespace, otherNamespace, hostNetworkWithClusterDns, hostNetwork, node, outsider] = await Promise.all([
+      ask(lab.pod("client-1")),
+      ask(lab.pod("client-elsewhere")),
+      ask(asPod),
+      ask(asHost),
+      ask(lab.node(lab.worker(0))),
+      ask(lab.outsider),
+    ]);
+    return { sameNamespace, otherNamespace, hostNetworkWithClusterDns, hostNetwork, node, outsider };
   },
   judge: ({ sameNamespace, otherNamespace, hostNetworkWithClusterDns, hostNetwork, node, outsider }) => {
     for (const other of [hostNetwork, node, outsider])

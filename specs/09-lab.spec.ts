@@ -100,14 +100,13 @@ async function clusterIPs(lab: Parameters<typeof walk>[0]): Promise<{ clusterIP:
 
 claim("container-port-is-the-pods-port", {
   observe: async (lab) => {
-    const namespace = await lab.ownNamespace("container-port");
-    const server = (name: string, containerPort?: number) => {
-      const ports = containerPort === undefined ? {} : { ports: [{ containerPort }] };
-      return lab.start(
-        lab.serverPod(name, {}, { containers: [{ name: "nginx", image: lab.image("nginx"), ...ports }] }, namespace),
-      );
+    const { namespace } = lab;
+    const server = (name: string, containerPort: number) => {
+      const container = { name: "nginx", image: lab.image("nginx"), ports: [{ containerPort }] };
+      return lab.start(lab.serverPod(name, {}, { containers: [container] }, namespace));
     };
-    const pods = { declared: await server("declared", 80), none: await server("none"), wrong: await server("wrong", 81) };
+    const [declared = { status: {} }] = (await walk(lab, "deploy"), await lab.readyPods(3, { app: "web" }, articleNamespace));
+    const pods = { declared: { address: declared.status?.podIP ?? "" }, none: lab.pod("pair"), wrong: await server("wrong", 81) };
     const ask = (address: string, port: number) =>
       request(lab.pod("client-1"), `http://${hostPort(address, port)}/`, lab.timeouts.silence);
     return {

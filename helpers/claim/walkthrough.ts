@@ -2,7 +2,7 @@ import type { CommandResult } from "../host/command.ts";
 import { type Background, inBackground } from "../probe/background.ts";
 import { startCapture } from "../probe/capture.ts";
 import { hostPort, type Request, request } from "../probe/http.ts";
-import { outputOf } from "../probe/peer.ts";
+import { outputOf, type Peer } from "../probe/peer.ts";
 import { printed, printedCommand } from "./article.ts";
 import type { Lab } from "./lab.ts";
 
@@ -205,22 +205,21 @@ async function startPortForward(lab: Lab): Promise<Background> {
 
 async function portForward(lab: Lab) {
   const url = urlIn(332);
-  const ask = (path = "") => request(lab.outsider, `${url}${path}`, lab.timeouts.attempt);
+  const ask = () => request(lab.outsider, url, lab.timeouts.attempt);
   const before = await ask();
   const forward = await startPortForward(lab);
   const page = await lab.until("the forwarded port to answer", () => ask(), ({ outcome }) => outcome === "answered");
   const sockets = await outputOf(lab.outsider, "who may ask", ["ss", "--listening", "--tcp", "--numeric", "--no-header"]);
   const [outsider = ""] = lab.outsiderAddresses;
   const fromAnotherMachine = await request(lab.node(lab.worker(0)), `http://${hostPort(outsider, 8080)}`, lab.timeouts.silence);
-  const paths = Array.from({ length: 30 }, (_, index) => `/asked-${index}`);
-  for (const path of paths) await ask(path);
+  await askOften(lab.outsider, `${url}/asked`, 30);
   const pods = await lab.readyPods(3, { app: "web" }, articleNamespace);
   const counts = Object.fromEntries(
     await Promise.all(
       pods.map(async ({ metadata }) => {
         const name = metadata?.name ?? "";
         const log = await outputOf(lab.outsider, `what ${name} was asked`, ["kubectl", "logs", name]);
-        return [name, log.split("\n").filter((line) => line.includes("/asked-")).length] as const;
+        return [name, log.split("\n").filter((line) => line.includes("/asked?")).length] as const;
       }),
     ),
   );
@@ -244,6 +243,20 @@ async function portForward(lab: Lab) {
   };
 }
 
+/** Asks so often, over a new connection each time, and returns how each ended: `answered` or curl's exit code. */
+async function askOften(from: Peer, url: string, count: number): Promise<string[]> {
+  const command = ["curl", "--silent", "--max-time", "5", "--header", "Connection: close", "--output", "/dev/null"];
+  const each = ["--write-out", "%{exitcode}\\n", `${url}?[1-${count}]`];
+  const { stdout } = await from.run(`${from.label} → ${url}, ${count} times`, [...command, ...each], 30_000);
+  return stdout.split("\n").filter(Boolean).map((exitCode) => (exitCode === "0" ? "answered" : `curl exit ${exitCode}`));
+}
+
+async function fiveTimes(ask: () => Promise<Request>): Promise<string[]> {
+  const outcomes: string[] = [];
+  while (outcomes.length < 5) outcomes.push((await ask()).outcome);
+  return outcomes;
+}
+
 /** What the article's capture shows, beside one with the node port, for three ways to curl. */
 async function capture(lab: Lab) {
   const node = lab.node(lab.controlPlane);
@@ -255,9 +268,9 @@ async function capture(lab: Lab) {
   const where = installed ? node : lab.pod("host-cp");
   const options = (await where.run("options after the filter are a matter of getopt", ["env", "POSIXLY_CORRECT=1", "timeout", "3", ...literal.split(" ")])).stderr;
   const ways = [
-    { name: "localhost, asked in the node", ask: () => request(node, url, lab.timeouts.answer) },
-    { name: "localhost, asked on the host", ask: () => lab.fromHost(url) },
-    { name: "the node's address, asked on the host", ask: () => lab.fromHost(`http://${hostPort(address, 30_080)}`) },
+    { name: "localhost, asked in the node", ask: () => askOften(node, url, 5) },
+    { name: "localhost, asked on the host", ask: () => fiveTimes(() => lab.fromHost(url)) },
+    { name: "the node's address, asked on the host", ask: () => fiveTimes(() => lab.fromHost(`http://${hostPort(address, 30_080)}`)) },
   ];
   const seen = [];
   for (const { name, ask } of ways) {
@@ -266,14 +279,13 @@ async function capture(lab: Lab) {
     const withNodePort = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 30080");
     const forwarded = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 80");
     // Connections, not requests: each goes to a pod picked anew.
-    const answers = [];
-    for (let time = 0; time < 5; time++) answers.push(await ask());
+    const outcomes = await ask();
     const packets = { withNodePort: await withNodePort.packets(), port80: await forwarded.packets() };
     const text = await asPrinted.output();
     await Promise.all([asPrinted.stop(), withNodePort.stop(), forwarded.stop()]);
     seen.push({
       name,
-      outcomes: answers.map(({ outcome }) => outcome),
+      outcomes,
       asPrinted: text.split("\n").filter((line) => / IP6? .+ > /.test(line)),
       listening: text.split("\n").find((line) => line.includes("listening on")) ?? "",
       withNodePort: packets.withNodePort.length,
