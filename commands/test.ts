@@ -38,7 +38,7 @@ await main(async () => {
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     try {
-      const found = await check(session, cluster, process.argv.slice(2));
+      const found = await check(session, cluster, process.argv.slice(2), interrupt);
       if (exitCodeOf(found.results) !== 0) await saveLogs(session, cluster);
       if (settings.keepCluster && cluster.fresh) keep(session, cluster);
       return found;
@@ -47,6 +47,7 @@ await main(async () => {
       throw error;
     }
   });
+  progress.say("reports", `report: ${await value.report}`);
   process.stdout.write(`\n${summaryOf(value.results)}\n`);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   const code = exitCodeOf(value.results);
@@ -58,7 +59,8 @@ async function check(
   session: Session,
   cluster: RunningCluster,
   selection: readonly string[],
-): Promise<{ results: Results; failed: boolean }> {
+  interrupt: AbortSignal,
+): Promise<{ results: Results; failed: boolean; report: Promise<string> }> {
   const { settings, progress, run, signal } = session;
   const controlPlane = cluster.nodes.find((name) => name.endsWith("-control-plane"));
   if (controlPlane === undefined)
@@ -124,12 +126,12 @@ async function check(
     if (result.exitCode === undefined) throw new Error(`the claims' process ended by ${result.signal}`);
     return result.exitCode !== 0;
   });
-  return progress.phase("reports", async (say) => {
-    write(settings, "phases.json", progress.phases);
-    const results = collectResults(settings.out);
-    say(`report: ${await generateAllureReport(settings.out, signal)}`);
-    return { results, failed };
-  });
+  write(settings, "phases.json", progress.phases);
+  const results = collectResults(settings.out);
+  // Made while the cluster is deleted: it reads only what is on disk.
+  const report = generateAllureReport(settings.out, interrupt);
+  report.catch(() => {});
+  return { results, failed, report };
 }
 
 function keep(session: Session, cluster: RunningCluster): void {

@@ -367,6 +367,7 @@ claim("pods-reach-host-network-pods-without-nat", {
 });
 
 claim("no-way-in-without-a-service", {
+  slow: true,
   observe: async (lab) => {
     const node = lab.worker(1).addresses[0] ?? "";
     const nodeName = lab.worker(1).name;
@@ -450,6 +451,7 @@ function ingressTo(lab: Lab, name: string) {
 }
 
 claim("docker-networks-are-separate", {
+  slow: true,
   observe: async (lab) => {
     const networks = [
       await lab.network("a network of one's own"),
@@ -488,6 +490,7 @@ claim("docker-networks-are-separate", {
 });
 
 claim("pods-behave-like-machines", {
+  slow: true,
   observe: async (lab) => {
     const port = 20_000 + randomInt(10_000);
     const server = (name: string, nodeName: string) => {
@@ -525,6 +528,7 @@ claim("pods-behave-like-machines", {
 });
 
 claim("pods-may-be-on-different-nodes", {
+  slow: true,
   observe: async (lab) => {
     const labels = { app: "spread" };
     const rule = { maxSkew: 1, topologyKey: "kubernetes.io/hostname", whenUnsatisfiable: "DoNotSchedule" };

@@ -170,6 +170,7 @@ claim("service-makes-an-application-reachable-and-discoverable", {
 });
 
 claim("pod-ip-changes-with-its-sandbox", {
+  slow: true,
   observe: async (lab) => {
     const { name: node } = lab.worker(0);
     const before = await lab.start(lab.serverPod("sandboxed", { app: "sandboxed" }, { nodeName: node }));
@@ -352,6 +353,7 @@ claim("service-defines-policies-of-the-pods", {
 });
 
 claim("service-is-one-entrance-for-all-pods", {
+  slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("entrance");
     const labels = { app: "entrance" };

@@ -261,6 +261,7 @@ claim("dns-has-srv-and-ptr-records", {
 });
 
 claim("two-discovery-mechanisms", {
+  slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("discovery");
     await lab.start(lab.serverPod("found", { app: "found" }, {}, namespace));
@@ -304,6 +305,7 @@ claim("two-discovery-mechanisms", {
 });
 
 claim("variables-are-set-when-a-container-starts", {
+  slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("started");
     // It ends when it is told to, and the kubelet starts it again in the same pod.
@@ -371,6 +373,7 @@ claim("dns-is-the-recommended-way", {
 });
 
 claim("pods-use-the-full-name", {
+  slow: true,
   observe: async (lab) => {
     const name = `web.${lab.namespace}.svc.${lab.world.dnsDomain}`;
     const host = (pod: string, dnsPolicy: string) =>

@@ -40,6 +40,7 @@ claim("deployment-is-in-apps-v1", {
 });
 
 claim("deployment-finds-its-pods-by-labels", {
+  slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("by-labels");
     const labels = { app: "web" };
@@ -412,6 +413,7 @@ claim("inspect-template-shows-node-ip", {
 // Step 4: a simulated LoadBalancer
 
 claim("port-forward-answers-on-localhost", {
+  slow: true,
   observe: (lab) => walk(lab, "portForward"),
   judge: ({ before, page, ended }) => {
     positiveControl(before.outcome === "refused" && ended.outcome === "refused", "before and after the port-forward the port refuses");
@@ -420,6 +422,7 @@ claim("port-forward-answers-on-localhost", {
 });
 
 claim("port-forward-serves-a-browser", {
+  slow: true,
   observe: (lab) => walk(lab, "portForward"),
   judge: ({ page, listening, fromAnotherMachine }) => {
     positiveControl(listening.length > 0, "kubectl listens on port 8080");
@@ -432,6 +435,7 @@ claim("port-forward-serves-a-browser", {
 });
 
 claim("port-forward-simulates-a-loadbalancer", {
+  slow: true,
   observe: (lab) => walk(lab, "portForward"),
   judge: ({ counts, serving, afterwards, page }) => {
     const asked = Object.values(counts).reduce((sum, count) => sum + count, 0);
@@ -446,6 +450,7 @@ claim("port-forward-simulates-a-loadbalancer", {
 // Watching packets
 
 claim("docker-exec-opens-a-shell", {
+  slow: true,
   observe: async (lab) => ({ shell: await walk(lab, "enterNode"), node: lab.controlPlane.name }),
   judge: ({ shell, node }) => {
     expect(shell.exitCode, `exit code of ${shell.typed} ${shell.stderr}`).toBe(0);
@@ -454,6 +459,7 @@ claim("docker-exec-opens-a-shell", {
 });
 
 claim("apt-installs-tcpdump", {
+  slow: true,
   observe: (lab) => walk(lab, "installTcpdump"),
   judge: ({ installed }) => {
     expect(installed.exitCode, `exit code of ${printedCommand(345)}`).toBe(0);
@@ -461,6 +467,7 @@ claim("apt-installs-tcpdump", {
 });
 
 claim("tcpdump-command-line-is-valid", {
+  slow: true,
   observe: (lab) => walk(lab, "capture"),
   judge: ({ options, seen }) => {
     positiveControl(/syntax error|can't parse|unknown host|illegal/i.test(options), `where options must come first it is refused: ${options}`);
@@ -471,6 +478,7 @@ claim("tcpdump-command-line-is-valid", {
 });
 
 claim("eth0-port-80-shows-the-nodeport-traffic", {
+  slow: true,
   observe: (lab) => walk(lab, "capture"),
   judge: ({ node, seen }) => {
     const byAddress = seen.find(({ name }) => name.startsWith("the node's address"));
@@ -484,6 +492,7 @@ claim("eth0-port-80-shows-the-nodeport-traffic", {
 });
 
 claim("localhost-in-the-node-reaches-the-nodeport", {
+  slow: true,
   observe: async (lab) => {
     const capture = await walk(lab, "capture");
     const none = await request(lab.node(lab.controlPlane), "http://localhost:30081", lab.timeouts.silence);
@@ -501,6 +510,7 @@ claim("localhost-in-the-node-reaches-the-nodeport", {
 });
 
 claim("curl-in-another-terminal-shows-packets", {
+  slow: true,
   observe: (lab) => walk(lab, "capture"),
   judge: ({ seen }) => {
     const onTheHost = seen.find(({ name }) => name.startsWith("localhost, asked on the host"));
@@ -516,6 +526,7 @@ claim("curl-in-another-terminal-shows-packets", {
 // What kube-proxy wrote
 
 claim("rules-of-a-clusterip-service", {
+  slow: true,
   observe: (lab) => walk(lab, "greps"),
   judge: (nodes) => {
     for (const { node, lines } of nodes) {

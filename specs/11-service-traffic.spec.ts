@@ -120,6 +120,7 @@ claim("kube-proxy-is-on-the-way", {
 });
 
 claim("nodeport-path", {
+  slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("nodeport-path");
     const nodes = { with: lab.worker(0), without: lab.worker(1) };

@@ -19,6 +19,7 @@ claim("lab-deploys-the-three-types", {
 });
 
 claim("reachable-however-the-pods-change", {
+  slow: true,
   observe: async (lab) => {
     const labels = { app: "comes-and-goes" };
     const deployment = lab.serverDeployment("comes-and-goes", 2, labels);
