@@ -18,7 +18,8 @@ class ArticleOrder extends BaseSequencer {
 export default defineConfig({
   test: {
     name: "claims",
-    include: ["specs/**/*.spec.ts"],
+    // A spec checks claims; what a run has to keep to besides is a check.
+    include: ["specs/**/*.{spec,check}.ts"],
     globalSetup: [join(import.meta.dirname, "helpers", "claim", "cast.ts")],
     setupFiles: [join(import.meta.dirname, "helpers", "claim", "setup.ts")],
     // The claims share a cast of pods, and waiting, not computing, is most of what they do.

@@ -14,7 +14,10 @@ import { readImageLock } from "../helpers/image/lock.ts";
 
 const defaultRounds = 3;
 
-/** Seconds of a whole `npm test` against a bare `kind create cluster --wait` of the same image and configuration, in pairs. */
+/**
+ * Seconds of `npm test`, without what is tagged slow and whole, against a bare `kind create cluster --wait` of the same
+ * image and configuration, in turn.
+ */
 await main(async () => {
   const settings = readSettings();
   const rounds = Number(process.argv[2] ?? defaultRounds);
@@ -22,33 +25,40 @@ await main(async () => {
     throw new UserError(`${process.argv[2]} is no number of rounds`, "npm run bench [-- 3]");
   if (keptRun(settings.cache) !== undefined)
     throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
-  const pairs: { bare: number; whole: number; gigabytes: number }[] = [];
+  const memory = watchMemory();
+  const quick: number[] = [];
+  const whole: number[] = [];
   for (let round = 1; round <= rounds; round++) {
     const bare = await bareCluster();
-    const memory = watchMemory();
-    const begun = performance.now();
-    const result = await execa("npm", ["test"], { cwd: projectRoot, reject: false, all: true, stdin: "ignore" });
-    const whole = (performance.now() - begun) / 1000;
-    const gigabytes = memory.stop();
-    if (result.failed)
-      throw new UserError(
-        `npm test exited with ${result.exitCode}: ${lastLine(result.all)}`,
-        "make it pass before measuring it",
-      );
-    pairs.push({ bare, whole, gigabytes });
+    const withoutSlow = await secondsOfTest("--tags-filter", "not slow");
+    const all = await secondsOfTest();
+    quick.push(withoutSlow / bare);
+    whole.push(all / bare);
     process.stdout.write(
-      `round ${round}: bare kind create ${bare.toFixed(1)} s, whole npm test ${whole.toFixed(1)} s, ratio ${(whole / bare).toFixed(2)}\n`,
+      `round ${round}: bare kind create ${bare.toFixed(1)} s; npm test without slow ${withoutSlow.toFixed(1)} s, ratio ${(withoutSlow / bare).toFixed(2)}; whole ${all.toFixed(1)} s, ratio ${(all / bare).toFixed(2)}\n`,
     );
   }
-  const ratios = pairs.map(({ bare, whole }) => whole / bare).sort((a, b) => a - b);
-  process.stdout.write(
-    `ratio: median ${ratios[Math.floor(ratios.length / 2)]?.toFixed(2)}, from ${ratios[0]?.toFixed(2)} to ${ratios.at(-1)?.toFixed(2)}\n`,
-  );
-  process.stdout.write(
-    `memory: at most ${Math.max(...pairs.map(({ gigabytes }) => gigabytes)).toFixed(1)} GB more in use than before a run\n`,
-  );
+  process.stdout.write(`without slow: ${spread(quick)}\nwhole: ${spread(whole)}\n`);
+  process.stdout.write(`memory: at most ${memory.stop().toFixed(1)} GB more in use than before\n`);
   return 0;
 });
+
+async function secondsOfTest(...words: readonly string[]): Promise<number> {
+  const begun = performance.now();
+  const command = ["test", "--", ...words];
+  const result = await execa("npm", command, { cwd: projectRoot, reject: false, all: true, stdin: "ignore" });
+  if (result.failed)
+    throw new UserError(
+      `npm ${command.join(" ")} exited with ${result.exitCode}: ${lastLine(result.all)}`,
+      "make it pass before measuring it",
+    );
+  return (performance.now() - begun) / 1000;
+}
+
+function spread(ratios: readonly number[]): string {
+  const sorted = ratios.toSorted((a, b) => a - b);
+  return `median ${sorted[Math.floor(sorted.length / 2)]?.toFixed(2)}, from ${sorted[0]?.toFixed(2)} to ${sorted.at(-1)?.toFixed(2)}`;
+}
 
 /** Watches how much memory the whole machine has available; `stop` returns by how many GB it fell at the most. */
 function watchMemory(): { stop: () => number } {

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { join } from "node:path";
 import { z } from "zod";
 import { type Claim, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { coverageOf } from "../helpers/claim/coverage.ts";
 import { ClaimResult, Phase, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
@@ -29,6 +30,7 @@ export function collectResults(out: string): Results {
   for (const id of judged.keys()) {
     if (!catalogue.claims.some((claim) => claim.id === id)) throw broken(out, `claims/${id}.json`, "no such claim");
   }
+  const { characters, percent } = coverageOf(readArticle(), catalogue);
   const whole = run.selection === "";
   const wanted = whole ? catalogue.claims : catalogue.claims.filter(({ id }) => judged.has(id));
   const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
@@ -37,6 +39,7 @@ export function collectResults(out: string): Results {
     suite: { version, commit: commit() },
     article: { ...catalogue.article, sha256: createHash("sha256").update(readArticle()).digest("hex") },
     sections: catalogue.sections,
+    coverage: { characters, percent },
     started: run.started,
     finished: lastChange(out, ["run.json", ...claimFiles(out)]).toISOString(),
     complete: whole
@@ -80,11 +83,12 @@ function lastChange(out: string, files: readonly string[]): Date {
   return new Date(Math.max(...files.map((file) => statSync(join(out, file)).mtimeMs)));
 }
 
-/** Returns how many tests the JUnit report tells of, skipped ones aside; undefined where the run did not get to write it. */
+/** Returns how many claims' tests the JUnit report tells of, skipped ones aside; undefined where the run did not get to write it. */
 function testsRun(out: string): number | undefined {
   const file = join(out, "junit.xml");
   if (!existsSync(file)) return undefined;
-  const suites = readFileSync(file, "utf8").match(/<testsuite .*?>/g) ?? [];
+  const all = readFileSync(file, "utf8").match(/<testsuite .*?>/g) ?? [];
+  const suites = all.filter((suite) => !/ name="[^"]*\.check\.ts"/.test(suite));
   const sum = (attribute: string) =>
     suites.reduce((total, suite) => total + Number(new RegExp(` ${attribute}="(\\d+)"`).exec(suite)?.[1] ?? 0), 0);
   return sum("tests") - sum("skipped");
@@ -94,6 +98,7 @@ function withoutVerdict({ id, ref, section, quote, en, zh, needs, excluded }: Cl
   return {
     ...{ id, ref, section, quote, en, zh, needs },
     ...(excluded === undefined ? {} : { excluded }),
+    standIns: [],
     evidence: [],
     controls: [],
   };

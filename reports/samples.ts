@@ -50,6 +50,7 @@ export function sampleResult(
     link: expectation.link,
     milliseconds: 1234,
     attempts: 1,
+    standIns: [],
     evidence: [`evidence/${id}/01-look.txt`],
     controls: [],
   };

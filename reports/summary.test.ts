@@ -43,6 +43,7 @@ test("tells what the article says, what the cluster does instead, and since when
       "",
       "Kubernetes v1.37.0, kind v0.33.0, kube-proxy iptables, ipv4, 2 nodes",
       "2 claims: 1 hold, 1 refuted, 0 external, 0 inconclusive",
+      "coverage: 100 % of the article's 6483 letters and digits",
       "seconds: claims 27.2",
       "report:  /somewhere/out/allure-report/index.html",
       "results: /somewhere/out/results.json, /somewhere/out/junit.xml",

@@ -28,6 +28,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ...block("Not to be seen on this cluster:", external, missingHere),
     `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
     counts(results.claims),
+    `coverage: ${results.coverage.percent} % of the article's ${results.coverage.characters} letters and digits`,
     ...(results.phases.length === 0
       ? []
       : [

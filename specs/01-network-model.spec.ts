@@ -144,7 +144,11 @@ claim("pod-unreachable-from-outside-by-default", {
     await lab.routeOutsider("look for the pod on the cluster's network", address, "dev", "eth0");
     return {
       inside: await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.answer),
-      toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort), lab.timeouts.answer),
+      toNode: await meet(
+        lab.outsider,
+        hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort),
+        lab.timeouts.answer,
+      ),
       outside: await meet(lab.outsider, hostPort(address, 8080), lab.timeouts.silence),
     };
   },
@@ -286,8 +290,17 @@ claim("all-pods-talk-without-nat", {
         peer: await lab.start(meshPod(lab, name, nodeName, namespace), "client"),
       })),
     );
-    const captures = await Promise.all(pods.map(({ peer }) => startCapture(peer, "any", "icmp[icmptype] == icmp-echo")));
-    const seen = await Promise.all(pods.map(({ peer }) => askAll(peer, pods.map((server) => server.peer.address))));
+    const captures = await Promise.all(
+      pods.map(({ peer }) => startCapture(peer, "any", "icmp[icmptype] == icmp-echo")),
+    );
+    const seen = await Promise.all(
+      pods.map(({ peer }) =>
+        askAll(
+          peer,
+          pods.map((server) => server.peer.address),
+        ),
+      ),
+    );
     const echoes = await lab.until(
       "the echo requests at every pod",
       () => Promise.all(captures.map((capture) => capture.packets())),
@@ -335,7 +348,8 @@ async function askAll(client: Peer, servers: readonly string[]): Promise<{ tcp: 
   const title = `${client.label} asks ${servers.join(", ")} by ICMP, TCP and UDP`;
   const lines = (await outputOf(client, title, ["sh", "-c", script, "sh", ...servers])).split("\n").filter(Boolean);
   const source = (line = "{}") =>
-    (JSON.parse(line) as { responses?: string[] }).responses?.[0]?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") ?? null;
+    (JSON.parse(line) as { responses?: string[] }).responses?.[0]?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") ??
+    null;
   return servers.map((_server, index) => ({ tcp: source(lines[2 * index]), udp: source(lines[2 * index + 1]) }));
 }
 
@@ -382,11 +396,7 @@ claim("no-way-in-without-a-service", {
       () => request(lab.outsider, url, lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",
     );
-    const byHostNetwork = await request(
-      lab.outsider,
-      `http://${hostPort(node, 18_090)}/hostname`,
-      lab.timeouts.answer,
-    );
+    const byHostNetwork = await request(lab.outsider, `http://${hostPort(node, 18_090)}/hostname`, lab.timeouts.answer);
     const words = ["kubectl", "port-forward", "--namespace", lab.namespace, "pod/far-server", "18082:8080"];
     const forward = await inBackground(lab.outsider, "forward a port of a pod", words);
     lab.afterwards(() => forward.stop());
@@ -417,9 +427,8 @@ claim("ingress-lets-the-outside-in", {
     const node = lab.controlPlane.addresses[0] ?? "";
     await delay(lab.timeouts.window);
     return {
-      classes: (
-        await lab.get<{ items: unknown[] }>("the Ingress classes", "/apis/networking.k8s.io/v1/ingressclasses")
-      ).items.length,
+      classes: (await lab.get<{ items: unknown[] }>("the Ingress classes", "/apis/networking.k8s.io/v1/ingressclasses"))
+        .items.length,
       status: (
         await lab.get<V1Ingress>(
           "the Ingress",
@@ -464,7 +473,8 @@ claim("docker-networks-are-separate", {
     const listen = "kubectl proxy --www=/kind --address=0.0.0.0 --accept-hosts=.* --port=8001".split(" ");
     await outputOf(lab.containerEngine, "listen on port 8001", ["exec", "--detach", server, ...listen]);
     const url = `http://${address}:8001/static/`;
-    const own = () => lab.containerEngine.run("ask from itself", ["exec", server, "curl", "--silent", "--max-time", "2", url]);
+    const own = () =>
+      lab.containerEngine.run("ask from itself", ["exec", server, "curl", "--silent", "--max-time", "2", url]);
     await lab.until("the server to listen", own, ({ exitCode }) => exitCode === 0);
     const ask = (title: string) =>
       lab.containerEngine.run(title, ["exec", client, "curl", "--silent", "--max-time", "3", url]);
@@ -509,8 +519,14 @@ claim("pods-behave-like-machines", {
         () => meet(client, hostPort(address, port), lab.timeouts.attempt),
         ({ outcome }) => outcome === "answered",
       );
-    const query = new URLSearchParams({ host: far.address, port: String(port), protocol: "udp", request: "hostname", tries: "1" });
-    const proxy = `http://${hostPort(lab.pod("server-1").address, 8080)}/dial?${query}`;
+    const query = new URLSearchParams({
+      host: far.address,
+      port: String(port),
+      protocol: "udp",
+      request: "hostname",
+      tries: "1",
+    });
+    const proxy = `http://${hostPort(lab.pod("server-1").address, 8080)}/dial?${query.toString()}`;
     return {
       port,
       far: await ask(far),
@@ -582,6 +598,7 @@ claim("pod-addresses-are-leased-once", {
 });
 
 claim("nodes-route-to-the-right-pod", {
+  slow: true,
   observe: async (lab) => {
     const forwarding = await Promise.all(
       lab.world.nodes.map(async (node) => ({
@@ -591,7 +608,15 @@ claim("nodes-route-to-the-right-pod", {
     );
     const near = lab.node(lab.worker(0));
     const route = async (address: string) =>
-      (await jsonOf<{ dev: string; gateway?: string }[]>(near, `the way to ${address}`, ["ip", "-json", "route", "get", address]))[0];
+      (
+        await jsonOf<{ dev: string; gateway?: string }[]>(near, `the way to ${address}`, [
+          "ip",
+          "-json",
+          "route",
+          "get",
+          address,
+        ])
+      )[0];
     const own = await route(lab.pod("client-1").address);
     const other = await route(lab.pod("far-server").address);
     // Only this pod's packets: its end of the link no longer forwards what comes in by it.
@@ -599,14 +624,21 @@ claim("nodes-route-to-the-right-pod", {
     const device = (await route(client.address))?.dev ?? "";
     const ask = (address: string, timeout = lab.timeouts.silence) => meet(client, hostPort(address, 8080), timeout);
     const before = await ask(lab.pod("far-server").address);
-    await outputOf(near, "do not forward what that pod sends", ["sh", "-c", `echo 0 > /proc/sys/net/ipv4/conf/${device}/forwarding`]);
+    await outputOf(near, "do not forward what that pod sends", [
+      "sh",
+      "-c",
+      `echo 0 > /proc/sys/net/ipv4/conf/${device}/forwarding`,
+    ]);
     const without = await ask(lab.pod("far-server").address);
     await outputOf(near, "forward it again", ["sh", "-c", `echo 1 > /proc/sys/net/ipv4/conf/${device}/forwarding`]);
     const after = await ask(lab.pod("far-server").address);
     return { forwarding, own, other, otherNode: lab.worker(1).addresses, before, without, after };
   },
   judge: ({ forwarding, own, other, otherNode, before, without, after }) => {
-    positiveControl(before.outcome === "answered" && after.outcome === "answered", "the pod is answered before and after");
+    positiveControl(
+      before.outcome === "answered" && after.outcome === "answered",
+      "the pod is answered before and after",
+    );
     positiveControl(without.outcome !== "answered", "without forwarding it is not");
     for (const { node, value } of forwarding) expect(value, `net.ipv4.ip_forward on ${node}`).toBe("1");
     expect(own?.dev, "the way to a pod of the node itself").toMatch(/^veth/);
@@ -616,6 +648,7 @@ claim("nodes-route-to-the-right-pod", {
 });
 
 claim("isolation-has-to-be-added", {
+  slow: true,
   observe: async (lab) => {
     const policies = await lab.get<{ items: unknown[] }>("all policies", "/apis/networking.k8s.io/v1/networkpolicies");
     const policy = {

@@ -247,9 +247,22 @@ claim("cni-comes-with-kind", {
     );
     const image = daemonSet.spec?.template.spec?.containers[0]?.image ?? "";
     const node = lab.node(lab.controlPlane);
-    const manifest = await outputOf(node, "the manifest in the node image", ["cat", "/kind/manifests/default-cni.yaml"]);
-    const images = await outputOf(node, "images of the node", ["ctr", "--namespace", "k8s.io", "images", "list", "--quiet"]);
-    const events = await lab.get<{ items: CoreV1Event[] }>("events of kube-system", "/api/v1/namespaces/kube-system/events");
+    const manifest = await outputOf(node, "the manifest in the node image", [
+      "cat",
+      "/kind/manifests/default-cni.yaml",
+    ]);
+    const images = await outputOf(node, "images of the node", [
+      "ctr",
+      "--namespace",
+      "k8s.io",
+      "images",
+      "list",
+      "--quiet",
+    ]);
+    const events = await lab.get<{ items: CoreV1Event[] }>(
+      "events of kube-system",
+      "/api/v1/namespaces/kube-system/events",
+    );
     return {
       image,
       manifestAsksForIt: manifest.includes(image),
@@ -257,8 +270,9 @@ claim("cni-comes-with-kind", {
       pulls: events.items
         .filter(({ reason, involvedObject }) => reason === "Pulling" && involvedObject.name?.startsWith("kindnet"))
         .map(({ message }) => message),
-      started: events.items.filter(({ reason, involvedObject }) => reason === "Started" && involvedObject.name?.startsWith("kindnet"))
-        .length,
+      started: events.items.filter(
+        ({ reason, involvedObject }) => reason === "Started" && involvedObject.name?.startsWith("kindnet"),
+      ).length,
     };
   },
   judge: ({ image, manifestAsksForIt, onTheNode, pulls, started }) => {
@@ -291,8 +305,8 @@ claim("cni-is-a-specification", {
           return {
             plugin,
             exitCode: version.exitCode,
-            version: parsed<{ supportedVersions?: string[] }>(version.stdout),
-            nonsense: parsed<{ code?: number }>(nonsense.stdout),
+            version: parsed(version.stdout),
+            nonsense: parsed(nonsense.stdout),
           };
         }),
     );
@@ -309,9 +323,10 @@ claim("cni-is-a-specification", {
   },
 });
 
-function parsed<T>(text: string): T | null {
+/** Returns what a plugin printed, as far as the specification says (section 5: results and errors). */
+function parsed(text: string): { supportedVersions?: string[]; code?: number; interfaces?: { name: string }[] } | null {
   try {
-    return JSON.parse(text) as T;
+    return JSON.parse(text) as ReturnType<typeof parsed>;
   } catch {
     return null;
   }
@@ -335,14 +350,18 @@ claim("cni-configures-interfaces", {
         config,
       ]);
     const links = async () =>
-      (await jsonOf<{ ifname: string; addr_info: { local: string }[] }[]>(node, "interfaces in the namespace", [
-        "ip",
-        "-json",
-        "-netns",
-        netns,
-        "address",
-      ])).map(({ ifname, addr_info }) => ({ ifname, addresses: addr_info.map(({ local }) => local) }));
-    lab.afterwards(async () => void (await node.run("clear up", ["sh", "-c", `ip netns del ${netns}; rm -rf ${dataDir}`])));
+      (
+        await jsonOf<{ ifname: string; addr_info: { local: string }[] }[]>(node, "interfaces in the namespace", [
+          "ip",
+          "-json",
+          "-netns",
+          netns,
+          "address",
+        ])
+      ).map(({ ifname, addr_info }) => ({ ifname, addresses: addr_info.map(({ local }) => local) }));
+    lab.afterwards(
+      async () => void (await node.run("clear up", ["sh", "-c", `ip netns del ${netns}; rm -rf ${dataDir}`])),
+    );
     await outputOf(node, "a network namespace without Kubernetes", ["ip", "netns", "add", netns]);
     const before = await links();
     const added = await plugin("ADD");
@@ -351,7 +370,7 @@ claim("cni-configures-interfaces", {
     const deleted = await plugin("DEL");
     return {
       before,
-      added: { exitCode: added.exitCode, result: parsed<{ interfaces: { name: string }[] }>(added.stdout) },
+      added: { exitCode: added.exitCode, result: parsed(added.stdout) },
       after,
       leases,
       deleted: deleted.exitCode,
@@ -394,7 +413,10 @@ claim("ptp-is-point-to-point", {
       routes: routes.map(({ dst, gateway: via }) => ({ dst, via: via ?? null })),
       ends: addresses
         .filter(({ ifname }) => ifname.startsWith("veth"))
-        .map(({ ifname, addr_info }) => ({ ifname, addresses: addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`) })),
+        .map(({ ifname, addr_info }) => ({
+          ifname,
+          addresses: addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`),
+        })),
       itself: await ttl(client.address),
       sameNode: await ttl(lab.pod("server-1").address),
       otherNode: await ttl(lab.pod("server-2").address),
@@ -404,7 +426,9 @@ claim("ptp-is-point-to-point", {
     positiveControl(itself === 64, "an answer that passes no router has TTL 64");
     positiveControl(ends.length > 0, "the node has ends of such links");
     for (const { ifname, addresses } of ends)
-      expect(addresses, `addresses of ${ifname}, one pod's link: the pods' gateway, for itself alone`).toEqual([`${gateway}/32`]);
+      expect(addresses, `addresses of ${ifname}, one pod's link: the pods' gateway, for itself alone`).toEqual([
+        `${gateway}/32`,
+      ]);
     expect(
       routes.filter(({ dst, via }) => dst !== gateway && via === null),
       "what a pod reaches without its node in between",
@@ -425,7 +449,10 @@ async function servingPlugins(lab: Lab): Promise<{ daemonSets: string[]; configu
 }
 
 /** A claim about another CNI plugin can be observed only on a cluster that runs it. */
-function needsPlugin(name: string, { daemonSets, configurations }: { daemonSets: string[]; configurations: string[] }): void {
+function needsPlugin(
+  name: string,
+  { daemonSets, configurations }: { daemonSets: string[]; configurations: string[] },
+): void {
   positiveControl(configurations.length > 0, "the node has a CNI configuration");
   if (!daemonSets.some((daemonSet) => daemonSet.includes(name.toLowerCase())))
     throw new NeedsFeature(

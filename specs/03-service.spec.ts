@@ -31,6 +31,7 @@ async function answering(lab: Lab, name: string): Promise<string> {
 }
 
 claim("pod-ip-changes-on-replacement", {
+  slow: true,
   observe: async (lab) => {
     const pod = lab.serverPod("replaced", {});
     const created = await lab.create<V1Pod>("a pod", pod);
@@ -133,6 +134,7 @@ claim("target-port-is-the-pods-port", {
 });
 
 claim("service-makes-an-application-reachable-and-discoverable", {
+  slow: true,
   observe: async (lab) => {
     const { namespace } = lab;
     const client = lab.pod("client-1");
@@ -144,24 +146,39 @@ claim("service-makes-an-application-reachable-and-discoverable", {
         .split("\n")
         .filter((line) => line.includes(`${namespace}/web-clusterip`)).length;
     const without = { answer: await lookUp(client, name, "A"), variable: await variable(client), rules: await rules() };
-    const service = lab.serviceObject("web-clusterip", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
+    const service = lab.serviceObject("web-clusterip", {
+      selector: { app: "server" },
+      ports: [{ port: 80, targetPort: 8080 }],
+    });
     const { spec } = await lab.create<V1Service>("the Service", service);
     const reached = await lab.until(
       "an answer at the Service's name",
       () => meet(client, name, lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",
     );
-    const withService = { reached, variable: await variable(await lab.start(lab.clientPod("younger"))), clusterIP: spec?.clusterIP };
+    const withService = {
+      reached,
+      variable: await variable(await lab.start(lab.clientPod("younger"))),
+      clusterIP: spec?.clusterIP,
+    };
     await lab.delete("the Service", service);
     const after = await lab.until(
       "its name to be gone",
       () => lookUp(client, name, "A"),
       ({ status }) => status === "NXDOMAIN",
     );
-    return { without, withService, after, rulesAfter: await lab.until("its rules to be gone", rules, (count) => count === 0) };
+    return {
+      without,
+      withService,
+      after,
+      rulesAfter: await lab.until("its rules to be gone", rules, (count) => count === 0),
+    };
   },
   judge: ({ without, withService, after, rulesAfter }) => {
-    positiveControl(without.answer.status === "NXDOMAIN" && without.rules === 0, "without the Service there is no such name and no rule");
+    positiveControl(
+      without.answer.status === "NXDOMAIN" && without.rules === 0,
+      "without the Service there is no such name and no rule",
+    );
     positiveControl(after.status === "NXDOMAIN" && rulesAfter === 0, "once it is deleted there is none again");
     expect(without.variable, "the variable of a pod that started before").toBe("");
     expect(withService.reached.outcome, "the application, by the Service's name").toBe("answered");
@@ -174,12 +191,17 @@ claim("pod-ip-changes-with-its-sandbox", {
   observe: async (lab) => {
     const { name: node } = lab.worker(0);
     const before = await lab.start(lab.serverPod("sandboxed", { app: "sandboxed" }, { nodeName: node }));
-    const { spec } = await lab.service("sandboxed", { selector: { app: "sandboxed" }, ports: [{ port: 80, targetPort: 8080 }] });
+    const { spec } = await lab.service("sandboxed", {
+      selector: { app: "sandboxed" },
+      ports: [{ port: 80, targetPort: 8080 }],
+    });
     const created = await podNamed(lab, "sandboxed");
     const access = lab.node(lab.worker(0));
     const ctr = ["ctr", "--namespace", "k8s.io"];
     const sandboxOfThePod = `labels."io.kubernetes.pod.uid"==${created.metadata?.uid},labels."io.cri-containerd.kind"==sandbox`;
-    const sandbox = (await outputOf(access, "the pod's sandbox", [...ctr, "containers", "list", "--quiet", sandboxOfThePod])).trim();
+    const sandbox = (
+      await outputOf(access, "the pod's sandbox", [...ctr, "containers", "list", "--quiet", sandboxOfThePod])
+    ).trim();
     await outputOf(access, "end the sandbox", [...ctr, "tasks", "kill", "--signal", "SIGKILL", sandbox]);
     const after = await lab.until(
       "a new sandbox",
@@ -216,15 +238,25 @@ claim("service-is-stable-while-pods-are-replaced", {
       // Answers on until kube-proxy everywhere has heard that it goes.
       lifecycle: { preStop: { sleep: { seconds: 5 } } },
     };
-    const deployment = lab.serverDeployment("rolled", 3, labels, { containers: [server], terminationGracePeriodSeconds: 10 });
+    const deployment = lab.serverDeployment("rolled", 3, labels, {
+      containers: [server],
+      terminationGracePeriodSeconds: 10,
+    });
     const spec = { ...(deployment["spec"] as object), strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 3 } } };
     await lab.create("a Deployment that is replaced with care", { ...deployment, spec });
-    const { spec: service } = await lab.service("rolled", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] });
+    const { spec: service } = await lab.service("rolled", {
+      selector: labels,
+      ports: [{ port: 80, targetPort: 8080 }],
+    });
     const clusterIP = service?.clusterIP ?? "";
     const before = (await lab.readyPods(3, labels)).map(({ metadata }) => metadata?.name ?? "");
     const client = lab.pod("client-1");
     const name = `rolled.${lab.namespace}.svc.${lab.world.dnsDomain}`;
-    await lab.until("the Service to answer", () => meet(client, name, lab.timeouts.attempt), ({ outcome }) => outcome === "answered");
+    await lab.until(
+      "the Service to answer",
+      () => meet(client, name, lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
     const load = [
       meetOften(client, hostPort(clusterIP, 80), 600, lab.timeouts.silence, 50),
       meetOften(lab.pod("client-2"), name, 600, lab.timeouts.silence, 50),
@@ -234,7 +266,10 @@ claim("service-is-stable-while-pods-are-replaced", {
     const [byAddress = [], byName = []] = await Promise.all(load);
     const after = (await lab.readyPods(3, labels)).map(({ metadata }) => metadata?.name ?? "");
     const late = await meetOften(client, name, 60, lab.timeouts.silence);
-    const { spec: later } = await lab.get<V1Service>("the Service", `/api/v1/namespaces/${lab.namespace}/services/rolled`);
+    const { spec: later } = await lab.get<V1Service>(
+      "the Service",
+      `/api/v1/namespaces/${lab.namespace}/services/rolled`,
+    );
     return {
       before,
       after,
@@ -245,7 +280,10 @@ claim("service-is-stable-while-pods-are-replaced", {
     };
   },
   judge: ({ before, after, clusterIP, byAddress, byName, late }) => {
-    positiveControl(before.every((pod) => !after.includes(pod)), "every pod was replaced");
+    positiveControl(
+      before.every((pod) => !after.includes(pod)),
+      "every pod was replaced",
+    );
     positiveControl(
       before.some((pod) => byAddress[pod] !== undefined) && after.some((pod) => byAddress[pod] !== undefined),
       "requests were answered by pods of both generations",
@@ -255,17 +293,27 @@ claim("service-is-stable-while-pods-are-replaced", {
         Object.keys(counts).filter((key) => key.startsWith("curl exit")),
         `ways in which some of ${Object.values(counts).reduce((sum, count) => sum + count, 0)} requests by ${way} failed`,
       ).toEqual([]);
-    expect(Object.keys(late).filter((pod) => before.includes(pod)), "pods that answer although they were replaced").toEqual([]);
+    expect(
+      Object.keys(late).filter((pod) => before.includes(pod)),
+      "pods that answer although they were replaced",
+    ).toEqual([]);
     expect(clusterIP[1], "the clusterIP afterwards").toBe(clusterIP[0]);
   },
 });
 
 claim("service-is-an-abstraction", {
   observe: async (lab) => {
-    const { spec } = await lab.service("abstract", { selector: { app: "server" }, ports: [{ port: 8765, targetPort: 8080 }] });
+    const { spec } = await lab.service("abstract", {
+      selector: { app: "server" },
+      ports: [{ port: 8765, targetPort: 8080 }],
+    });
     const clusterIP = spec?.clusterIP ?? "";
     const ask = (port: number) => meet(lab.pod("client-1"), hostPort(clusterIP, port), lab.timeouts.attempt);
-    const answer = await lab.until("the Service to answer", () => ask(8765), ({ outcome }) => outcome === "answered");
+    const answer = await lab.until(
+      "the Service to answer",
+      () => ask(8765),
+      ({ outcome }) => outcome === "answered",
+    );
     const nodes = await Promise.all(
       lab.world.nodes.map(async ({ name, ...node }) => {
         const access = lab.node({ name, ...node });
@@ -283,13 +331,19 @@ claim("service-is-an-abstraction", {
         };
       }),
     );
-    const { items } = await lab.get<{ items: V1Pod[] }>("pods that belong to the Service", `/api/v1/namespaces/${lab.namespace}/pods`);
+    const { items } = await lab.get<{ items: V1Pod[] }>(
+      "pods that belong to the Service",
+      `/api/v1/namespaces/${lab.namespace}/pods`,
+    );
     const owned = items.filter(({ metadata }) => metadata?.ownerReferences?.some(({ kind }) => kind === "Service"));
     return { clusterIP, answer, nodes, owned: owned.length };
   },
   judge: ({ clusterIP, answer, nodes, owned }) => {
     positiveControl(answer.outcome === "answered", "the Service answers");
-    positiveControl(nodes.every(({ listening }) => listening > 0), "every node shows sockets that listen");
+    positiveControl(
+      nodes.every(({ listening }) => listening > 0),
+      "every node shows sockets that listen",
+    );
     expect(owned, "pods that were made for the Service").toBe(0);
     for (const { node, sockets, addresses, processes } of nodes) {
       expect(sockets, `sockets of ${node} that listen for the Service`).toEqual([]);
@@ -300,6 +354,7 @@ claim("service-is-an-abstraction", {
 });
 
 claim("service-defines-policies-for-access", {
+  slow: true,
   observe: async (lab) => {
     const client = lab.pod("client-1");
     const ask = async (name: string, policy: Readonly<Record<string, unknown>>) => {
@@ -327,7 +382,9 @@ claim("service-defines-policies-for-access", {
   judge: ({ none, affinity, local }) => {
     positiveControl(Object.keys(none).length === 2, "without a policy both pods answer");
     expect(Object.keys(affinity).length, "pods that answer one client with sessionAffinity ClientIP").toBe(1);
-    expect(Object.keys(local), "pods that answer with internalTrafficPolicy Local: those of the client's node").toEqual(["server-1"]);
+    expect(Object.keys(local), "pods that answer with internalTrafficPolicy Local: those of the client's node").toEqual(
+      ["server-1"],
+    );
   },
 });
 
@@ -348,7 +405,9 @@ claim("service-defines-policies-of-the-pods", {
   },
   judge: ({ byService, past }) => {
     positiveControl(byService.pod === "server-1", "the Service leads to the pod of the client's own node only");
-    expect(past.outcome, `the other pod at ${past.to}, which the Service's policies keep this client from`).not.toBe("answered");
+    expect(past.outcome, `the other pod at ${past.to}, which the Service's policies keep this client from`).not.toBe(
+      "answered",
+    );
   },
 });
 
@@ -358,7 +417,11 @@ claim("service-is-one-entrance-for-all-pods", {
     const namespace = await lab.ownNamespace("entrance");
     const labels = { app: "entrance" };
     await lab.create("three servers", lab.serverDeployment("entrance", 3, labels, {}, namespace));
-    const { spec } = await lab.service("entrance", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] }, namespace);
+    const { spec } = await lab.service(
+      "entrance",
+      { selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
+      namespace,
+    );
     const pods = (await lab.readyPods(3, labels, namespace)).map(({ metadata }) => metadata?.name ?? "");
     const client = lab.pod("client-2");
     const target = hostPort(spec?.clusterIP ?? "", 80);
@@ -393,34 +456,57 @@ claim("printed-manifests-are-valid", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("printed");
     const tried = async (object: KubernetesObject) => {
-      const { code, body } = await lab.tryCreate(`would ${object.kind} ${object.metadata.name} be accepted`, object, { dryRun: true });
-      return { object: `${object.kind} ${object.metadata.name}`, code, message: (body as { message?: string }).message ?? "" };
+      const { code, body } = await lab.tryCreate(`would ${object.kind} ${object.metadata.name} be accepted`, object, {
+        dryRun: true,
+      });
+      return {
+        object: `${object.kind} ${object.metadata.name}`,
+        code,
+        message: (body as { message?: string }).message ?? "",
+      };
     };
     const printedOnes = [...services, "182-202"].map((lines) => printedObject(lines, namespace));
     const answers = await Promise.all(printedOnes.map(tried));
     const [first] = printedOnes;
-    const { resources } = await lab.get<{ resources: { name: string; namespaced: boolean }[] }>("resources of v1", "/api/v1");
+    const { resources } = await lab.get<{ resources: { name: string; namespaced: boolean }[] }>(
+      "resources of v1",
+      "/api/v1",
+    );
     return {
       answers,
       services: resources.find(({ name }) => name === "services") ?? null,
-      withAnUnknownField: await tried({ ...(first as KubernetesObject), spec: { ...(first?.["spec"] as object), colour: "red" } }),
+      withAnUnknownField: await tried({
+        ...(first as KubernetesObject),
+        spec: { ...(first?.["spec"] as object), colour: "red" },
+      }),
     };
   },
   judge: ({ answers, services: resource, withAnUnknownField }) => {
     positiveControl(withAnUnknownField.code >= 400, "a manifest with a field that does not exist is refused");
     expect(resource?.namespaced, "services among the resources of v1, and namespaced").toBe(true);
-    for (const { object, code, message } of answers) expect(code, `${object}, checked strictly: ${message}`).toBe(201);
+    for (const { object, code, message } of answers) {
+      // Of a node port that somebody has, all that is wrong is that it is taken.
+      const taken = message.endsWith("provided port is already allocated");
+      expect(code === 201 || taken, `${object}, checked strictly: HTTP ${code} ${message}`).toBe(true);
+    }
   },
 });
 
 claim("printed-service-name-is-legal", {
+  slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("names");
     const service = printedObject("60-70", namespace);
     await lab.create("the Service as printed", service);
     const pod = await lab.start(lab.clientPod("named", {}, namespace));
     const tried = async (name: string) =>
-      (await lab.tryCreate(`a Service named ${name}`, { ...service, metadata: { ...service.metadata, name } }, { dryRun: true })).code;
+      (
+        await lab.tryCreate(
+          `a Service named ${name}`,
+          { ...service, metadata: { ...service.metadata, name } },
+          { dryRun: true },
+        )
+      ).code;
     return {
       record: await lookUp(lab.pod("client-1"), `my-service.${namespace}.svc.${lab.world.dnsDomain}`, "A"),
       variable: (await outputOf(pod, "its variable", ["sh", "-c", "echo $MY_SERVICE_SERVICE_HOST"])).trim(),
@@ -438,6 +524,7 @@ claim("printed-service-name-is-legal", {
 });
 
 claim("example-services-select-my-app", {
+  slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("my-app");
     const service = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
@@ -453,7 +540,10 @@ claim("example-services-select-my-app", {
     return { alone, without, served };
   },
   judge: ({ alone, without, served }) => {
-    positiveControl(alone.outcome === "refused" && without.length === 0, "a pod labelled app: myapp is not selected, and nobody answers");
+    positiveControl(
+      alone.outcome === "refused" && without.length === 0,
+      "a pod labelled app: myapp is not selected, and nobody answers",
+    );
     expect(served.pod, "who answers at the article's Service once a pod has the label app: MyApp").toBe("relabelled");
   },
 });
@@ -464,9 +554,14 @@ claim("port-80-leads-to-target-port-9376", {
     const { spec } = await lab.create<V1Service>("the article's Service", printedObject("60-70", lab.otherNamespace));
     const clusterIP = spec?.clusterIP ?? "";
     const client = lab.pod("client-1");
-    const ask = (address: string, port: number) => request(client, `http://${hostPort(address, port)}/`, lab.timeouts.attempt);
+    const ask = (address: string, port: number) =>
+      request(client, `http://${hostPort(address, port)}/`, lab.timeouts.attempt);
     return {
-      byService: await lab.until("the Service to answer", () => ask(clusterIP, 80), ({ outcome }) => outcome === "answered"),
+      byService: await lab.until(
+        "the Service to answer",
+        () => ask(clusterIP, 80),
+        ({ outcome }) => outcome === "answered",
+      ),
       direct: await ask(pod.address, 9376),
       direct80: await ask(pod.address, 80),
       wrongPort: await ask(clusterIP, 9376),
@@ -483,7 +578,11 @@ claim("port-80-leads-to-target-port-9376", {
 claim("four-types-of-service", {
   observe: async (lab) => {
     const tried = async (type: string) => {
-      const spec = { type, ports: [{ port: 80 }], ...(type === "ExternalName" ? { externalName: "a.example.test" } : {}) };
+      const spec = {
+        type,
+        ports: [{ port: 80 }],
+        ...(type === "ExternalName" ? { externalName: "a.example.test" } : {}),
+      };
       const { code, body } = await lab.tryCreate(`type ${type}`, lab.serviceObject("typed", spec), { dryRun: true });
       return { type, code, message: (body as { message?: string }).message ?? "" };
     };
@@ -496,8 +595,9 @@ claim("four-types-of-service", {
     for (const { type, code, message } of types) expect(code, `type ${type} ${message}`).toBe(201);
     expect(other.code, "the answer for type Foo").toBe(422);
     const supported = /supported values: (.+)$/.exec(other.message)?.[1] ?? "";
-    expect([...supported.matchAll(/"(\w+)"/g)].map(([, type]) => type).toSorted(), "the types that the API says it supports").toEqual(
-      types.map(({ type }) => type).toSorted(),
-    );
+    expect(
+      new Set([...supported.matchAll(/"(\w+)"/g)].map(([, type]) => type)),
+      "the types that the API says it supports",
+    ).toEqual(new Set(types.map(({ type }) => type)));
   },
 });

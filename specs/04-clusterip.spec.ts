@@ -101,7 +101,11 @@ claim("clusterip-unreachable-from-outside-by-default", {
     await lab.routeOutsider("look for the clusterIP on the cluster's network", clusterIP, "dev", "eth0");
     return {
       inside: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),
-      toNode: await meet(lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort), lab.timeouts.answer),
+      toNode: await meet(
+        lab.outsider,
+        hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort),
+        lab.timeouts.answer,
+      ),
       outside: await meet(lab.outsider, hostPort(clusterIP, 80), lab.timeouts.silence),
     };
   },
@@ -181,7 +185,10 @@ claim("printed-clusterip-service-works", {
     const { name, ...rest } = printedObject("83-93", namespace).metadata;
     const { type: _type, ...withoutType } = printedObject("83-93", namespace)["spec"] as Record<string, unknown>;
     const untyped = lab.serviceObject(`${name}-untyped`, withoutType, namespace);
-    const second = await lab.create<V1Service>("the same without its type", { ...untyped, metadata: { ...rest, ...untyped.metadata } });
+    const second = await lab.create<V1Service>("the same without its type", {
+      ...untyped,
+      metadata: { ...rest, ...untyped.metadata },
+    });
     const { clusterIP: _one, clusterIPs: _first, ...stored } = spec ?? {};
     const { clusterIP: _two, clusterIPs: _second, ...storedUntyped } = second.spec ?? {};
     return { client: client.address, answer, stored, storedUntyped };

@@ -223,7 +223,10 @@ claim("nodeport-is-static", {
     };
   },
   judge: ({ nodePort, stored, answers, whileInUse, afterwards }) => {
-    positiveControl(whileInUse.code === 422 && afterwards === 201, "the port is refused to others while in use, and free once the Service is gone");
+    positiveControl(
+      whileInUse.code === 422 && afterwards === 201,
+      "the port is refused to others while in use, and free once the Service is gone",
+    );
     expect(stored, "the node port after all that").toBe(nodePort);
     expect(answers, "who answered at it, before and after each change").toEqual(["first", "second", "third", "third"]);
   },
@@ -243,7 +246,13 @@ claim("nodeport-range-can-be-another", {
       `exec /proc/$(pgrep -xo etcd)/exe --data-dir=${folder} --unsafe-no-fsync --listen-client-urls=http://127.0.0.1:12379 --advertise-client-urls=http://127.0.0.1:12379 --listen-peer-urls=http://127.0.0.1:12380`,
     ]);
     lab.afterwards(() => etcd.stop());
-    const flags = (await outputOf(node, "the API server's command line", ["sh", "-c", "cat /proc/$(pgrep -xo kube-apiserver)/cmdline | tr '\\0' '\\n'"]))
+    const flags = (
+      await outputOf(node, "the API server's command line", [
+        "sh",
+        "-c",
+        "cat /proc/$(pgrep -xo kube-apiserver)/cmdline | tr '\\0' '\\n'",
+      ])
+    )
       .split("\n")
       .slice(1)
       .filter((flag) => flag !== "" && !/^--(etcd-|secure-port|service-node-port-range|bind-address)/.test(flag));
@@ -284,14 +293,21 @@ claim("nodeport-range-can-be-another", {
     const picks = [];
     for (const name of ["a", "b", "c", "d", "e"]) {
       await create(name);
-      picks.push(Number((await kubectl("its port", "get", "service", name, "--output=jsonpath={.spec.ports[0].nodePort}")).stdout));
+      picks.push(
+        Number(
+          (await kubectl("its port", "get", "service", name, "--output=jsonpath={.spec.ports[0].nodePort}")).stdout,
+        ),
+      );
     }
     return { range, refused: { exitCode: refused.exitCode, message: refused.stderr.trim() }, picks };
   },
   judge: ({ range, refused, picks }) => {
     positiveControl(refused.exitCode !== 0, "with that range the article's port 30080 is refused");
     expect(refused.message, "why").toContain(range);
-    for (const port of picks) expect(port >= 31_000 && port <= 31_099, `port ${port}, picked by that API server, is inside ${range}`).toBe(true);
+    for (const port of picks)
+      expect(port >= 31_000 && port <= 31_099, `port ${port}, picked by that API server, is inside ${range}`).toBe(
+        true,
+      );
   },
 });
 
@@ -308,8 +324,16 @@ claim("port-is-for-access-inside", {
     const inside = (port: number) => meet(lab.pod("client-1"), hostPort(clusterIP, port), lab.timeouts.attempt);
     const outside = (port: number) => meet(lab.outsider, hostPort(node, port), lab.timeouts.attempt);
     return {
-      inside80: await lab.until("an answer inside", () => inside(80), ({ outcome }) => outcome === "answered"),
-      outside30007: await lab.until("an answer outside", () => outside(30_007), ({ outcome }) => outcome === "answered"),
+      inside80: await lab.until(
+        "an answer inside",
+        () => inside(80),
+        ({ outcome }) => outcome === "answered",
+      ),
+      outside30007: await lab.until(
+        "an answer outside",
+        () => outside(30_007),
+        ({ outcome }) => outcome === "answered",
+      ),
       outside80: await outside(80),
       inside30007: await inside(30_007),
     };

@@ -88,7 +88,10 @@ claim("printed-loadbalancer-service-works", {
     expect(columns["TYPE"], "the column TYPE").toBe("LoadBalancer");
     expect(columns["PORT(S)"], "the column PORT(S)").toMatch(/^80:3\d{4}\/TCP$/);
     expect(atClusterIP.pod, `who answers at ${atClusterIP.to}, from a pod`).toBe("my-app");
-    expect(atNodePort.pod, `who answers at ${atNodePort.to}, from outside (EXTERNAL-IP is ${columns["EXTERNAL-IP"]})`).toBe("my-app");
+    expect(
+      atNodePort.pod,
+      `who answers at ${atNodePort.to}, from outside (EXTERNAL-IP is ${columns["EXTERNAL-IP"]})`,
+    ).toBe("my-app");
   },
 });
 
@@ -127,7 +130,12 @@ async function withMetalLB(lab: Lab) {
   const ip = (await lab.until("an external IP", externalIP, (found) => found !== null, lab.timeouts.podsReady)) ?? "";
   const secondsToIP = (performance.now() - started) / 1000;
   const ask = () => meet(lab.outsider, hostPort(ip, 80), lab.timeouts.attempt);
-  const answer = await lab.until("an answer there", ask, ({ outcome }) => outcome === "answered", lab.timeouts.podsReady);
+  const answer = await lab.until(
+    "an answer there",
+    ask,
+    ({ outcome }) => outcome === "answered",
+    lab.timeouts.podsReady,
+  );
   const nodePort = service.spec?.ports?.[0]?.nodePort ?? 0;
   const filter = `tcp and (dst host ${ip} or dst port ${nodePort})`;
   const captures = await Promise.all(
@@ -139,7 +147,11 @@ async function withMetalLB(lab: Lab) {
   await lab.patch("select no pods", object, { spec: { selector: { app: "nobody" } } });
   const withoutPods = await lab.until("the load balancer to refuse", ask, ({ outcome }) => outcome !== "answered");
   await lab.delete("the Service", object);
-  const withoutService = await lab.until("nobody to answer", ask, ({ outcome }) => outcome !== "answered" && outcome !== "refused");
+  const withoutService = await lab.until(
+    "nobody to answer",
+    ask,
+    ({ outcome }) => outcome !== "answered" && outcome !== "refused",
+  );
   return {
     before,
     subnet,
@@ -172,7 +184,10 @@ claim("loadbalancer-forwards-to-the-service", {
   observe: metallb,
   judge: ({ counts, withoutPods, withoutService }) => {
     positiveControl(withoutPods !== "answered", "nobody answers while the Service selects no pods");
-    expect(Object.keys(counts).toSorted(), "who answered 200 connections to the external IP").toEqual(["server-1", "server-2"]);
+    expect(Object.keys(counts).toSorted(), "who answered 200 connections to the external IP").toEqual([
+      "server-1",
+      "server-2",
+    ]);
     expect(withoutService, "the external IP once the Service is gone").not.toBe("answered");
   },
 });
@@ -183,7 +198,10 @@ claim("local-loadbalancers-need-a-tool", {
   judge: ({ before, ip, counts }) => {
     expect(before, "the external IP on plain kind").toBeNull();
     expect(ip, "the external IP with MetalLB").not.toBe("");
-    expect(Object.keys(counts).filter((key) => key.startsWith("curl exit")), "failures of 200 connections to it").toEqual([]);
+    expect(
+      Object.keys(counts).filter((key) => key.startsWith("curl exit")),
+      "failures of 200 connections to it",
+    ).toEqual([]);
   },
 });
 

@@ -105,6 +105,7 @@ claim("externalname-answers-a-cname", {
 });
 
 claim("externalname-selects-no-pods", {
+  slow: true,
   observe: async (lab) => {
     const name = "selecting";
     const object = lab.serviceObject(name, { type: "ExternalName", externalName: target, selector: { app: "server" } });
@@ -134,8 +135,14 @@ claim("externalname-selects-no-pods", {
   },
   judge: ({ code, record, asExternalName, asClusterIP }) => {
     positiveControl(code === 201, "an ExternalName Service with a selector is accepted");
-    positiveControl(asClusterIP.rules > 0 && asClusterIP.answer.outcome === "answered", "as a ClusterIP Service the same one leads to pods");
-    expect(record.records.map(({ data }) => data), `what ${record.name} is mapped to`).toEqual([`${target}.`]);
+    positiveControl(
+      asClusterIP.rules > 0 && asClusterIP.answer.outcome === "answered",
+      "as a ClusterIP Service the same one leads to pods",
+    );
+    expect(
+      record.records.map(({ data }) => data),
+      `what ${record.name} is mapped to`,
+    ).toEqual([`${target}.`]);
     expect(asExternalName.rules, "rules of a node that name it").toBe(0);
     expect(asExternalName.answer.outcome, `${asExternalName.answer.to}, asked from a pod`).not.toBe("answered");
   },
@@ -160,15 +167,25 @@ claim("printed-externalname-service", {
   judge: ({ code, record, used }) => {
     positiveControl(used.outcome !== "answered", "my.database.example.com is an example name: nothing answers there");
     expect(code, "the answer to the article's manifest, which has no ports").toBe(201);
-    expect(record.records.map(({ type, data }) => `${type} ${data}`), "its record").toEqual([`CNAME ${target}.`]);
+    expect(
+      record.records.map(({ type, data }) => `${type} ${data}`),
+      "its record",
+    ).toEqual([`CNAME ${target}.`]);
   },
 });
 
 claim("externalname-brings-an-external-service-in", {
+  slow: true,
   observe: async (lab) => {
     const alias = `db-${randomBytes(3).toString("hex")}.example.test`;
     const token = randomBytes(8).toString("hex");
-    const server = await lab.container("a database outside of the cluster", "--network", "kind", "--network-alias", alias);
+    const server = await lab.container(
+      "a database outside of the cluster",
+      "--network",
+      "kind",
+      "--network-alias",
+      alias,
+    );
     const listen = ["socat", "TCP-LISTEN:5432,fork,reuseaddr", `SYSTEM:echo ${token}`];
     await outputOf(lab.containerEngine, "it listens on port 5432", ["exec", "--detach", server, ...listen]);
     await lab.service("external-database", { type: "ExternalName", externalName: alias });
@@ -177,7 +194,11 @@ claim("externalname-brings-an-external-service-in", {
       lab
         .pod("client-1")
         .run(`what answers at ${service}:5432`, ["sh", "-c", `nc -w 3 ${service}.${lab.namespace} 5432 </dev/null`]);
-    const answer = await lab.until("the database to answer", () => ask("external-database"), ({ stdout }) => stdout.includes(token));
+    const answer = await lab.until(
+      "the database to answer",
+      () => ask("external-database"),
+      ({ stdout }) => stdout.includes(token),
+    );
     const nobody = await ask("external-nobody");
     return { token, answer: answer.stdout.trim(), nobody: nobody.stdout.trim(), nobodyExitCode: nobody.exitCode };
   },

@@ -246,7 +246,7 @@ claim("dns-has-srv-and-ptr-records", {
       suffix,
       srv: await found(`_http._tcp.named-port.${suffix}`, "SRV"),
       unnamed: await lookUp(client, `_other._tcp.named-port.${suffix}`, "SRV"),
-      ptr: await found(`${clusterIP.split(".").reverse().join(".")}.in-addr.arpa`, "PTR"),
+      ptr: await found(`${clusterIP.split(".").toReversed().join(".")}.in-addr.arpa`, "PTR"),
       headless: await found(`headless.${suffix}`, "A"),
       otherFamily: await lookUp(client, `named-port.${suffix}`, "AAAA"),
     };
@@ -255,7 +255,9 @@ claim("dns-has-srv-and-ptr-records", {
     positiveControl(unnamed.status === "NXDOMAIN", "a port that the Service does not name has no record");
     expect(srv.records[0]?.data, "SRV: priority, weight, port and name").toBe(`0 100 80 named-port.${suffix}.`);
     expect(ptr.records[0]?.data, `PTR of ${clusterIP}`).toBe(`named-port.${suffix}.`);
-    expect(headless.records.map(({ data }) => data).toSorted(), "addresses of a headless Service: its pods").toEqual(pods.toSorted());
+    expect(headless.records.map(({ data }) => data).toSorted(), "addresses of a headless Service: its pods").toEqual(
+      pods.toSorted(),
+    );
     expect([otherFamily.status, otherFamily.records.length], "AAAA on an IPv4 cluster").toEqual(["NOERROR", 0]);
   },
 });
@@ -265,13 +267,18 @@ claim("two-discovery-mechanisms", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("discovery");
     await lab.start(lab.serverPod("found", { app: "found" }, {}, namespace));
-    const { spec } = await lab.service("found", { selector: { app: "found" }, ports: [{ port: 80, targetPort: 8080 }] }, namespace);
+    const { spec } = await lab.service(
+      "found",
+      { selector: { app: "found" }, ports: [{ port: 80, targetPort: 8080 }] },
+      namespace,
+    );
     const nodeName = lab.worker(0).name;
     const [variables, names] = await Promise.all([
       lab.start(lab.clientPod("by-variable", { nodeName }, namespace)),
       lab.start(lab.clientPod("by-name", { nodeName, enableServiceLinks: false }, namespace)),
     ]);
-    const dns = (await outputOf(variables, "its name servers", ["cat", "/etc/resolv.conf"])).match(/nameserver (\S+)/)?.[1] ?? "";
+    const dns =
+      (await outputOf(variables, "its name servers", ["cat", "/etc/resolv.conf"])).match(/nameserver (\S+)/)?.[1] ?? "";
     await lab.until(
       "the Service to answer",
       () => meet(variables, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
@@ -297,7 +304,10 @@ claim("two-discovery-mechanisms", {
     };
   },
   judge: ({ namedBefore, withoutDns, withoutVariables }) => {
-    positiveControl(namedBefore.outcome === "answered" && withoutDns.name.outcome !== "answered", "the pod that was cut off from DNS could use the name before, and cannot now");
+    positiveControl(
+      namedBefore.outcome === "answered" && withoutDns.name.outcome !== "answered",
+      "the pod that was cut off from DNS could use the name before, and cannot now",
+    );
     positiveControl(withoutVariables.variable === "", "the other pod has no variables of Services");
     expect(withoutDns.variable.outcome, "the Service by its variable, without DNS").toBe("answered");
     expect(withoutVariables.name.outcome, "the Service by its name, without variables").toBe("answered");
@@ -316,12 +326,20 @@ claim("variables-are-set-when-a-container-starts", {
     });
     const pods = ["with-links", "without-links"];
     const start = (name: string) =>
-      lab.start(lab.clientPod(name, { enableServiceLinks: name === "with-links", containers: [container("client")] }, namespace));
+      lab.start(
+        lab.clientPod(
+          name,
+          { enableServiceLinks: name === "with-links", containers: [container("client")] },
+          namespace,
+        ),
+      );
     const peers = await Promise.all(pods.map(start));
     const service = await lab.service("later", { selector: { app: "server" }, ports: [{ port: 80 }] }, namespace);
     const variables = () =>
       Promise.all(
-        peers.map(async (peer) => (await outputOf(peer, "its variable", ["sh", "-c", "echo $LATER_SERVICE_HOST"])).trim()),
+        peers.map(async (peer) =>
+          (await outputOf(peer, "its variable", ["sh", "-c", "echo $LATER_SERVICE_HOST"])).trim(),
+        ),
       );
     const before = await variables();
     const restarted = await Promise.all(
@@ -363,7 +381,10 @@ claim("dns-is-the-recommended-way", {
     };
   },
   judge: ({ byName, variables, otherNamespace, variablesElsewhere }) => {
-    positiveControl(variables.includes("WEB_SERVICE_HOST"), "the pod has variables of Services that were there before it");
+    positiveControl(
+      variables.includes("WEB_SERVICE_HOST"),
+      "the pod has variables of Services that were there before it",
+    );
     // What makes it the recommended way: it knows Services that are younger than the pod, and those of other namespaces.
     expect(variables, "variables of a pod older than the Service").not.toContain("RECOMMENDED_SERVICE_HOST");
     expect(variablesElsewhere, "variables of a pod of another namespace").not.toContain("RECOMMENDED_SERVICE_HOST");
@@ -378,7 +399,10 @@ claim("pods-use-the-full-name", {
     const name = `web.${lab.namespace}.svc.${lab.world.dnsDomain}`;
     const host = (pod: string, dnsPolicy: string) =>
       lab.start(lab.clientPod(pod, { hostNetwork: true, dnsPolicy, nodeName: lab.worker(0).name }));
-    const [asPod, asHost] = await Promise.all([host("host-asks-cluster", "ClusterFirstWithHostNet"), host("host-asks-host", "ClusterFirst")]);
+    const [asPod, asHost] = await Promise.all([
+      host("host-asks-cluster", "ClusterFirstWithHostNet"),
+      host("host-asks-host", "ClusterFirst"),
+    ]);
     const ask = (peer: Peer) => meet(peer, name, lab.timeouts.silence);
     const [sameNamespace, otherNamespace, hostNetworkWithClusterDns, hostNetwork, node, outsider] = await Promise.all([
       ask(lab.pod("client-1")),
@@ -392,7 +416,10 @@ claim("pods-use-the-full-name", {
   },
   judge: ({ sameNamespace, otherNamespace, hostNetworkWithClusterDns, hostNetwork, node, outsider }) => {
     for (const other of [hostNetwork, node, outsider])
-      positiveControl(other.outcome !== "answered", `${other.from}, which asks another name server, does not know the name`);
+      positiveControl(
+        other.outcome !== "answered",
+        `${other.from}, which asks another name server, does not know the name`,
+      );
     for (const pod of [sameNamespace, otherNamespace, hostNetworkWithClusterDns])
       expect(pod.outcome, `http://${pod.to}, asked from ${pod.from}`).toBe("answered");
   },

@@ -5,7 +5,6 @@ import { printed, printedCommand, printedObject } from "../helpers/claim/article
 import { claim } from "../helpers/claim/claim.ts";
 import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { articleNamespace, walk } from "../helpers/claim/walkthrough.ts";
-import type { KubernetesObject } from "../helpers/probe/api.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 
@@ -25,11 +24,20 @@ function rowsOf(text: string): string[][] {
 claim("deployment-is-in-apps-v1", {
   observe: async (lab) => {
     const deployment = printedObject("182-202", lab.namespace);
-    const { resources } = await lab.get<{ resources: { name: string; kind: string }[] }>("resources of apps/v1", "/apis/apps/v1");
+    const { resources } = await lab.get<{ resources: { name: string; kind: string }[] }>(
+      "resources of apps/v1",
+      "/apis/apps/v1",
+    );
     return {
       accepted: (await lab.tryCreate("would the printed Deployment be accepted", deployment, { dryRun: true })).code,
       listed: resources.some(({ name, kind }) => name === "deployments" && kind === "Deployment"),
-      older: (await lab.tryCreate("the same in extensions/v1beta1", { ...deployment, apiVersion: "extensions/v1beta1" }, { dryRun: true })).code,
+      older: (
+        await lab.tryCreate(
+          "the same in extensions/v1beta1",
+          { ...deployment, apiVersion: "extensions/v1beta1" },
+          { dryRun: true },
+        )
+      ).code,
     };
   },
   judge: ({ accepted, listed, older }) => {
@@ -47,14 +55,23 @@ claim("deployment-finds-its-pods-by-labels", {
     const deployment = lab.serverDeployment("web-app", 2, labels, {}, namespace);
     await lab.create("a Deployment", deployment);
     const pods = await lab.readyPods(2, labels, namespace);
-    const replicaSets = await lab.get<{ items: V1ReplicaSet[] }>("its ReplicaSet", `/apis/apps/v1/namespaces/${namespace}/replicasets`);
+    const replicaSets = await lab.get<{ items: V1ReplicaSet[] }>(
+      "its ReplicaSet",
+      `/apis/apps/v1/namespaces/${namespace}/replicasets`,
+    );
     const template = { metadata: { labels: { app: "x" } } };
     const mismatch = await lab.tryCreate(
       "one whose template has another label",
-      { ...deployment, metadata: { name: "mismatch", namespace }, spec: { ...(deployment["spec"] as object), template } } as KubernetesObject,
+      {
+        ...deployment,
+        metadata: { name: "mismatch", namespace },
+        spec: { ...(deployment["spec"] as object), template },
+      },
       { dryRun: true },
     );
-    const changed = await lab.patch("change the selector", deployment, { spec: { selector: { matchLabels: { app: "x" } } } });
+    const changed = await lab.patch("change the selector", deployment, {
+      spec: { selector: { matchLabels: { app: "x" } } },
+    });
     const [first] = pods;
     await lab.patch(
       "take the label off one pod",
@@ -64,7 +81,10 @@ claim("deployment-finds-its-pods-by-labels", {
     const after = await lab.readyPods(2, labels, namespace);
     return {
       owners: pods.map(({ metadata }) => metadata?.ownerReferences?.[0]?.name),
-      replicaSet: replicaSets.items.map(({ metadata }) => ({ name: metadata?.name, owner: metadata?.ownerReferences?.[0]?.name })),
+      replicaSet: replicaSets.items.map(({ metadata }) => ({
+        name: metadata?.name,
+        owner: metadata?.ownerReferences?.[0]?.name,
+      })),
       mismatch: { code: mismatch.code, message: (mismatch.body as { message?: string }).message },
       changed: changed.code,
       before: pods.map(({ metadata }) => metadata?.name),
@@ -72,48 +92,84 @@ claim("deployment-finds-its-pods-by-labels", {
     };
   },
   judge: ({ owners, replicaSet, mismatch, changed, before, after }) => {
-    expect(replicaSet.map(({ owner }) => owner), "owners of the ReplicaSets").toEqual(["web-app"]);
+    expect(
+      replicaSet.map(({ owner }) => owner),
+      "owners of the ReplicaSets",
+    ).toEqual(["web-app"]);
     expect(new Set(owners), "owners of the pods").toEqual(new Set([replicaSet[0]?.name]));
     expect(mismatch.code, `a selector that does not fit the template: ${mismatch.message}`).toBe(422);
     expect(changed, "changing the selector later").toBe(422);
-    expect(after.filter((name) => !before.includes(name)).length, "pods made anew for one whose label was taken off").toBe(1);
+    expect(
+      after.filter((name) => !before.includes(name)).length,
+      "pods made anew for one whose label was taken off",
+    ).toBe(1);
   },
 });
 
 claim("nginx-1-21-serves", {
   observe: async (lab) => {
     const { clusterIP } = (await walk(lab, "applyClusterIp"), await clusterIPs(lab));
-    const headers = await outputOf(lab.pod("client-1"), "what serves the pages", ["curl", "--silent", "--head", "--max-time", "5", `http://${clusterIP}/`]);
+    const headers = await outputOf(lab.pod("client-1"), "what serves the pages", [
+      "curl",
+      "--silent",
+      "--head",
+      "--max-time",
+      "5",
+      `http://${clusterIP}/`,
+    ]);
     return { image: lab.image("nginx"), server: /^server: (.+)$/im.exec(headers)?.[1]?.trim() ?? "" };
   },
   judge: ({ image, server }) => {
     positiveControl(server.startsWith("nginx"), "an nginx answers");
     if (!image.endsWith("nginx:1.21"))
-      throw new NeedsFeature(`an image registry that has nginx:1.21: here ${image} stands in for it, and says ${server}`);
+      throw new NeedsFeature(
+        `an image registry that has nginx:1.21: here ${image} stands in for it, and says ${server}`,
+      );
     expect(server, "what the server says it is").toMatch(/^nginx\/1\.21\./);
   },
 });
 
 async function clusterIPs(lab: Parameters<typeof walk>[0]): Promise<{ clusterIP: string }> {
-  const { spec } = await lab.get<V1Service>("web-clusterip", `/api/v1/namespaces/${articleNamespace}/services/web-clusterip`);
+  const { spec } = await lab.get<V1Service>(
+    "web-clusterip",
+    `/api/v1/namespaces/${articleNamespace}/services/web-clusterip`,
+  );
   return { clusterIP: spec?.clusterIP ?? "" };
 }
 
 claim("container-port-is-the-pods-port", {
+  slow: true,
   observe: async (lab) => {
     const { namespace } = lab;
     const server = (name: string, containerPort: number) => {
       const container = { name: "nginx", image: lab.image("nginx"), ports: [{ containerPort }] };
       return lab.start(lab.serverPod(name, {}, { containers: [container] }, namespace));
     };
-    const [declared = { status: {} }] = (await walk(lab, "deploy"), await lab.readyPods(3, { app: "web" }, articleNamespace));
-    const pods = { declared: { address: declared.status?.podIP ?? "" }, none: lab.pod("pair"), wrong: await server("wrong", 81) };
+    const [declared = { status: {} }] =
+      (await walk(lab, "deploy"), await lab.readyPods(3, { app: "web" }, articleNamespace));
+    const pods = {
+      declared: { address: declared.status?.podIP ?? "" },
+      none: lab.pod("pair"),
+      wrong: await server("wrong", 81),
+    };
     const ask = (address: string, port: number) =>
       request(lab.pod("client-1"), `http://${hostPort(address, port)}/`, lab.timeouts.silence);
     return {
-      declared: await lab.until("nginx to answer", () => ask(pods.declared.address, 80), ({ outcome }) => outcome === "answered"),
-      none: await lab.until("nginx to answer", () => ask(pods.none.address, 80), ({ outcome }) => outcome === "answered"),
-      wrong80: await lab.until("nginx to answer", () => ask(pods.wrong.address, 80), ({ outcome }) => outcome === "answered"),
+      declared: await lab.until(
+        "nginx to answer",
+        () => ask(pods.declared.address, 80),
+        ({ outcome }) => outcome === "answered",
+      ),
+      none: await lab.until(
+        "nginx to answer",
+        () => ask(pods.none.address, 80),
+        ({ outcome }) => outcome === "answered",
+      ),
+      wrong80: await lab.until(
+        "nginx to answer",
+        () => ask(pods.wrong.address, 80),
+        ({ outcome }) => outcome === "answered",
+      ),
       wrong81: await ask(pods.wrong.address, 81),
     };
   },
@@ -121,7 +177,10 @@ claim("container-port-is-the-pods-port", {
     positiveControl(wrong81.outcome === "refused", "a port that is declared and on which nothing listens refuses");
     expect(declared.body, "the page at port 80").toContain(welcome);
     // It documents; it opens nothing.
-    expect([none.outcome, wrong80.outcome], "port 80 of nginx without the line and with another number in it").toEqual(["answered", "answered"]);
+    expect([none.outcome, wrong80.outcome], "port 80 of nginx without the line and with another number in it").toEqual([
+      "answered",
+      "answered",
+    ]);
   },
 });
 
@@ -139,7 +198,8 @@ claim("three-pods-run", {
   judge: ({ listed }) => {
     const [, ...rows] = rowsOf(listed.stdout);
     expect(rows.length, `lines below the header of ${listed.typed}`).toBe(3);
-    for (const [name, ready, status] of rows) expect([ready, status], `READY and STATUS of ${name}`).toEqual(["1/1", "Running"]);
+    for (const [name, ready, status] of rows)
+      expect([ready, status], `READY and STATUS of ${name}`).toEqual(["1/1", "Running"]);
   },
 });
 
@@ -147,8 +207,14 @@ claim("label-query-shows-the-deployments-pods", {
   observe: (lab) => walk(lab, "listPods"),
   judge: ({ listed, pods }) => {
     const [, ...rows] = rowsOf(listed.stdout);
-    positiveControl(pods.every(({ owner }) => owner.startsWith("web-app-")), "the pods belong to web-app's ReplicaSet");
-    expect(rows.map(([name]) => name).toSorted(), "names that the query lists").toEqual(pods.map(({ name }) => name).toSorted());
+    positiveControl(
+      pods.every(({ owner }) => owner.startsWith("web-app-")),
+      "the pods belong to web-app's ReplicaSet",
+    );
+    expect(new Set(rows.map(([name]) => name)), "names that the query lists").toEqual(
+      new Set(pods.map(({ name }) => name)),
+    );
+    expect(rows.length, "lines").toBe(pods.length);
   },
 });
 
@@ -159,12 +225,17 @@ claim("sample-of-get-pods", {
     expect(header, "columns").toEqual(rowsOf(printed("216"))[0]);
     const hash = pods[0]?.hash;
     for (const [name, ready, status, restarts] of rows) {
-      expect(name, "a name: Deployment, hash of the template, five letters").toMatch(new RegExp(`^web-app-${hash}-[bcdfghjklmnpqrstvwxz2456789]{5}$`));
-      expect([ready, status, restarts], `READY, STATUS and RESTARTS of ${name}`).toEqual(rowsOf(printed("217"))[0]?.slice(1, 4));
+      expect(name, "a name: Deployment, hash of the template, five letters").toMatch(
+        new RegExp(`^web-app-${hash}-[bcdfghjklmnpqrstvwxz2456789]{5}$`),
+      );
+      expect([ready, status, restarts], `READY, STATUS and RESTARTS of ${name}`).toEqual(
+        rowsOf(printed("217"))[0]?.slice(1, 4),
+      );
     }
-    expect(rowsOf(printed("217-219")).map(([name]) => name?.split("-").slice(0, 3).join("-")), "the sample's names: one hash").toEqual(
-      Array.from({ length: 3 }, () => "web-app-6d8d8c4f7d"),
-    );
+    expect(
+      rowsOf(printed("217-219")).map(([name]) => name?.split("-").slice(0, 3).join("-")),
+      "the sample's names: one hash",
+    ).toEqual(Array.from({ length: 3 }, () => "web-app-6d8d8c4f7d"));
   },
 });
 
@@ -202,7 +273,11 @@ claim("sample-cluster-ips-are-possible", {
       return { clusterIP, code: answer.code, isAnAddress: ipaddr.isValid(clusterIP) };
     };
     const subnet = lab.world.serviceSubnets[0] ?? "";
-    return { samples: await Promise.all(samples.map(tried)), subnet, possible: await tried(subnet.replace(/\.\d+\/\d+$/, ".77")) };
+    return {
+      samples: await Promise.all(samples.map(tried)),
+      subnet,
+      possible: await tried(subnet.replace(/\.\d+\/\d+$/, ".77")),
+    };
   },
   judge: ({ samples, subnet, possible }) => {
     positiveControl(possible.code === 201 && possible.isAnAddress, `an address of ${subnet} is accepted`);
@@ -239,28 +314,22 @@ claim("temporary-pod-is-temporary", {
   },
 });
 
-/** What came of one of the lines that were typed in the temporary pod. */
-function after(transcript: string, line: string, lines: readonly string[]): string {
-  // The terminal shows a line when it is typed and again behind the prompt: its output follows the last time.
-  const from = transcript.lastIndexOf(line) + line.length;
-  const next = lines[lines.indexOf(line) + 1];
-  const to = next === undefined ? -1 : transcript.indexOf(next, from);
-  return transcript.slice(from, to === -1 ? undefined : to);
-}
-
 claim("welcome-page-by-name", {
   observe: (lab) => walk(lab, "temporaryPod"),
-  judge: ({ transcript, lines, clusterIP }) => {
-    positiveControl(after(transcript, `wget -O- ${clusterIP}`, lines).includes(welcome), "the same page comes from the clusterIP");
-    expect(after(transcript, printedCommand(258), lines), `what ${printedCommand(258)} printed in the temporary pod`).toContain(welcome);
+  judge: ({ outputs: [byName, , byAddress] }) => {
+    positiveControl(byAddress?.includes(welcome) === true, "the same page comes from the clusterIP");
+    expect(byName, `what ${printedCommand(258)} printed in the temporary pod`).toContain(welcome);
   },
 });
 
 claim("welcome-page-by-the-printed-ip", {
   observe: (lab) => walk(lab, "temporaryPod"),
-  judge: ({ transcript, lines, clusterIP }) => {
-    positiveControl(after(transcript, `wget -O- ${clusterIP}`, lines).includes(welcome), `the page comes from the Service's real clusterIP ${clusterIP}`);
-    expect(after(transcript, printedCommand(260), lines).trim(), `what ${printedCommand(260)} printed in the temporary pod`).toContain(welcome);
+  judge: ({ outputs: [, byPrintedAddress, byAddress], clusterIP }) => {
+    positiveControl(
+      byAddress?.includes(welcome) === true,
+      `the page comes from the Service's real clusterIP ${clusterIP}`,
+    );
+    expect(byPrintedAddress?.trim(), `what ${printedCommand(260)} printed in the temporary pod`).toContain(welcome);
   },
 });
 
@@ -307,7 +376,11 @@ claim("control-plane-is-named-after-the-cluster", {
   },
   judge: ({ cluster, controlPlane }) => {
     // The article's cluster has kind's default name, kind.
-    expect(controlPlane, `the control plane's container of the cluster ${cluster}`).toBe(printed("303").match(/kind-(control-plane)/)?.[0]?.replace(/^kind/, cluster));
+    expect(controlPlane, `the control plane's container of the cluster ${cluster}`).toBe(
+      printed("303")
+        .match(/kind-(control-plane)/)?.[0]
+        ?.replace(/^kind/, cluster),
+    );
   },
 });
 
@@ -317,7 +390,9 @@ claim("container-list-shows-node-ip", {
     const [header, ...rows] = rowsOf(listed.stdout);
     const row = rows.find((cells) => cells.at(-1) === node.name);
     positiveControl(row !== undefined, `the list shows ${node.name}`);
-    expect(row.join(" "), `the row of ${node.name}, under the columns ${header?.join(", ")}`).toContain(node.addresses[0]);
+    expect(row.join(" "), `the row of ${node.name}, under the columns ${header?.join(", ")}`).toContain(
+      node.addresses[0],
+    );
   },
 });
 
@@ -340,16 +415,25 @@ claim("sample-image-is-current", {
     listed: (await walk(lab, "listContainers")).stdout,
   }),
   judge: ({ printed: sample, kubernetes, kind }) => {
-    expect(`v${sample}`, `the Kubernetes version of the node that the sample shows; a cluster of kind ${kind} has`).toBe(kubernetes);
+    expect(
+      `v${sample}`,
+      `the Kubernetes version of the node that the sample shows; a cluster of kind ${kind} has`,
+    ).toBe(kubernetes);
   },
 });
 
 claim("one-container-per-node", {
-  observe: async (lab) => ({ listed: await walk(lab, "listContainers"), nodes: lab.world.nodes.map(({ name, role }) => ({ name, role })) }),
+  observe: async (lab) => ({
+    listed: await walk(lab, "listContainers"),
+    nodes: lab.world.nodes.map(({ name, role }) => ({ name, role })),
+  }),
   judge: ({ listed, nodes }) => {
     const rows = rowsOf(listed.stdout);
     const shown = nodes.map(({ name, role }) => ({ name, role, row: rows.find((cells) => cells.at(-1) === name) }));
-    expect(shown.filter(({ row }) => row === undefined).map(({ name }) => name), "nodes without a line").toEqual([]);
+    expect(
+      shown.filter(({ row }) => row === undefined).map(({ name }) => name),
+      "nodes without a line",
+    ).toEqual([]);
     expect(
       shown.filter(({ row }) => row?.some((cell) => cell.includes("->"))).map(({ role }) => role),
       "nodes with an entry under PORTS",
@@ -363,7 +447,10 @@ claim("nodeport-on-localhost-of-the-host", {
     onLocalhost: await walk(lab, "curlLocalhost"),
   }),
   judge: ({ onTheNode, onLocalhost }) => {
-    positiveControl(onTheNode.every(({ outcome }) => outcome === "answered"), "the host is answered at the nodes' own addresses and port 30080");
+    positiveControl(
+      onTheNode.every(({ outcome }) => outcome === "answered"),
+      "the host is answered at the nodes' own addresses and port 30080",
+    );
     expect(onLocalhost.outcome, "http://localhost:30080, asked on the host").toBe("answered");
   },
 });
@@ -406,7 +493,9 @@ claim("node-ip-answers-on-linux", {
 claim("inspect-template-shows-node-ip", {
   observe: async (lab) => ({ inspected: await walk(lab, "inspectNode"), node: lab.controlPlane }),
   judge: ({ inspected, node }) => {
-    expect(inspected.stdout.trim(), `what the command printed for ${node.name} ${inspected.stderr}`).toBe(node.addresses[0]);
+    expect(inspected.stdout.trim(), `what the command printed for ${node.name} ${inspected.stderr}`).toBe(
+      node.addresses[0],
+    );
   },
 });
 
@@ -416,7 +505,10 @@ claim("port-forward-answers-on-localhost", {
   slow: true,
   observe: (lab) => walk(lab, "portForward"),
   judge: ({ before, page, ended }) => {
-    positiveControl(before.outcome === "refused" && ended.outcome === "refused", "before and after the port-forward the port refuses");
+    positiveControl(
+      before.outcome === "refused" && ended.outcome === "refused",
+      "before and after the port-forward the port refuses",
+    );
     expect(page.body, "http://localhost:8080 on the machine that runs kubectl").toContain(welcome);
   },
 });
@@ -470,7 +562,10 @@ claim("tcpdump-command-line-is-valid", {
   slow: true,
   observe: (lab) => walk(lab, "capture"),
   judge: ({ options, seen }) => {
-    positiveControl(/syntax error|can't parse|unknown host|illegal/i.test(options), `where options must come first it is refused: ${options}`);
+    positiveControl(
+      /syntax error|can't parse|unknown host|illegal/i.test(options),
+      `where options must come first it is refused: ${options}`,
+    );
     const [first] = seen;
     expect(first?.listening, "what tcpdump said when it started").toMatch(/^listening on eth0/);
     for (const line of first?.asPrinted ?? []) expect(line, "addresses, as -n asks for").not.toMatch(/kind|localhost/);
@@ -496,7 +591,10 @@ claim("localhost-in-the-node-reaches-the-nodeport", {
   observe: async (lab) => {
     const capture = await walk(lab, "capture");
     const none = await request(lab.node(lab.controlPlane), "http://localhost:30081", lab.timeouts.silence);
-    const { spec } = await lab.get<V1Service>("web-nodeport", `/api/v1/namespaces/${articleNamespace}/services/web-nodeport`);
+    const { spec } = await lab.get<V1Service>(
+      "web-nodeport",
+      `/api/v1/namespaces/${articleNamespace}/services/web-nodeport`,
+    );
     return { capture, none, nodePort: spec?.ports?.[0]?.nodePort, sample: printed("355") };
   },
   judge: ({ capture: { seen }, none }) => {
@@ -531,7 +629,10 @@ claim("rules-of-a-clusterip-service", {
   judge: (nodes) => {
     for (const { node, lines } of nodes) {
       const some = (pattern: RegExp) => lines.filter((line) => pattern.test(line));
-      expect(some(/-A KUBE-SERVICES .* cluster IP" .*-j KUBE-SVC-/).length, `rules of ${node} that lead to the Service`).toBe(1);
+      expect(
+        some(/-A KUBE-SERVICES .* cluster IP" .*-j KUBE-SVC-/).length,
+        `rules of ${node} that lead to the Service`,
+      ).toBe(1);
       expect(some(/-A KUBE-SVC-.*-j KUBE-SEP-/).length, `rules of ${node} that choose one of three pods`).toBe(3);
       expect(some(/--probability/).length, "of which so many by chance").toBe(2);
       expect(some(/-A KUBE-SEP-.*-j DNAT/).length, `rules of ${node} that put the pod's address in`).toBe(3);

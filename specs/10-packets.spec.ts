@@ -6,12 +6,23 @@ import { hostPort, meet } from "../helpers/probe/http.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 
 claim("packets-can-be-watched", {
+  slow: true,
   observe: async (lab) => {
     const client = lab.pod("client-1");
     const server = lab.pod("far-server");
-    const routes = await outputOf(lab.pod("host-1"), "the client's end on its node", ["ip", "route", "get", client.address]);
+    const routes = await outputOf(lab.pod("host-1"), "the client's end on its node", [
+      "ip",
+      "route",
+      "get",
+      client.address,
+    ]);
     const veth = / dev (\S+)/.exec(routes)?.[1] ?? "";
-    const farRoutes = await outputOf(lab.pod("host-2"), "the server's end on its node", ["ip", "route", "get", server.address]);
+    const farRoutes = await outputOf(lab.pod("host-2"), "the server's end on its node", [
+      "ip",
+      "route",
+      "get",
+      server.address,
+    ]);
     const farVeth = / dev (\S+)/.exec(farRoutes)?.[1] ?? "";
     const points = [
       { point: "the client's veth", peer: lab.pod("host-1"), device: veth },
@@ -24,14 +35,15 @@ claim("packets-can-be-watched", {
     const seen = () => Promise.all(captures.map((capture) => capture.packets()));
     const quiet = (await seen()).flat().filter(({ to }) => to === server.address).length;
     const answer = await meet(client, hostPort(server.address, 8080), lab.timeouts.answer);
-    const direct = await lab.until(
-      "the packet at every point",
-      seen,
-      (all) => all.every((packets) => packets.some(({ to }) => to === server.address)),
+    const direct = await lab.until("the packet at every point", seen, (all) =>
+      all.every((packets) => packets.some(({ to }) => to === server.address)),
     );
     await Promise.all(captures.map((capture) => capture.stop()));
     // The same walk by a Service: only the client's own link sees the clusterIP.
-    const { spec } = await lab.service("watched", { selector: { app: "server" }, ports: [{ port: 8083, targetPort: 8080 }] });
+    const { spec } = await lab.service("watched", {
+      selector: { app: "server" },
+      ports: [{ port: 8083, targetPort: 8080 }],
+    });
     const clusterIP = spec?.clusterIP ?? "";
     await lab.until(
       "the Service to answer",
@@ -39,9 +51,17 @@ claim("packets-can-be-watched", {
       ({ outcome }) => outcome === "answered",
     );
     const before = await startCapture(lab.pod("host-1"), veth, `tcp[tcpflags] == tcp-syn and dst port 8083`);
-    const behind = await startCapture(lab.pod("host-1"), "any", `tcp[tcpflags] == tcp-syn and host ${clusterIP} and not src host ${client.address}`);
+    const behind = await startCapture(
+      lab.pod("host-1"),
+      "any",
+      `tcp[tcpflags] == tcp-syn and host ${clusterIP} and not src host ${client.address}`,
+    );
     await meet(client, hostPort(clusterIP, 8083), lab.timeouts.answer);
-    const byService = await lab.until("the packet to the clusterIP", () => before.packets(), (packets) => packets.length > 0);
+    const byService = await lab.until(
+      "the packet to the clusterIP",
+      () => before.packets(),
+      (packets) => packets.length > 0,
+    );
     const strays = await behind.packets();
     await Promise.all([before.stop(), behind.stop()]);
     const first = (packets: readonly Packet[]) => packets.find(({ to }) => to === server.address) ?? null;
@@ -57,11 +77,21 @@ claim("packets-can-be-watched", {
     };
   },
   judge: ({ quiet, answer, client, server, path, clusterIP, byService }) => {
-    positiveControl(quiet === 0 && answer.outcome === "answered", "without a request there is no packet, and the request is answered");
+    positiveControl(
+      quiet === 0 && answer.outcome === "answered",
+      "without a request there is no packet, and the request is answered",
+    );
     for (const { point, packet } of path) {
-      expect([packet?.from, packet?.to, packet?.toPort], `source, destination and port at ${point}`).toEqual([client, server, 8080]);
+      expect([packet?.from, packet?.to, packet?.toPort], `source, destination and port at ${point}`).toEqual([
+        client,
+        server,
+        8080,
+      ]);
     }
-    expect(path.map(({ packet }) => packet?.ttl), "TTL from the client's link to the server's").toEqual([64, 63, 63, 62]);
+    expect(
+      path.map(({ packet }) => packet?.ttl),
+      "TTL from the client's link to the server's",
+    ).toEqual([64, 63, 63, 62]);
     expect(byService?.to, "destination on the client's link, by a Service").toBe(clusterIP);
   },
 });

@@ -110,7 +110,7 @@ claim("kube-proxy-is-on-the-way", {
   },
   judge: ({ before, state, stopped }) => {
     positiveControl(before["server-1"] !== undefined, "the Service answers before");
-    positiveControl(/^T/.test(state), `kube-proxy is stopped: ${state}`);
+    positiveControl(state.startsWith("T"), `kube-proxy is stopped: ${state}`);
     const answered = Object.entries(stopped).flatMap(([who, count]) => (who.startsWith("curl") ? [] : [count]));
     expect(
       answered.reduce((sum, count) => sum + count, 0),
@@ -135,7 +135,11 @@ claim("nodeport-path", {
       meet(lab.outsider, hostPort(address, nodePort), timeout);
     const answered = (what: string, look: () => ReturnType<typeof meet>) =>
       lab.until(what, look, ({ outcome }) => outcome === "answered");
-    const capture = await startCapture(lab.pod("host-2"), "eth0", `tcp[tcpflags] == tcp-syn and (dst port ${cluster} or dst host ${server.address})`);
+    const capture = await startCapture(
+      lab.pod("host-2"),
+      "eth0",
+      `tcp[tcpflags] == tcp-syn and (dst port ${cluster} or dst host ${server.address})`,
+    );
     const viaOther = await answered("an answer by the node without the pod", () => ask(nodes.without, cluster));
     const legs = await capture.packets();
     await capture.stop();
@@ -153,8 +157,16 @@ claim("nodeport-path", {
   judge: ({ outsider, nodes, nodePort, pod, viaOther, legs, localWith, localWithout }) => {
     positiveControl(localWithout.outcome !== "answered", "with policy Local a node without the pod does not answer");
     expect(viaOther.pod, "who answers an outsider at the node port of a node without the pod").toBe("only");
-    expect(legs, "the first leg: from the outsider to the node's port").toContainEqual({ from: outsider, to: nodes.without, toPort: nodePort });
-    expect(legs, "the second leg: from that node to the pod").toContainEqual({ from: nodes.without, to: pod, toPort: 8080 });
+    expect(legs, "the first leg: from the outsider to the node's port").toContainEqual({
+      from: outsider,
+      to: nodes.without,
+      toPort: nodePort,
+    });
+    expect(legs, "the second leg: from that node to the pod").toContainEqual({
+      from: nodes.without,
+      to: pod,
+      toPort: 8080,
+    });
     expect(viaOther.source, "the source that the pod sees: the node, not the client").toBe(nodes.without);
     expect(localWith.source, "with policy Local it sees the client").toBe(outsider);
   },
@@ -164,7 +176,11 @@ claim("nodeport-path", {
 async function modes(lab: Lab) {
   const node = lab.node(lab.worker(0));
   const ask = async (mode: string) => {
-    const { exitCode = null, stdout, stderr } = await node.run(`kube-proxy --proxy-mode=${mode}`, [
+    const {
+      exitCode = null,
+      stdout,
+      stderr,
+    } = await node.run(`kube-proxy --proxy-mode=${mode}`, [
       "sh",
       "-c",
       'exec /proc/$(pgrep -xo kube-proxy)/exe --proxy-mode="$0" --write-config-to=/dev/null',
@@ -179,10 +195,13 @@ async function modes(lab: Lab) {
     "-c",
     "exec /proc/$(pgrep -xo kube-proxy)/exe --proxy-mode=ipvs --feature-gates=KubeProxyIPVS=true --write-config-to=/dev/null",
   ]);
-  const help = (await node.run("kube-proxy --help", ["sh", "-c", "exec /proc/$(pgrep -xo kube-proxy)/exe --help"])).stdout;
+  const help = (await node.run("kube-proxy --help", ["sh", "-c", "exec /proc/$(pgrep -xo kube-proxy)/exe --help"]))
+    .stdout;
   return {
     accepted: tried.filter(({ exitCode }) => exitCode === 0).map(({ mode }) => mode),
-    refusals: tried.filter(({ exitCode }) => exitCode !== 0).map(({ mode, said }) => ({ mode, said: /must be [^"\n]*/.exec(said)?.[0] ?? said.trim().slice(-300) })),
+    refusals: tried
+      .filter(({ exitCode }) => exitCode !== 0)
+      .map(({ mode, said }) => ({ mode, said: /must be [^"\n]*/.exec(said)?.[0] ?? said.trim().slice(-300) })),
     aboutModes: help.split("\n").find((line) => line.includes("--proxy-mode")) ?? "",
     aboutIpvs: gate.stderr.trim(),
   };
@@ -193,7 +212,10 @@ const kubeProxyModes = (lab: Lab) => lab.together("the modes of kube-proxy", () 
 claim("kube-proxy-has-three-modes", {
   observe: kubeProxyModes,
   judge: ({ accepted, refusals }) => {
-    positiveControl(accepted.includes("iptables") && refusals.some(({ mode }) => mode === "kernelspace"), "kube-proxy takes iptables, and refuses a mode of Windows");
+    positiveControl(
+      accepted.includes("iptables") && refusals.some(({ mode }) => mode === "kernelspace"),
+      "kube-proxy takes iptables, and refuses a mode of Windows",
+    );
     expect(accepted, "modes that kube-proxy takes on Linux").toEqual(["userspace", "iptables", "ipvs"]);
   },
 });
@@ -212,7 +234,9 @@ claim("userspace-is-slower", {
   judge: ({ accepted, refusals }) => {
     positiveControl(accepted.includes("iptables"), "kube-proxy takes iptables");
     if (!accepted.includes("userspace"))
-      throw new NeedsFeature(`a kube-proxy that still has the userspace mode: this one says ${refusals.find(({ mode }) => mode === "userspace")?.said}`);
+      throw new NeedsFeature(
+        `a kube-proxy that still has the userspace mode: this one says ${refusals.find(({ mode }) => mode === "userspace")?.said}`,
+      );
     throw new Inconclusive("userspace is there, and its speed was not measured");
   },
 });

@@ -265,7 +265,10 @@ claim("kindnet-rides-on-the-bridge-network", {
 
 claim("kindnet-is-made-for-kind", {
   observe: async (lab) => {
-    const daemonSet = await lab.get<V1DaemonSet>("the DaemonSet kindnet", "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet");
+    const daemonSet = await lab.get<V1DaemonSet>(
+      "the DaemonSet kindnet",
+      "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet",
+    );
     const node = lab.node(lab.controlPlane);
     const manifest = await outputOf(node, "where it comes from", ["cat", "/kind/manifests/default-cni.yaml"]);
     return {
@@ -303,16 +306,25 @@ claim("kindnet-has-no-network-policy", {
     return { before, under, after: await answered() };
   },
   judge: ({ before, under, after }) => {
-    positiveControl(before.outcome === "answered" && after.outcome === "answered", "without the policy the pod is answered");
+    positiveControl(
+      before.outcome === "answered" && after.outcome === "answered",
+      "without the policy the pod is answered",
+    );
     expect(under.outcome, `the pod at ${under.to}, under a policy that lets nobody in`).toBe("answered");
   },
 });
 
 claim("kindnet-is-light", {
   observe: async (lab) => {
-    const daemonSet = await lab.get<V1DaemonSet>("the DaemonSet kindnet", "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet");
+    const daemonSet = await lab.get<V1DaemonSet>(
+      "the DaemonSet kindnet",
+      "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet",
+    );
     const container = daemonSet.spec?.template.spec?.containers[0];
-    const { items } = await lab.get<{ items: V1Pod[] }>("kindnet's pods", "/api/v1/namespaces/kube-system/pods?labelSelector=app%3Dkindnet");
+    const { items } = await lab.get<{ items: V1Pod[] }>(
+      "kindnet's pods",
+      "/api/v1/namespaces/kube-system/pods?labelSelector=app%3Dkindnet",
+    );
     const used = await Promise.all(
       lab.world.nodes.map(async ({ name }) => {
         const { pods } = await lab.get<{
@@ -331,10 +343,16 @@ claim("kindnet-is-light", {
     };
   },
   judge: ({ containers, request, restarts, used }) => {
-    positiveControl(used.every(({ bytes }) => bytes > 0), "the kubelets tell what kindnet uses");
+    positiveControl(
+      used.every(({ bytes }) => bytes > 0),
+      "the kubelets tell what kindnet uses",
+    );
     expect(request, "memory that it asks for").toBe("50Mi");
     for (const { node, bytes } of used) expect(bytes, `bytes of memory in use on ${node}`).toBeLessThan(50 * 2 ** 20);
-    expect(restarts.filter((count) => count > 0), "restarts").toEqual([]);
+    expect(
+      restarts.filter((count) => count > 0),
+      "restarts",
+    ).toEqual([]);
     expect(containers, "containers in its pod").toBe(1);
   },
 });
@@ -344,7 +362,9 @@ claim("conflist-structure", {
     Promise.all(
       lab.world.nodes.map(async (node) => ({
         node: node.name,
-        files: (await outputOf(lab.node(node), "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"])).split("\n").filter(Boolean),
+        files: (await outputOf(lab.node(node), "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"]))
+          .split("\n")
+          .filter(Boolean),
         conflist: await readConflist(lab.node(node)),
       })),
     ),
@@ -352,9 +372,15 @@ claim("conflist-structure", {
     for (const { node, files, conflist } of nodes) {
       expect(files, `files in /etc/cni/net.d of ${node}`).toEqual([conflistPath]);
       expect(Object.keys(conflist), `fields on ${node}, in their order`).toEqual(Object.keys(sample));
-      expect(conflist.plugins.map(({ type }) => type), `plugins on ${node}, in their order`).toEqual(sample.plugins.map(({ type }) => type));
+      expect(
+        conflist.plugins.map(({ type }) => type),
+        `plugins on ${node}, in their order`,
+      ).toEqual(sample.plugins.map(({ type }) => type));
       const paths = new Set(keyPaths(conflist));
-      expect(keyPaths(sample).filter((path) => !paths.has(path)), `fields of the sample that ${node} lacks`).toEqual([]);
+      expect(
+        keyPaths(sample).filter((path) => !paths.has(path)),
+        `fields of the sample that ${node} lacks`,
+      ).toEqual([]);
     }
   },
 });

@@ -13,8 +13,15 @@ claim("lab-deploys-the-three-types", {
     applied: [...printed("175-358").matchAll(/^kubectl apply -f (\S+)/gm)].map(([, file]) => file ?? ""),
   }),
   judge: ({ types, applied }) => {
-    positiveControl(types.includes("ClusterIP") && applied.includes("web-clusterip.yaml"), "the lab's manifests and commands were found");
-    expect(types, `types of the Services in the lab, which applies ${applied.join(", ")}`).toEqual(["ClusterIP", "NodePort", "LoadBalancer"]);
+    positiveControl(
+      types.includes("ClusterIP") && applied.includes("web-clusterip.yaml"),
+      "the lab's manifests and commands were found",
+    );
+    expect(types, `types of the Services in the lab, which applies ${applied.join(", ")}`).toEqual([
+      "ClusterIP",
+      "NodePort",
+      "LoadBalancer",
+    ]);
   },
 });
 
@@ -28,7 +35,8 @@ claim("reachable-however-the-pods-change", {
     const name = `comes-and-goes.${lab.namespace}.svc.${lab.world.dnsDomain}`;
     const client = lab.pod("client-1");
     const ask = () => meet(client, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt);
-    const answered = () => lab.until("the Service to answer", ask, ({ outcome }) => outcome === "answered", lab.timeouts.podsReady);
+    const answered = () =>
+      lab.until("the Service to answer", ask, ({ outcome }) => outcome === "answered", lab.timeouts.podsReady);
     const type = lab.world.ipFamilies[0] === "ipv6" ? "AAAA" : "A";
     const record = async () => (await lookUp(client, name, type)).records.map(({ data }) => data);
     const before = await answered();
@@ -41,11 +49,17 @@ claim("reachable-however-the-pods-change", {
     const after = await answered();
     const milliseconds = Math.round(performance.now() - gap);
     records.push(await record());
-    const { spec: later } = await lab.get<V1Service>("the Service", `/api/v1/namespaces/${lab.namespace}/services/comes-and-goes`);
+    const { spec: later } = await lab.get<V1Service>(
+      "the Service",
+      `/api/v1/namespaces/${lab.namespace}/services/comes-and-goes`,
+    );
     return { before, without, after, milliseconds, records, clusterIPs: [spec?.clusterIP, later?.clusterIP] };
   },
   judge: ({ before, without, after, records, clusterIPs, milliseconds }) => {
-    positiveControl(before.outcome === "answered" && after.outcome === "answered", "with pods the Service answers, before and after");
+    positiveControl(
+      before.outcome === "answered" && after.outcome === "answered",
+      "with pods the Service answers, before and after",
+    );
     expect(clusterIPs[1], "its clusterIP in the end").toBe(clusterIPs[0]);
     expect(new Set(records.flat()).size, "different addresses that its name had").toBe(1);
     expect(
@@ -59,16 +73,26 @@ claim("ingress-routes-http", {
   observe: async (lab) => {
     const backend = (name: string) => ({ service: { name, port: { number: 80 } } });
     const path = (at: string, name: string) => ({ path: at, pathType: "Prefix", backend: backend(name) });
-    const rules = ["one.example.test", "two.example.test"].map((host) => ({ host, http: { paths: [path("/a", "web"), path("/b", "web-by-route")] } }));
-    const ingress = { apiVersion: "networking.k8s.io/v1", kind: "Ingress", metadata: { name: "routing", namespace: lab.namespace }, spec: { rules } };
+    const rules = ["one.example.test", "two.example.test"].map((host) => ({
+      host,
+      http: { paths: [path("/a", "web"), path("/b", "web-by-route")] },
+    }));
+    const ingress = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "Ingress",
+      metadata: { name: "routing", namespace: lab.namespace },
+      spec: { rules },
+    };
     return {
       accepted: (await lab.tryCreate("an Ingress with two hosts and two paths", ingress)).code,
-      classes: (await lab.get<{ items: unknown[] }>("the Ingress classes", "/apis/networking.k8s.io/v1/ingressclasses")).items.length,
+      classes: (await lab.get<{ items: unknown[] }>("the Ingress classes", "/apis/networking.k8s.io/v1/ingressclasses"))
+        .items.length,
     };
   },
   judge: ({ accepted, classes }) => {
     positiveControl(accepted === 201, "the API takes an Ingress with two hosts and two paths");
-    if (classes === 0) throw new NeedsFeature("an Ingress controller: there is no IngressClass on this cluster, so nobody routes");
+    if (classes === 0)
+      throw new NeedsFeature("an Ingress controller: there is no IngressClass on this cluster, so nobody routes");
     expect(classes, "Ingress classes").toBeGreaterThan(0);
   },
 });

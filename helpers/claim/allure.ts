@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import * as allure from "allure-js-commons";
 import { Status } from "allure-js-commons";
-import type { EvidenceItem } from "../evidence/evidence.ts";
+import type { Evidence } from "../evidence/evidence.ts";
 import type { World } from "../world/world.ts";
 import type { Catalogue, Claim, Expectation } from "./catalogue.ts";
 import type { Judgement, Verdict } from "./verdict.ts";
@@ -24,7 +24,7 @@ export interface VerdictReport {
   readonly expectation: Expectation;
   /** The observation as stored; empty where there is none. */
   readonly observationText: string;
-  readonly evidence: readonly EvidenceItem[];
+  readonly evidence: Pick<Evidence, "items" | "standIns">;
 }
 
 const words: Readonly<Record<Verdict, string>> = {
@@ -80,15 +80,17 @@ export async function reportVerdict({
   const expected = judgement.verdict === expectation.verdict;
   await allure.label("verdict", judgement.verdict);
   await allure.tag(judgement.verdict);
+  for (const standIn of evidence.standIns) await allure.label("stand-in", standIn);
   await allure.step(`${words[judgement.verdict]}${expected ? ", as expected" : ""}`, async () => {
     await allure.logStep(`The article says: 「${claim.quote}」 ${claim.en}`);
     if (expected) await allure.logStep(`The cluster: ${expectation.because.en}`);
+    for (const standIn of evidence.standIns) await allure.logStep(`With a stand-in: ${standIn}`);
     if (judgement.why !== "") await allure.logStep(`Seen in this run: ${judgement.why}`);
     if (!expected)
       await allure.logStep(`Expected was: ${expectation.verdict}. ${expectation.because.en}`, Status.FAILED);
     if (expectation.since !== undefined) await allure.logStep(`Since: ${expectation.since}`);
   });
-  for (const { title, command, text, file } of evidence) {
+  for (const { title, command, text, file } of evidence.items) {
     await allure.step(title, async (step) => {
       await step.parameter("command", command);
       await allure.attachment(basename(file), `$ ${command}\n${text}\n`, "text/plain");

@@ -80,6 +80,7 @@ async function run<Observation>(
     },
     ...(expectation.since === undefined ? {} : { since: expectation.since }),
     ...(observationText === undefined ? {} : { observation: observationFile }),
+    standIns: [...evidence.standIns],
     milliseconds: Math.round(performance.now() - started),
     attempts: evidence.items.length,
     evidence: evidence.items.map(({ file }) => file),
@@ -91,7 +92,7 @@ async function run<Observation>(
     judgement,
     expectation,
     observationText: observationText ?? "",
-    evidence: evidence.items,
+    evidence,
   });
   if (judgement.verdict === "inconclusive") throw new Inconclusive(judgement.why);
   expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);

@@ -24,7 +24,8 @@ test("nothing that holds a number, a command, a field or a 'can' is passed over 
       return article.slice(start, end);
     });
   expect(passedOver.length).toBeGreaterThan(3);
-  for (const text of passedOver) expect(text).not.toMatch(/\d|kubectl|docker |curl|apply|可以|能夠|不能|不支持|必須|默認/);
+  for (const text of passedOver)
+    expect(text).not.toMatch(/\d|kubectl|docker |curl|apply|可以|能夠|不能|不支持|必須|默認/);
 });
 
 test("every row of the reference table, 1 to 158, has a claim or an exclusion", () => {

@@ -37,7 +37,7 @@ function gaps(article: string, outside: readonly number[]): Coverage["missing"] 
   const found: { line: number; text: string }[] = [];
   let index = 0;
   article.split("\n").forEach((line, number) => {
-    const text = [...line].length === 0 ? "" : line.replaceAll(/./gsu, (char, at: number) => (left.has(index + at) ? char : " "));
+    const text = line.replaceAll(/./gsu, (char, at: number) => (left.has(index + at) ? char : " "));
     if (text.trim() !== "") found.push({ line: number + 1, text: text.trim().replaceAll(/ {2,}/g, " … ") });
     index += line.length + 1;
   });

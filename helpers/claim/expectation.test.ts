@@ -19,7 +19,7 @@ function claimWith(...when: (Condition | undefined)[]): Claim {
     section: "one",
     quote: "q",
     occurrence: 1,
-  also: [],
+    also: [],
     en: "An assertion.",
     zh: "一個主張。",
     needs: [],

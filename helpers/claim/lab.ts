@@ -89,7 +89,11 @@ export class Lab {
   }
 
   /** Waits until so many pods with these labels are ready, and returns them; they are ordered by name. */
-  async readyPods(count: number, labels: Readonly<Record<string, string>>, namespace = this.namespace): Promise<V1Pod[]> {
+  async readyPods(
+    count: number,
+    labels: Readonly<Record<string, string>>,
+    namespace = this.namespace,
+  ): Promise<V1Pod[]> {
     const selector = Object.entries(labels).map(([key, value]) => `${key}%3D${value}`);
     const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${selector.join(",")}`;
     const list = await until(
@@ -155,28 +159,27 @@ export class Lab {
     return this.#stage.services.get("web-nodeport")?.spec?.ports?.[0]?.nodePort ?? 0;
   }
 
-  /** Runs `use` while no other check does so under that name: for what a cluster has one of only. */
-  async alone<T>(what: string, use: () => Promise<T>): Promise<T> {
-    const { queues } = this.#stage;
-    const turn = (queues.get(what) ?? Promise.resolve()).then(use, use);
-    queues.set(what, turn);
-    return turn;
-  }
-
   /**
    * Returns what an experiment showed that several checks look at: the first of them carries it out, and each has its
-   * evidence.
+   * evidence; of one that only has to come first (`mention`) it has the name.
    */
-  async together<T>(name: string, experiment: () => Promise<T>): Promise<T> {
+  async together<T>(name: string, experiment: () => Promise<T>, { mention = false } = {}): Promise<T> {
     const { experiments } = this.#stage;
     const earlier = experiments.get(name);
     if (earlier !== undefined) {
-      const { observation, evidence } = await earlier;
-      for (const { title, command, text } of evidence) this.#evidence.add(title, command, text);
+      const { observation, evidence, standIns } = await earlier;
+      for (const standIn of standIns) this.#evidence.standIns.add(standIn);
+      if (mention)
+        this.note(`before: ${name}`, "done once for all checks that follow it; what came of it stands with its own");
+      else for (const { title, command, text } of evidence) this.#evidence.add(title, command, text);
       return observation as T;
     }
     const from = this.#evidence.items.length;
-    const done = experiment().then((observation) => ({ observation, evidence: this.#evidence.items.slice(from) }));
+    const done = experiment().then((observation) => ({
+      observation,
+      evidence: this.#evidence.items.slice(from),
+      standIns: [...this.#evidence.standIns],
+    }));
     experiments.set(name, done);
     return (await done).observation;
   }
@@ -336,7 +339,11 @@ export class Lab {
   /** Asks for an object to be deleted and waits for nothing. */
   async requestDeletion(title: string, object: KubernetesObject): Promise<void> {
     await this.#stage.api.requestDeletion(object);
-    this.#evidence.add(title, `kubectl delete --wait=false ${object.kind.toLowerCase()} ${object.metadata.name}`, "asked");
+    this.#evidence.add(
+      title,
+      `kubectl delete --wait=false ${object.kind.toLowerCase()} ${object.metadata.name}`,
+      "asked",
+    );
   }
 
   /** Deletes an object now and waits until it is gone. */
@@ -346,20 +353,12 @@ export class Lab {
   }
 
   /** Creates a Service, in the cast's namespace unless another is named. */
-  async service(
-    name: string,
-    spec: Readonly<Record<string, unknown>>,
-    namespace = this.namespace,
-  ): Promise<V1Service> {
+  async service(name: string, spec: Readonly<Record<string, unknown>>, namespace = this.namespace): Promise<V1Service> {
     return this.create<V1Service>(`create the Service ${name}`, this.serviceObject(name, spec, namespace));
   }
 
   /** Returns a Service as it would be created. */
-  serviceObject(
-    name: string,
-    spec: Readonly<Record<string, unknown>>,
-    namespace = this.namespace,
-  ): KubernetesObject {
+  serviceObject(name: string, spec: Readonly<Record<string, unknown>>, namespace = this.namespace): KubernetesObject {
     return { apiVersion: "v1", kind: "Service", metadata: { name, namespace }, spec };
   }
 
@@ -379,10 +378,15 @@ export class Lab {
 
   /** Returns a pod with curl, dig, ping and tcpdump, as it would be created. */
   clientPod(name: string, spec: Readonly<Record<string, unknown>> = {}, namespace = this.namespace): KubernetesObject {
-    return podObject(name, namespace, {}, {
-      containers: [{ name: "client", image: this.image("probe"), command: ["sleep", "infinity"] }],
-      ...spec,
-    });
+    return podObject(
+      name,
+      namespace,
+      {},
+      {
+        containers: [{ name: "client", image: this.image("probe"), command: ["sleep", "infinity"] }],
+        ...spec,
+      },
+    );
   }
 
   /** Returns a Deployment of such servers, as it would be created: ready only once they answer. */
@@ -398,7 +402,11 @@ export class Lab {
       apiVersion: "apps/v1",
       kind: "Deployment",
       metadata: { name, namespace },
-      spec: { replicas, selector: { matchLabels: labels }, template: { metadata: { labels: metadata["labels"] }, spec: pod } },
+      spec: {
+        replicas,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels: metadata["labels"] }, spec: pod },
+      },
     };
   }
 
@@ -452,6 +460,11 @@ export class Lab {
     const image = this.#stage.context.images[name];
     if (image === undefined) throw new RangeError(`no image ${name} in the image lock`);
     return image.reference;
+  }
+
+  /** Tells that something stands in for what the article speaks of; the report and the results say so with the verdict. */
+  standIn(text: string): void {
+    this.#evidence.standIns.add(text);
   }
 
   /** Keeps something that is neither a command nor an object, such as a distribution that was counted. */

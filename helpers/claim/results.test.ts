@@ -12,6 +12,7 @@ const result = (verdict: Verdict, expected: "holds" | "refuted" = "holds"): Clai
   needs: [],
   verdict,
   expected,
+  standIns: [],
   evidence: [],
   controls: [],
 });
@@ -24,6 +25,7 @@ const excluded: ClaimResult = {
   zh: "z",
   needs: [],
   excluded: "an opinion",
+  standIns: [],
   evidence: [],
   controls: [],
 };

@@ -20,6 +20,7 @@ export const ClaimResult = z.strictObject({
   because: Bilingual.optional().describe("the known reason for the expected verdict"),
   since: z.string().optional().describe("the version or date since which the expected verdict is what it is"),
   link: z.url().optional(),
+  standIns: z.array(z.string()).default([]).describe("what was used instead of what the article speaks of"),
   milliseconds: z.int().nonnegative().optional(),
   attempts: z.int().nonnegative().optional().describe("probes sent in all, repeated ones included"),
   observation: z.string().optional(),
@@ -38,6 +39,9 @@ export const Results = z.strictObject({
   suite: z.strictObject({ version: z.string(), commit: z.string() }),
   article: Bilingual.extend({ date: z.string(), sha256: z.string() }),
   sections: z.array(Bilingual.extend({ id: z.string() })),
+  coverage: z
+    .strictObject({ characters: z.int(), percent: z.number() })
+    .describe("of the article's letters and digits"),
   started: z.iso.datetime(),
   finished: z.iso.datetime(),
   complete: z.boolean().describe("false where the run ended before every claim had its result"),

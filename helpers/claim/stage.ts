@@ -20,10 +20,11 @@ export interface Stage {
   readonly timeouts: Timeouts;
   readonly pods: ReadonlyMap<string, V1Pod>;
   readonly services: ReadonlyMap<string, V1Service>;
-  /** Who waits for what there is one of only; see {@link Lab.alone}. */
-  readonly queues: Map<string, Promise<unknown>>;
   /** Experiments that several checks look at; see {@link Lab.together}. */
-  readonly experiments: Map<string, Promise<{ observation: unknown; evidence: readonly EvidenceItem[] }>>;
+  readonly experiments: Map<
+    string,
+    Promise<{ observation: unknown; evidence: readonly EvidenceItem[]; standIns: readonly string[] }>
+  >;
 }
 
 declare module "vitest" {
@@ -60,7 +61,6 @@ async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
     timeouts: timeouts(context.timeoutFactor),
     pods: new Map(cast.pods.map((pod) => [pod.metadata?.name ?? "", pod])),
     services: new Map(cast.services.map((service) => [service.metadata?.name ?? "", service])),
-    queues: new Map(),
     experiments: new Map(),
   };
 }

@@ -2,19 +2,19 @@ import type { CommandResult } from "../host/command.ts";
 import { type Background, inBackground } from "../probe/background.ts";
 import { startCapture } from "../probe/capture.ts";
 import { hostPort, type Request, request } from "../probe/http.ts";
-import { outputOf, type Peer } from "../probe/peer.ts";
+import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import { printed, printedCommand } from "./article.ts";
 import type { Lab } from "./lab.ts";
 
 /** Something of the article that has to be other words here, and why. */
-export interface Substitution {
+interface Substitution {
   readonly printed: string;
   readonly typed: string;
   readonly why: string;
 }
 
 /** A command of the article and how it ended here. */
-export interface Typed {
+interface Typed {
   readonly printed: string;
   readonly typed: string;
   readonly substitutions: readonly Substitution[];
@@ -42,7 +42,11 @@ function table(lab: Lab): Substitution[] {
       typed: `image: ${lab.image("nginx")}`,
       why: "nodes that cannot pull it have Debian's nginx, which stands in for it",
     },
-    { printed: "--image=busybox", typed: `--image=${lab.image("busybox")}`, why: "an image without a tag is pulled always, and these nodes have one of their own" },
+    {
+      printed: "--image=busybox",
+      typed: `--image=${lab.image("busybox")}`,
+      why: "an image without a tag is pulled always, and these nodes have one of their own",
+    },
     { printed: "<node-ip>", typed: lab.controlPlane.addresses[0] ?? "", why: "a placeholder of the article's" },
     { printed: "docker exec -it", typed: "docker exec -i", why: "there is no terminal to connect" },
   ];
@@ -50,11 +54,17 @@ function table(lab: Lab): Substitution[] {
 
 function substituted(lab: Lab, text: string): { typed: string; substitutions: Substitution[] } {
   const substitutions = table(lab).filter(({ printed: from, typed: to }) => text.includes(from) && from !== to);
-  return { typed: substitutions.reduce((all, { printed: from, typed: to }) => all.replaceAll(from, to), text), substitutions };
+  return {
+    typed: substitutions.reduce((all, { printed: from, typed: to }) => all.replaceAll(from, to), text),
+    substitutions,
+  };
 }
 
 function told(lab: Lab, text: string): { typed: string; substitutions: Substitution[] } {
   const result = substituted(lab, text);
+  for (const { printed: from, typed: to } of result.substitutions)
+    if (from.includes("image"))
+      lab.standIn(`${to.replace(/^.*image[=:] ?/, "")} for ${from.replace(/^.*image[=:] ?/, "")}`);
   for (const { printed: from, typed: to, why } of result.substitutions)
     lab.note(`instead of what is printed: ${from}`, `printed: ${from}\ntyped:   ${to}\nwhy:     ${why}`);
   return result;
@@ -86,7 +96,13 @@ function wordsOf(command: string): string[] {
 
 async function save(lab: Lab, file: keyof typeof files): Promise<string> {
   const { typed } = told(lab, printed(files[file]));
-  await outputOf(lab.outsider, `save ${file} as printed in lines ${files[file]}`, ["sh", "-c", 'printf "%s\\n" "$1" > ~/"$0"', file, typed]);
+  await outputOf(lab.outsider, `save ${file} as printed in lines ${files[file]}`, [
+    "sh",
+    "-c",
+    'printf "%s\\n" "$1" > ~/"$0"',
+    file,
+    typed,
+  ]);
   return typed;
 }
 
@@ -128,7 +144,11 @@ const steps = {
     const lines = [printedCommand(258), printedCommand(260), `wget -O- ${clusterIP}`, "exit"];
     // A terminal of its own, since -it wants one; what is typed early waits in it.
     const script = 'cd && printf "%s\\n" "$@" | script --quiet --return --command "$0" /dev/null';
-    const result = await lab.outsider.run("line 255 of the article, and what is typed in the pod", ["sh", "-c", script, typed, ...lines], 90_000);
+    const result = await lab.outsider.run(
+      "line 255 of the article, and what is typed in the pod",
+      ["sh", "-c", script, typed, ...lines],
+      90_000,
+    );
     const left = await lab.until(
       "the pod to be gone",
       () => lab.outsider.run("is the pod still there", ["kubectl", "get", "pod", "temp"]),
@@ -136,7 +156,14 @@ const steps = {
       lab.timeouts.podsReady,
     );
     const { exitCode = null, stdout } = result;
-    return { typed, substitutions, lines, exitCode, transcript: stdout.replaceAll("\r", ""), clusterIP, left: left.stderr.trim() };
+    const transcript = stdout.replaceAll("\r", "");
+    // Behind each prompt stand a line and what came of it; before the first, what was typed too early to be at a prompt.
+    const outputs = transcript.split("/ # ").slice(1);
+    if (outputs.length !== lines.length)
+      throw new ProbeFailed(
+        `the temporary pod's shell showed ${outputs.length} prompts for ${lines.length} lines: ${transcript}`,
+      );
+    return { typed, substitutions, lines, exitCode, transcript, outputs, clusterIP, left: left.stderr.trim() };
   },
   applyNodePort: async (lab: Lab) => {
     await save(lab, "web-nodeport.yaml");
@@ -163,14 +190,19 @@ const steps = {
   installTcpdump: async (lab: Lab) => {
     const node = lab.node(lab.controlPlane);
     const there = await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"]);
-    return { there: there.exitCode === 0, installed: await node.run("line 345 of the article", ["bash", "-c", printedCommand(345)], 120_000) };
+    return {
+      there: there.exitCode === 0,
+      installed: await node.run("line 345 of the article", ["bash", "-c", printedCommand(345)], 120_000),
+    };
   },
   capture: async (lab: Lab) => capture(lab),
   greps: (lab: Lab) =>
     Promise.all(
       lab.world.nodes.map(async (node) => ({
         node: node.name,
-        lines: (await lab.node(node).run("line 380 of the article", ["sh", "-c", printedCommand(380)])).stdout.split("\n").filter(Boolean),
+        lines: (await lab.node(node).run("line 380 of the article", ["sh", "-c", printedCommand(380)])).stdout
+          .split("\n")
+          .filter(Boolean),
       })),
     ),
 } as const;
@@ -182,18 +214,32 @@ const order = Object.keys(steps) as (keyof Steps)[];
 export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
   // Installing is the one step that nothing after it needs, and that takes a network.
   const before = order.slice(0, order.indexOf(name)).filter((step) => step !== "installTcpdump");
-  for (const step of before) await lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>);
-  return lab.together(`the article's lab: ${name}`, () => steps[name](lab) as Promise<Awaited<ReturnType<Steps[Name]>>>);
+  for (const step of before)
+    await lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, { mention: true });
+  return lab.together(
+    `the article's lab: ${name}`,
+    () => steps[name](lab) as Promise<Awaited<ReturnType<Steps[Name]>>>,
+  );
 }
 
 async function clusterIpOf(lab: Lab, service: string): Promise<string> {
-  return outputOf(lab.outsider, `the clusterIP of ${service}`, ["kubectl", "get", "service", service, "--output=jsonpath={.spec.clusterIP}"]);
+  return outputOf(lab.outsider, `the clusterIP of ${service}`, [
+    "kubectl",
+    "get",
+    "service",
+    service,
+    "--output=jsonpath={.spec.clusterIP}",
+  ]);
 }
 
 async function onHostTyping(lab: Lab, line: number, input: string): Promise<Typed> {
   const words = told(lab, printedCommand(line));
   const [, ...rest] = wordsOf(words.typed);
-  return ended(line, words, await lab.containerEngine.run(`line ${line} of the article, typing ${JSON.stringify(input)}`, rest, 20_000, input));
+  return ended(
+    line,
+    words,
+    await lab.containerEngine.run(`line ${line} of the article, typing ${JSON.stringify(input)}`, rest, 20_000, input),
+  );
 }
 
 async function startPortForward(lab: Lab): Promise<Background> {
@@ -208,10 +254,24 @@ async function portForward(lab: Lab) {
   const ask = () => request(lab.outsider, url, lab.timeouts.attempt);
   const before = await ask();
   const forward = await startPortForward(lab);
-  const page = await lab.until("the forwarded port to answer", () => ask(), ({ outcome }) => outcome === "answered");
-  const sockets = await outputOf(lab.outsider, "who may ask", ["ss", "--listening", "--tcp", "--numeric", "--no-header"]);
+  const page = await lab.until(
+    "the forwarded port to answer",
+    () => ask(),
+    ({ outcome }) => outcome === "answered",
+  );
+  const sockets = await outputOf(lab.outsider, "who may ask", [
+    "ss",
+    "--listening",
+    "--tcp",
+    "--numeric",
+    "--no-header",
+  ]);
   const [outsider = ""] = lab.outsiderAddresses;
-  const fromAnotherMachine = await request(lab.node(lab.worker(0)), `http://${hostPort(outsider, 8080)}`, lab.timeouts.silence);
+  const fromAnotherMachine = await request(
+    lab.node(lab.worker(0)),
+    `http://${hostPort(outsider, 8080)}`,
+    lab.timeouts.silence,
+  );
   await askOften(lab.outsider, `${url}/asked`, 30);
   const pods = await lab.readyPods(3, { app: "web" }, articleNamespace);
   const counts = Object.fromEntries(
@@ -224,16 +284,33 @@ async function portForward(lab: Lab) {
     ),
   );
   const serving = Object.keys(counts).find((name) => (counts[name] ?? 0) > 0) ?? "";
-  await outputOf(lab.outsider, "delete the pod that answered", ["kubectl", "delete", "pod", serving, "--grace-period=1"]);
-  const afterwards: Request = await lab.until("the forwarded port to notice", () => ask(), ({ outcome }) => outcome !== "answered");
+  await outputOf(lab.outsider, "delete the pod that answered", [
+    "kubectl",
+    "delete",
+    "pod",
+    serving,
+    "--grace-period=1",
+  ]);
+  const afterwards: Request = await lab.until(
+    "the forwarded port to notice",
+    () => ask(),
+    ({ outcome }) => outcome !== "answered",
+  );
   const said = await forward.output();
   await forward.stop();
-  const ended = await lab.until("the port to be closed", () => ask(), ({ outcome }) => outcome === "refused");
+  const ended = await lab.until(
+    "the port to be closed",
+    () => ask(),
+    ({ outcome }) => outcome === "refused",
+  );
   await lab.readyPods(3, { app: "web" }, articleNamespace);
   return {
     before,
     page,
-    listening: sockets.split("\n").filter((line) => line.includes(":8080 ")).map((line) => line.trim().split(/\s+/)[3] ?? ""),
+    listening: sockets
+      .split("\n")
+      .filter((line) => line.includes(":8080 "))
+      .map((line) => line.trim().split(/\s+/)[3] ?? ""),
     fromAnotherMachine,
     counts,
     serving,
@@ -248,7 +325,10 @@ async function askOften(from: Peer, url: string, count: number): Promise<string[
   const command = ["curl", "--silent", "--max-time", "5", "--header", "Connection: close", "--output", "/dev/null"];
   const each = ["--write-out", "%{exitcode}\\n", `${url}?[1-${count}]`];
   const { stdout } = await from.run(`${from.label} → ${url}, ${count} times`, [...command, ...each], 30_000);
-  return stdout.split("\n").filter(Boolean).map((exitCode) => (exitCode === "0" ? "answered" : `curl exit ${exitCode}`));
+  return stdout
+    .split("\n")
+    .filter(Boolean)
+    .map((exitCode) => (exitCode === "0" ? "answered" : `curl exit ${exitCode}`));
 }
 
 async function fiveTimes(ask: () => Promise<Request>): Promise<string[]> {
@@ -266,16 +346,36 @@ async function capture(lab: Lab) {
   const installed = (await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"])).exitCode === 0;
   // On a node without tcpdump, from a pod on the node's own network: the same interface.
   const where = installed ? node : lab.pod("host-cp");
-  const options = (await where.run("options after the filter are a matter of getopt", ["env", "POSIXLY_CORRECT=1", "timeout", "3", ...literal.split(" ")])).stderr;
+  const options = (
+    await where.run("options after the filter are a matter of getopt", [
+      "env",
+      "POSIXLY_CORRECT=1",
+      "timeout",
+      "3",
+      ...literal.split(" "),
+    ])
+  ).stderr;
   const ways = [
     { name: "localhost, asked in the node", ask: () => askOften(node, url, 5) },
     { name: "localhost, asked on the host", ask: () => fiveTimes(() => lab.fromHost(url)) },
-    { name: "the node's address, asked on the host", ask: () => fiveTimes(() => lab.fromHost(`http://${hostPort(address, 30_080)}`)) },
+    {
+      name: "the node's address, asked on the host",
+      ask: () => fiveTimes(() => lab.fromHost(`http://${hostPort(address, 30_080)}`)),
+    },
   ];
   const seen = [];
   for (const { name, ask } of ways) {
-    const asPrinted = await inBackground(where, `line 350 of the article, ${name}`, ["timeout", "60", ...literal.split(" "), "-l"]);
-    await lab.until("tcpdump to listen", () => asPrinted.output(), (text) => text.includes("listening on"));
+    const asPrinted = await inBackground(where, `line 350 of the article, ${name}`, [
+      "timeout",
+      "60",
+      ...literal.split(" "),
+      "-l",
+    ]);
+    await lab.until(
+      "tcpdump to listen",
+      () => asPrinted.output(),
+      (text) => text.includes("listening on"),
+    );
     const withNodePort = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 30080");
     const forwarded = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 80");
     // Connections, not requests: each goes to a pod picked anew.

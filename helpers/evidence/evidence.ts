@@ -15,6 +15,8 @@ export interface EvidenceItem {
 /** Keeps what a check did, a file an item, below `evidence/<claim>/` of the output folder. */
 export class Evidence {
   readonly items: EvidenceItem[] = [];
+  /** What had to be used instead of what is spoken of, in words. */
+  readonly standIns = new Set<string>();
   readonly #out: string;
   readonly #folder: string;
 
@@ -34,7 +36,7 @@ export class Evidence {
       .replaceAll(/^-|-$/g, "")
       .slice(0, 60);
     const file = join(this.#folder, `${number}-${slug}.txt`);
-    writeFileSync(file, `# ${title}\n$ ${command}\n${text}\n`);
+    writeFileSync(file, `# ${title}\n${command === "" ? "" : `$ ${command}\n`}${text}\n`);
     this.items.push({ title, command, text, file: relative(this.#out, file) });
   }
 }

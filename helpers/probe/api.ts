@@ -140,7 +140,11 @@ export class KubernetesApi implements Disposable {
 
   /** Returns the server's answer to an attempt to create an object, or with `dryRun` to the question whether it would. */
   async tryCreate(object: KubernetesObject, { dryRun = false } = {}): Promise<ApiAnswer> {
-    return this.request("POST", `${collectionPath(object)}${dryRun ? "?dryRun=All&fieldValidation=Strict" : ""}`, object);
+    return this.request(
+      "POST",
+      `${collectionPath(object)}${dryRun ? "?dryRun=All&fieldValidation=Strict" : ""}`,
+      object,
+    );
   }
 
   /** Changes an object (RFC 7386, a null takes a field away) and returns the server's answer. */

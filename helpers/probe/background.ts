@@ -18,7 +18,12 @@ export async function inBackground(peer: Peer, title: string, command: readonly 
     output: () => outputOf(peer, `${title}: what it printed`, ["cat", file]),
     stop: async () => {
       // A shell has background commands ignore SIGINT unless they ask for it; SIGTERM ends the rest.
-      await peer.run(`${title}: end it`, ["sh", "-c", 'kill -INT "$0" 2>/dev/null; kill -TERM "$0" 2>/dev/null; true', pid]);
+      await peer.run(`${title}: end it`, [
+        "sh",
+        "-c",
+        'kill -INT "$0" 2>/dev/null; kill -TERM "$0" 2>/dev/null; true',
+        pid,
+      ]);
     },
   };
 }

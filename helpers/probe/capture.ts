@@ -26,7 +26,21 @@ export interface Capture {
  * @throws ProbeFailed where tcpdump says why it does not listen; NotInTime where it says nothing for 10 s
  */
 export async function startCapture(peer: Peer, device: string, filter: string): Promise<Capture> {
-  const command = ["timeout", "120", "tcpdump", "-nn", "-v", "-l", "-p", "-Z", "root", "--immediate-mode", "-i", device, filter];
+  const command = [
+    "timeout",
+    "120",
+    "tcpdump",
+    "-nn",
+    "-v",
+    "-l",
+    "-p",
+    "-Z",
+    "root",
+    "--immediate-mode",
+    "-i",
+    device,
+    filter,
+  ];
   const tcpdump = await inBackground(peer, `${peer.label}: tcpdump -i ${device} '${filter}'`, command);
   const said = await until(
     `tcpdump to listen on ${device} of ${peer.label}`,
@@ -35,7 +49,7 @@ export async function startCapture(peer: Peer, device: string, filter: string): 
     (text) => text.includes("listening on") || /^tcpdump: (?!data link|listening)/m.test(text),
   );
   if (!said.includes("listening on")) throw new ProbeFailed(`tcpdump on ${peer.label}: ${said.trim()}`);
-  return { packets: async () => packetsIn(await tcpdump.output()), stop: tcpdump.stop };
+  return { packets: async () => packetsIn(await tcpdump.output()), stop: () => tcpdump.stop() };
 }
 
 const lines = /IP6? \([^)]*?(?:ttl|hlim) (\d+)[^\n]*\)\s+(\S+) > (\S+): /g;
@@ -56,6 +70,7 @@ export function packetsIn(text: string): Packet[] {
 
 /** `10.244.1.2.80` and `fd00::2.80` are an address and a port, `10.244.1.2` is an address. */
 function endOf(text: string): { address: string; port?: number } {
-  const [, address, port] = (text.includes(":") ? /^([^.]+)\.(\d+)$/ : /^(\d+\.\d+\.\d+\.\d+)\.(\d+)$/).exec(text) ?? [];
+  const [, address, port] =
+    (text.includes(":") ? /^([^.]+)\.(\d+)$/ : /^(\d+\.\d+\.\d+\.\d+)\.(\d+)$/).exec(text) ?? [];
   return address === undefined ? { address: text } : { address, port: Number(port) };
 }

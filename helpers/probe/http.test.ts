@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcpServer, type Server } from "
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { httpFromHere } from "./here.ts";
-import { hostPort, meet, request } from "./http.ts";
+import { distribution, hostPort, meet, meetOften, request } from "./http.ts";
 import type { Peer } from "./peer.ts";
 
 /** This machine as a peer: the probes' own curl, against small servers on loopback. */
@@ -29,6 +29,7 @@ let silent = "";
 let closing = "";
 let lying = "";
 let closed = "";
+let connections = 0;
 
 async function listen(server: Server): Promise<string> {
   servers.push(server);
@@ -49,7 +50,7 @@ beforeAll(async () => {
         "/": "Welcome\nHTTP-STATUS is a word",
       };
       response.end(answers[url.pathname]);
-    }),
+    }).on("connection", () => connections++),
   );
   lying = await listen(createServer((_incoming, response) => response.end("always the same")));
   silent = await listen(createTcpServer(() => {}));
@@ -98,6 +99,19 @@ test("a name without an address is unresolved", async () => {
 test("a probe that cannot be run is no observation", async () => {
   const broken: Peer = { ...here, run: (title, words) => here.run(title, ["sh", "-c", "exit 127", ...words]) };
   await expect(request(broken, `http://${answering}/`, 700)).rejects.toThrow("ended with 127");
+});
+
+test("each of many requests has a connection of its own, and is counted by who answered or how it failed", async () => {
+  const before = connections;
+  expect(distribution(await meetOften(here, answering, 25, 2000))).toEqual({ "server-1": 25 });
+  expect(connections - before).toBe(25);
+  expect(distribution(await meetOften(here, closed, 3, 2000))).toEqual({ "curl exit 7": 3 });
+});
+
+test("many requests come no faster than they may", async () => {
+  const begun = performance.now();
+  await meetOften(here, answering, 10, 2000, 20);
+  expect(performance.now() - begun).toBeGreaterThanOrEqual(400);
 });
 
 test("IPv6 addresses stand in brackets", () => {

@@ -130,7 +130,9 @@ export async function meetOften(
       return exitCode === "0" ? { pod } : { exitCode: Number(exitCode) };
     });
   if (answers.length !== count)
-    throw new ProbeFailed(`curl on ${from.label} reported on ${answers.length} of ${count} requests: ${result.stderr.slice(0, 200)}`);
+    throw new ProbeFailed(
+      `curl on ${from.label} reported on ${answers.length} of ${count} requests: ${result.stderr.slice(0, 200)}`,
+    );
   return answers;
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { contains, overlap } from "./ip.ts";
+import { contains, lastAddresses, overlap } from "./ip.ts";
 
 test.each([
   ["10.244.1.5", ["10.244.0.0/16"], true],
@@ -29,4 +29,10 @@ test("subnets overlap exactly where their ranges do, whichever comes first", () 
       expect(overlap(other.text, one.text)).toBe(expected);
     }),
   );
+});
+
+test("the last addresses of a subnet leave its broadcast address out", () => {
+  expect(lastAddresses("172.31.0.0/16", 10)).toBe("172.31.255.245-172.31.255.254");
+  expect(lastAddresses("10.0.1.0/24", 1)).toBe("10.0.1.254-10.0.1.254");
+  expect(lastAddresses("192.168.4.0/30", 2)).toBe("192.168.4.1-192.168.4.2");
 });

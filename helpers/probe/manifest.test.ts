@@ -7,6 +7,7 @@ const values = {
   otherNamespace: "elsewhere",
   worker1: "w1",
   worker2: "w2",
+  controlPlane: "cp",
   "image.agnhost": "a:1",
   "image.probe": "p:1",
   "image.nginx": "n:1",

@@ -10,8 +10,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
     features.networkQueue
       ? undefined
       : "a kernel with NFT_QUEUE, by which kindnet enforces policies: on this one's nodes nft refuses such a rule, and kindnet lets everything pass",
-  ipvs: ({ features }) => (features.ipvs ? undefined : "a kernel with IP_VS: this one's nodes have no /proc/net/ip_vs and no such module"),
-  uplink: ({ features }) => (features.uplink ? undefined : "nodes that reach an image registry: these have no way out of their network"),
+  ipvs: ({ features }) =>
+    features.ipvs ? undefined : "a kernel with IP_VS: this one's nodes have no /proc/net/ip_vs and no such module",
+  uplink: ({ features }) =>
+    features.uplink ? undefined : "nodes that reach an image registry: these have no way out of their network",
   "several-workers": ({ nodes }) =>
     nodes.filter(({ role }) => role === "worker").length >= 2
       ? undefined
