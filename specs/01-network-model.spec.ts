@@ -13,15 +13,18 @@ import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts"
 import { contains } from "../helpers/probe/ip.ts";
 import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
 
-/** Each client asks its server; the answer tells the address that the answering pod saw. */
+/** Each client asks its server, by each family that they have; the answer tells the address that the answering pod saw. */
 async function talk(
   lab: Lab,
   ...pairs: [client: string, server: string][]
 ): Promise<{ client: string; meeting: Meeting }[]> {
+  const calls = pairs.flatMap(([client, server]) =>
+    lab.pod(server).addresses.map((address, family) => ({ peer: lab.pod(client), address, family })),
+  );
   return Promise.all(
-    pairs.map(async ([client, server]) => ({
-      client: lab.pod(client).address,
-      meeting: await meet(lab.pod(client), hostPort(lab.pod(server).address, 8080), lab.timeouts.silence),
+    calls.map(async ({ peer, address, family }) => ({
+      client: peer.addresses[family] ?? "",
+      meeting: await meet(peer, hostPort(address, 8080), lab.timeouts.silence),
     })),
   );
 }

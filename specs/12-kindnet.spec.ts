@@ -10,7 +10,7 @@ import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conf
 import { hostPort, meet, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
-import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
+import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
 
 /** The configuration that the article prints. */
 const sample = JSON.parse(printed("405-434")) as Conflist;
@@ -25,14 +25,17 @@ async function conflists(lab: Lab): Promise<{ node: string; podCIDRs: readonly s
   );
 }
 
+async function configurationsOf(node: Peer): Promise<string[]> {
+  const listed = await outputOf(node, "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"]);
+  return listed.split("\n").filter(Boolean);
+}
+
 claim("conflist-path", {
   observe: async (lab) =>
     Promise.all(
       lab.world.nodes.map(async (node) => ({
         node: node.name,
-        files: (await outputOf(lab.node(node), "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"]))
-          .split("\n")
-          .filter(Boolean),
+        files: await configurationsOf(lab.node(node)),
       })),
     ),
   judge: (nodes) => {
@@ -362,9 +365,7 @@ claim("conflist-structure", {
     Promise.all(
       lab.world.nodes.map(async (node) => ({
         node: node.name,
-        files: (await outputOf(lab.node(node), "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"]))
-          .split("\n")
-          .filter(Boolean),
+        files: await configurationsOf(lab.node(node)),
         conflist: await readConflist(lab.node(node)),
       })),
     ),

@@ -18,7 +18,11 @@ import { controlPlaneOf, imageValues, isReady, namespaceLabel, workersOf } from 
 import type { Stage } from "./stage.ts";
 
 /** A pod as a place to send probes from and to. */
-export type PodPeer = Peer & { readonly address: string };
+export type PodPeer = Peer & {
+  readonly address: string;
+  /** One of each family on a dual-stack cluster, the first family first. */
+  readonly addresses: readonly string[];
+};
 
 function podObject(
   name: string,
@@ -116,6 +120,7 @@ export class Lab {
     if (address === undefined) throw new Error(`the pod ${name} has no address`);
     return {
       address,
+      addresses: pod.status?.podIPs?.flatMap(({ ip }) => ip ?? []) ?? [address],
       label: `${name} (${address})`,
       run: (title, command, timeout = this.timeouts.answer + 10_000) =>
         this.#recorded(title, ["kubectl", "exec", "-n", namespace, name, "-c", container, "--", ...command], () =>

@@ -157,12 +157,12 @@ const steps = {
     );
     const { exitCode = null, stdout } = result;
     const transcript = stdout.replaceAll("\r", "");
-    // Behind each prompt stand a line and what came of it; before the first, what was typed too early to be at a prompt.
-    const outputs = transcript.split("/ # ").slice(1);
-    if (outputs.length !== lines.length)
-      throw new ProbeFailed(
-        `the temporary pod's shell showed ${outputs.length} prompts for ${lines.length} lines: ${transcript}`,
-      );
+    // Behind each prompt stand a line and what came of it. The first prompt is lost where it comes before kubectl listens.
+    const parts = transcript.split("/ # ");
+    const later = lines.length - 1;
+    if (parts.length <= later)
+      throw new ProbeFailed(`the temporary pod's shell showed ${parts.length - 1} prompts: ${transcript}`);
+    const outputs = [parts.slice(0, -later).join(""), ...parts.slice(-later)];
     return { typed, substitutions, lines, exitCode, transcript, outputs, clusterIP, left: left.stderr.trim() };
   },
   applyNodePort: async (lab: Lab) => {
@@ -214,8 +214,13 @@ const order = Object.keys(steps) as (keyof Steps)[];
 export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
   // Installing is the one step that nothing after it needs, and that takes a network.
   const before = order.slice(0, order.indexOf(name)).filter((step) => step !== "installTcpdump");
-  for (const step of before)
-    await lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, { mention: true });
+  for (const step of before) {
+    const done = lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, {
+      mention: true,
+    });
+    // A reader goes on too; what this step cannot do without is missed in its own words.
+    await done.catch((error: unknown) => lab.note(`before: ${step} failed`, (error as Error).message));
+  }
   return lab.together(
     `the article's lab: ${name}`,
     () => steps[name](lab) as Promise<Awaited<ReturnType<Steps[Name]>>>,
