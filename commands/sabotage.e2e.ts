@@ -18,6 +18,10 @@ const byDns = [
   "dns-short-name-in-same-namespace",
   "externalname-answers-a-cname",
   "externalname-maps-to-a-dns-name",
+  "printed-externalname-service",
+  "dns-has-srv-and-ptr-records",
+  "dns-is-the-recommended-way",
+  "welcome-page-by-name",
 ];
 /** Claims that need rules for a Service which was made after kube-proxy left, and those about kube-proxy itself. */
 const byRules = [
@@ -41,15 +45,32 @@ const byRules = [
   "kube-proxy-implements-services",
   "kind-default-proxy-mode-is-iptables",
   "iptables-save-shows-the-service",
+  "port-80-leads-to-target-port-9376",
+  "service-defines-policies-of-the-pods",
+  "service-is-an-abstraction",
+  "printed-clusterip-service-works",
+  "port-is-for-access-inside",
+  "printed-loadbalancer-service-works",
+  "dns-is-the-recommended-way",
+  "kube-proxy-has-three-modes",
+  "userspace-mode-exists",
+  "userspace-is-slower",
+  "iptables-is-the-default-mode",
+  "ipvs-suits-large-clusters",
+  "kube-proxy-is-on-the-way",
+  "temporary-pod-is-temporary",
+  "welcome-page-by-name",
+  "welcome-page-by-the-printed-ip",
 ];
 /** Claims that need the route from one worker to the pods of the other. */
 const acrossNodes = [
   "pods-talk-without-nat-across-nodes",
   "cross-node-traffic-by-iptables",
   "kindnet-rides-on-the-bridge-network",
+  "ptp-is-point-to-point",
 ];
 /** Claims that ask pods which may stand on the other worker. */
-const perhapsAcrossNodes = ["pod-ip-changes-on-replacement", "pod-ip-changes-on-restart", "selector-picks-the-pods"];
+const perhapsAcrossNodes = ["pod-ip-changes-on-restart"];
 
 const settings = readSettings();
 let node: (which: string, command: readonly string[]) => Promise<string>;

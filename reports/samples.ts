@@ -16,7 +16,7 @@ const sampleWorld: World = {
   podSubnets: ["10.244.0.0/16"],
   serviceSubnets: ["10.96.0.0/16"],
   dnsDomain: "cluster.local",
-  features: { networkQueue: false, ipvs: false, uplink: false },
+  features: { networkQueue: false, ipvs: false, tcpdump: true, uplink: false },
   nodes: (["control-plane", "worker"] as const).map((role, index) => ({
     name: `knc-0a1b2c-${role}`,
     role,

@@ -218,6 +218,7 @@ claim("docker-default-network-is-a-bridge", {
 });
 
 claim("docker-containers-need-port-mapping", {
+  slow: true,
   observe: async (lab) => {
     const [server, client] = [
       await lab.container("start a server, nothing published"),

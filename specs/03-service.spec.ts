@@ -68,6 +68,7 @@ claim("pod-ip-changes-on-restart", {
 });
 
 claim("selector-picks-the-pods", {
+  slow: true,
   observe: async (lab) => {
     const app = "picked";
     await lab.service(app, { selector: { app }, ports: [{ port: 80, targetPort: 8080 }] });

@@ -139,6 +139,7 @@ claim("dns-short-name-in-same-namespace", {
 });
 
 claim("environment-variables-for-services", {
+  slow: true,
   observe: async (lab) => {
     const before = await variablesOf(lab, "client-1");
     await lab.service("later", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
@@ -160,6 +161,7 @@ claim("environment-variables-for-services", {
 });
 
 claim("environment-variables-for-every-service", {
+  slow: true,
   observe: async (lab) => ({
     sameNamespace: hosts(await variablesOf(lab, "client-1")),
     otherNamespace: hosts(await variablesOf(lab, "client-elsewhere")),

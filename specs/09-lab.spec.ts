@@ -1,4 +1,4 @@
-import type { V1ReplicaSet, V1Service } from "@kubernetes/client-node";
+import type { V1Pod, V1ReplicaSet, V1Service } from "@kubernetes/client-node";
 import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
 import { printed, printedCommand, printedObject } from "../helpers/claim/article.ts";
@@ -297,11 +297,18 @@ claim("busybox-without-a-tag", {
     ]);
     const object = { apiVersion: "v1", kind: "Pod", metadata: { name: "temp-literally", namespace: articleNamespace } };
     lab.afterwards(() => lab.requestDeletion("the pod", object));
-    const pod = await lab.ready("temp-literally", articleNamespace);
-    return { exitCode: ran.exitCode, pod: pod.label };
+    const path = `/api/v1/namespaces/${articleNamespace}/pods/temp-literally`;
+    const pod = await lab.until(
+      "its image to be pulled",
+      () => lab.get<V1Pod>("the pod", path),
+      ({ status }) => (status?.containerStatuses?.[0]?.imageID ?? "") !== "",
+      lab.timeouts.podsReady,
+    );
+    return { exitCode: ran.exitCode, image: pod.status?.containerStatuses?.[0]?.image };
   },
-  judge: ({ exitCode }) => {
+  judge: ({ exitCode, image }) => {
     expect(exitCode, "exit code of kubectl run").toBe(0);
+    expect(image, "the image that the pod runs").toContain("busybox");
   },
 });
 

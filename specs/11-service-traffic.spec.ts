@@ -99,8 +99,8 @@ claim("kube-proxy-is-on-the-way", {
     const client = lab.pod("client-1");
     const { spec } = await lab.serviceOfCast("web");
     const ask = () => meetOften(client, hostPort(spec?.clusterIP ?? "", 80), 20, lab.timeouts.answer);
-    const before = distribution(await ask());
     const pid = (await outputOf(node, "kube-proxy's process", ["pgrep", "-xo", "kube-proxy"])).trim();
+    const before = distribution(await ask());
     lab.afterwards(async () => void (await node.run("let it go on", ["kill", "-CONT", pid])));
     await outputOf(node, "stop kube-proxy on the client's node", ["kill", "-STOP", pid]);
     const state = await outputOf(node, "what it does", ["sed", "-n", "s/^State:\\s*//p", `/proc/${pid}/status`]);
@@ -175,6 +175,7 @@ claim("nodeport-path", {
 /** What this version's kube-proxy says when it is asked for a mode that does not exist; it checks before it does anything. */
 async function modes(lab: Lab) {
   const node = lab.node(lab.worker(0));
+  await outputOf(node, "kube-proxy's process, whose program is asked", ["pgrep", "-xo", "kube-proxy"]);
   const ask = async (mode: string) => {
     const {
       exitCode = null,

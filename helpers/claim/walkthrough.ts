@@ -147,8 +147,16 @@ const steps = {
     const result = await lab.outsider.run(
       "line 255 of the article, and what is typed in the pod",
       ["sh", "-c", script, typed, ...lines],
-      90_000,
+      lab.timeouts.propagation * 2,
     );
+    if (result.timedOut) {
+      await lab.requestDeletion("the pod", {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "temp", namespace: articleNamespace },
+      });
+      throw new ProbeFailed(`the temporary pod's shell did not end in time; it had printed: ${result.stdout}`);
+    }
     const left = await lab.until(
       "the pod to be gone",
       () => lab.outsider.run("is the pod still there", ["kubectl", "get", "pod", "temp"]),
@@ -212,8 +220,9 @@ const order = Object.keys(steps) as (keyof Steps)[];
 
 /** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
 export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
-  // Installing is the one step that nothing after it needs, and that takes a network.
-  const before = order.slice(0, order.indexOf(name)).filter((step) => step !== "installTcpdump");
+  // Installing takes a network; where there is none, tcpdump has to be there.
+  const { uplink } = lab.world.features;
+  const before = order.slice(0, order.indexOf(name)).filter((step) => uplink || step !== "installTcpdump");
   for (const step of before) {
     const done = lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, {
       mention: true,
@@ -348,11 +357,8 @@ async function capture(lab: Lab) {
   const [address = ""] = lab.controlPlane.addresses;
   const literal = printedCommand(350);
   const url = urlIn(355);
-  const installed = (await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"])).exitCode === 0;
-  // On a node without tcpdump, from a pod on the node's own network: the same interface.
-  const where = installed ? node : lab.pod("host-cp");
   const options = (
-    await where.run("options after the filter are a matter of getopt", [
+    await node.run("options after the filter are a matter of getopt", [
       "env",
       "POSIXLY_CORRECT=1",
       "timeout",
@@ -370,7 +376,7 @@ async function capture(lab: Lab) {
   ];
   const seen = [];
   for (const { name, ask } of ways) {
-    const asPrinted = await inBackground(where, `line 350 of the article, ${name}`, [
+    const asPrinted = await inBackground(node, `line 350 of the article, ${name}`, [
       "timeout",
       "60",
       ...literal.split(" "),
@@ -397,5 +403,5 @@ async function capture(lab: Lab) {
       port80: packets.port80.map(({ from, to, toPort }) => ({ from, to, toPort })),
     });
   }
-  return { installed, node: address, options: options.trim(), seen };
+  return { node: address, options: options.trim(), seen };
 }

@@ -12,6 +12,8 @@ const capabilities: Readonly<Record<string, Probe>> = {
       : "a kernel with NFT_QUEUE, by which kindnet enforces policies: on this one's nodes nft refuses such a rule, and kindnet lets everything pass",
   ipvs: ({ features }) =>
     features.ipvs ? undefined : "a kernel with IP_VS: this one's nodes have no /proc/net/ip_vs and no such module",
+  tcpdump: ({ features }) =>
+    features.tcpdump ? undefined : "tcpdump on the nodes: they do not have it, and no way to install it",
   uplink: ({ features }) =>
     features.uplink ? undefined : "nodes that reach an image registry: these have no way out of their network",
   "several-workers": ({ nodes }) =>

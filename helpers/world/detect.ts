@@ -96,15 +96,16 @@ async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: bo
     works(
       `unshare --net nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ${rule}'`,
     );
-  const [ruleset, networkQueue, ipvs, uplink] = await Promise.all([
+  const [ruleset, networkQueue, ipvs, tcpdump, uplink] = await Promise.all([
     nft("counter"),
     nft("queue num 0 bypass"),
     works("test -e /proc/net/ip_vs || modprobe --dry-run --quiet ip_vs"),
+    works("command -v tcpdump"),
     // The suite's own engine has none by its making. Whatever a registry answers, it can be asked.
     mayHaveUplink && works("curl --silent --max-time 5 --output /dev/null https://registry-1.docker.io/v2/"),
   ]);
   if (!ruleset) throw new Error(`nft does not work on ${node}, so nothing tells whether its kernel has NFT_QUEUE`);
-  return { networkQueue, ipvs, uplink };
+  return { networkQueue, ipvs, tcpdump: tcpdump || uplink, uplink };
 }
 
 /** kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode). */

@@ -31,6 +31,7 @@ export const World = z.strictObject({
     .strictObject({
       networkQueue: z.boolean().describe("the kernel has NFT_QUEUE, by which kindnet enforces network policies"),
       ipvs: z.boolean().describe("the kernel has IP_VS"),
+      tcpdump: z.boolean().describe("nodes have tcpdump, or a way to install it"),
       uplink: z.boolean().describe("nodes reach an image registry and their distribution's packages"),
     })
     .describe("what the nodes were found to be able to do"),
