@@ -25,7 +25,7 @@ export default defineConfig({
     // The claims share a cast of pods, and waiting, not computing, is most of what they do.
     pool: "forks",
     isolate: false,
-    maxWorkers: 2,
+    maxWorkers: 3,
     sequence: { concurrent: true, sequencer: ArticleOrder },
     maxConcurrency: 16,
     tags: [{ name: "slow", description: "needs a long window or many pods" }],
