@@ -3,13 +3,23 @@ import { execa } from "execa";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 
-const sources = ["commands", "helpers", "reports", "specs", "allurerc.ts", "vitest.config.ts", "vitest.unit.config.ts"];
+const sources = [
+  "commands",
+  "helpers",
+  "reports",
+  "specs",
+  "allurerc.ts",
+  "vitest.config.ts",
+  "vitest.rejudge.config.ts",
+  "vitest.unit.config.ts",
+];
 
 const checks: Readonly<Record<string, readonly string[]>> = {
   types: ["tsc", "-p", "."],
   format: ["biome", "check", "."],
   lint: ["oxlint", "--type-aware", "--deny-warnings", ...sources],
   "dead code": ["knip", "--no-progress"],
+  "recorded runs": ["node", "commands/run.js", "rejudge", "fixtures/recordings/v1.37.0"],
   "unit tests": ["vitest", "run", "--config", "vitest.unit.config.ts"],
 };
 
@@ -30,7 +40,8 @@ await main(async () => {
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
     process.stdout.write(`${result.failed ? "✗" : "✓"} ${name} (${seconds} s)\n`);
     if (result.failed) failed++;
-    if (result.failed || name === "unit tests") process.stdout.write(`${result.all.trimEnd()}\n`);
+    if (result.failed || name === "unit tests" || name === "recorded runs")
+      process.stdout.write(`${result.all.trimEnd()}\n`);
   }
   process.stdout.write(`${Object.keys(checks).length - failed} passed, ${failed} failed\n`);
   return failed === 0 ? 0 : 1;

@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, type TestFunction, test } from "vitest";
 import { Evidence } from "../evidence/evidence.ts";
 import { missingCapability } from "../world/capabilities.ts";
 import { describeClaim, reportVerdict } from "./allure.ts";
-import { type Claim, type Expectation, readCatalogue } from "./catalogue.ts";
-import { expectationFor } from "./expectation.ts";
+import { type Claim, readCatalogue } from "./catalogue.ts";
+import { expectationIn } from "./expectation.ts";
 import { Lab } from "./lab.ts";
+import { judgeRecording, recordingVariable } from "./recording.ts";
 import { ClaimResult } from "./results.ts";
 import { type OpenRun, openRun, type Stage } from "./stage.ts";
 import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
@@ -32,10 +33,13 @@ export function claim<Observation>(id: string, check: Check<Observation>): void 
   if (entry === undefined) throw new RangeError(`no claim ${id} in fixtures/article/claims.yaml`);
   if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
   const options = check.slow === true ? { timeout: slowClaimTimeoutMs, tags: ["slow"] } : { timeout: claimTimeoutMs };
-  test(entry.en, options, async ({ task, signal }) => {
+  const live: TestFunction = async ({ task, signal }) => {
     (task.meta as { claim?: string }).claim = id;
     await run(entry, check, openRun(), signal);
-  });
+  };
+  const recording = process.env[recordingVariable];
+  const recorded = () => judgeRecording(recording ?? "", id, (observation) => check.judge(observation));
+  test(entry.en, options, recording === undefined ? live : recorded);
 }
 
 async function run<Observation>(
@@ -52,7 +56,7 @@ async function run<Observation>(
   const section = catalogue.sections[place.section];
   if (section === undefined) throw new RangeError(`no section ${entry.section}`);
   const missing = missingCapability(entry.needs, world);
-  const expectation = missing === undefined ? expectationFor(entry, world) : external(entry, missing);
+  const expectation = expectationIn(entry, world);
   await describeClaim({
     claim: entry,
     section,
@@ -96,13 +100,6 @@ async function run<Observation>(
   });
   if (judgement.verdict === "inconclusive") throw new Inconclusive(judgement.why);
   expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);
-}
-
-/** What has to come out where the world lacks what the claim needs. */
-function external({ id, expect: expectations }: Claim, missing: string): Expectation {
-  const link = expectations?.[0]?.link;
-  if (link === undefined) throw new RangeError(`claim ${id} has no expectation`);
-  return { verdict: "external", because: { en: missing, zh: `這裡缺少這項主張所需的功能：${missing}` }, link };
 }
 
 async function decide<Observation>(

@@ -1,4 +1,5 @@
 import semver from "semver";
+import { missingCapability } from "../world/capabilities.ts";
 import type { World } from "../world/world.ts";
 import type { Claim, Condition, Expectation } from "./catalogue.ts";
 
@@ -13,6 +14,18 @@ export function expectationFor(claim: Claim, world: Conditions): Expectation {
   const found = claim.expect?.find(({ when }) => when === undefined || meets(world, when));
   if (found === undefined) throw new RangeError(`claim ${claim.id} has no expectation for ${describe(world)}`);
   return found;
+}
+
+/**
+ * Returns what has to come out on a world: `external` where it lacks something that the claim needs, else what
+ * {@link expectationFor} finds.
+ */
+export function expectationIn(claim: Claim, world: World): Expectation {
+  const missing = missingCapability(claim.needs, world);
+  if (missing === undefined) return expectationFor(claim, world);
+  const link = claim.expect?.[0]?.link;
+  if (link === undefined) throw new RangeError(`claim ${claim.id} has no expectation`);
+  return { verdict: "external", because: { en: missing, zh: `這裡缺少這項主張所需的功能：${missing}` }, link };
 }
 
 function meets(world: Conditions, when: Condition): boolean {

@@ -1,0 +1,90 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { execa } from "execa";
+import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { expectationIn } from "../helpers/claim/expectation.ts";
+import { recordingVariable, rejudged, rejudgedVariable } from "../helpers/claim/recording.ts";
+import { type ClaimResult, Results } from "../helpers/claim/results.ts";
+import { UserError } from "../helpers/host/errors.ts";
+import { main } from "../helpers/host/main.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+
+/** Judges a stored run again, without a cluster: by today's judges and expectations, from the observations on disk. */
+await main(async () => {
+  const { out } = readSettings();
+  const [folder, ...others] = process.argv.slice(2);
+  if (folder === undefined || others.length > 0)
+    throw new UserError("which run is to be judged again?", "npm run rejudge -- reports/out");
+  // npm changes to the project's folder; what was typed is meant from where it was typed.
+  const recording = resolve(process.env["INIT_CWD"] ?? process.cwd(), folder);
+  const { text, stored } = readResults(recording);
+  const judged = await judgeAgain(recording, stored);
+  const after = `${JSON.stringify(Results.parse({ ...stored, claims: judged }), undefined, 2)}\n`;
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, "rejudged.json"), after);
+  const before = new Map(stored.claims.map((claim) => [claim.id, claim]));
+  const changed = judged.filter((claim) => outcome(claim) !== outcome(before.get(claim.id)));
+  for (const claim of changed) {
+    process.stdout.write(`✗ ${claim.id}: was ${outcome(before.get(claim.id))}, is ${outcome(claim)}\n`);
+    if (claim.why !== undefined && claim.why !== "") process.stdout.write(`    ${claim.why}\n`);
+  }
+  const count = judged.filter(({ observation }) => observation !== undefined).length;
+  process.stdout.write(
+    `${count} observations of Kubernetes ${stored.world.kubernetes} judged again: ${changed.length} verdicts changed, results ${after === text ? "byte-identical" : "differ"}\n`,
+  );
+  return changed.length === 0 && after === text ? 0 : 1;
+});
+
+function readResults(recording: string): { text: string; stored: Results } {
+  const file = join(recording, "results.json");
+  if (!existsSync(file)) throw new UserError(`${file} is not there`, "name the output folder of a run");
+  const text = readFileSync(file, "utf8");
+  try {
+    return { text, stored: Results.parse(JSON.parse(text)) };
+  } catch (error) {
+    throw new UserError(
+      `${file}: ${(error as Error).message.split("\n")[0]}`,
+      "name the output folder of a run of this version",
+    );
+  }
+}
+
+async function judgeAgain(recording: string, stored: Results): Promise<ClaimResult[]> {
+  const folder = mkdtempSync(join(tmpdir(), "rejudge-"));
+  try {
+    const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
+    const result = await execa(process.execPath, [vitest, "run", "--config", "vitest.rejudge.config.ts"], {
+      cwd: projectRoot,
+      // The variables of a vitest that runs this command are none of its business.
+      extendEnv: false,
+      env: { PATH: process.env["PATH"], [recordingVariable]: recording, [rejudgedVariable]: folder },
+      reject: false,
+      all: true,
+      stdin: "ignore",
+    });
+    if (result.failed) throw new Error(`the specs could not be judged again:\n${result.all}`);
+    const catalogue = new Map(readCatalogue().claims.map((claim) => [claim.id, claim]));
+    return stored.claims.map((claim) => {
+      const entry = catalogue.get(claim.id);
+      if (entry === undefined)
+        throw new UserError(`the catalogue has no claim ${claim.id} any more`, "record a run anew");
+      if (entry.excluded !== undefined) return claim;
+      const { verdict: expected, because, link, since } = expectationIn(entry, stored.world);
+      const { since: _, ...rest } = claim;
+      return {
+        ...rest,
+        ...rejudged(folder, claim.id),
+        ...{ expected, because, link },
+        ...(since === undefined ? {} : { since }),
+      };
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function outcome(claim: ClaimResult | undefined): string {
+  const { verdict = "without a verdict", expected = "nothing" } = claim ?? {};
+  return verdict === expected ? verdict : `${verdict} (expected ${expected})`;
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+/** The specs' judges on a stored run: no cluster, no cast, no report; `npm run rejudge` says what came out. */
+export default defineConfig({
+  test: {
+    name: "rejudge",
+    include: ["specs/**/*.spec.ts"],
+    pool: "forks",
+    isolate: false,
+    maxWorkers: 2,
+    tags: [{ name: "slow" }],
+    reporters: ["dot"],
+  },
+});
