@@ -122,7 +122,7 @@ test("without CoreDNS exactly the claims about names turn", async () => {
   await kubectl("scale", "deployment/coredns", "--replicas=2");
   await kubectl("rollout", "status", "deployment/coredns", "--timeout=120s");
   // The next test takes kube-proxy away, which has to have written the new pods' addresses by then.
-  const written = "until iptables-save | grep -q 'kube-system/kube-dns:dns .* -j DNAT'; do sleep 0.2; done";
+  const written = "until iptables-save | grep -q 'kube-system/kube-dns:dns\".* -j DNAT'; do sleep 0.2; done";
   for (const which of ["control-plane", "worker", "worker2"]) await node(which, ["timeout", "30", "sh", "-c", written]);
   expect(ids, output).toEqual(byDns.toSorted());
   expect(exitCode).not.toBe(0);
