@@ -9,6 +9,7 @@ import type { KubernetesObject } from "../helpers/probe/api.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { distribution, hostPort, meet, meetOften, request } from "../helpers/probe/http.ts";
 import { outputOf, type Peer } from "../helpers/probe/peer.ts";
+import { rulesNaming } from "../helpers/probe/rules.ts";
 
 async function podNamed(lab: Lab, name: string): Promise<V1Pod> {
   return lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
@@ -142,10 +143,7 @@ claim("service-makes-an-application-reachable-and-discoverable", {
     const name = `web-clusterip.${namespace}.svc.${lab.world.dnsDomain}`;
     const variable = async (peer: Peer) =>
       (await outputOf(peer, "its variable for the Service", ["sh", "-c", "echo $WEB_CLUSTERIP_SERVICE_HOST"])).trim();
-    const rules = async () =>
-      (await outputOf(lab.node(lab.worker(0)), "rules of a node", ["sh", "-c", "iptables-save; nft list ruleset"]))
-        .split("\n")
-        .filter((line) => line.includes(`${namespace}/web-clusterip`)).length;
+    const rules = async () => (await rulesNaming(lab.node(lab.worker(0)), `${namespace}/web-clusterip`)).length;
     const without = { answer: await lookUp(client, name, "A"), variable: await variable(client), rules: await rules() };
     const service = lab.serviceObject("web-clusterip", {
       selector: { app: "server" },

@@ -7,6 +7,7 @@ import { positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { meet, request } from "../helpers/probe/http.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
+import { rulesNaming } from "../helpers/probe/rules.ts";
 
 /** The name that the article maps its Service to. */
 const target = "my.database.example.com";
@@ -117,10 +118,7 @@ claim("externalname-selects-no-pods", {
       () => lookUp(client, dnsName, "CNAME"),
       ({ records }) => records.length > 0,
     );
-    const rules = async () =>
-      (await outputOf(lab.node(lab.worker(0)), "rules of a node", ["sh", "-c", "iptables-save; nft list ruleset"]))
-        .split("\n")
-        .filter((line) => line.includes(`${lab.namespace}/${name}`)).length;
+    const rules = async () => (await rulesNaming(lab.node(lab.worker(0)), `${lab.namespace}/${name}`)).length;
     const asExternalName = { rules: await rules(), answer: await meet(client, dnsName, lab.timeouts.silence) };
     await lab.patch("make it a ClusterIP Service", object, {
       spec: { type: "ClusterIP", externalName: null, ports: [{ port: 80, targetPort: 8080 }] },

@@ -6,6 +6,7 @@ import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/ve
 import { startCapture } from "../helpers/probe/capture.ts";
 import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
+import { rulesNaming } from "../helpers/probe/rules.ts";
 
 /** The rules of a node that name a Service of the cast's namespace, as the article greps them. */
 async function rulesOf(lab: Lab, service: string): Promise<string[]> {
@@ -21,15 +22,8 @@ claim("kube-proxy-implements-services", {
     );
     const tables = await Promise.all(
       lab.world.nodes.map(async (node) => {
-        const rules = await outputOf(lab.node(node), "all rules of the node", [
-          "sh",
-          "-c",
-          "iptables-save; nft list ruleset",
-        ]);
-        return {
-          node: node.name,
-          rulesForTheService: rules.split("\n").filter((line) => line.includes(`${lab.namespace}/web`)).length,
-        };
+        const rules = await rulesNaming(lab.node(node), `${lab.namespace}/web`);
+        return { node: node.name, rulesForTheService: rules.length };
       }),
     );
     return { ready: status?.numberReady ?? 0, nodes: lab.world.nodes.length, tables };
