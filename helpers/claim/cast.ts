@@ -49,7 +49,11 @@ async function makeCast(): Promise<Cast> {
   const otherNamespace = `elsewhere-${suffix}`;
   if (!world.fresh) await strikeEarlierCasts(api, waits.deletion);
   for (const name of [namespace, otherNamespace])
-    await api.create({ apiVersion: "v1", kind: "Namespace", metadata: { name, labels: { [namespaceLabel]: "true" } } });
+    await api.create({
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name, labels: { [namespaceLabel]: context.run } },
+    });
   const [worker1, worker2] = workersOf(world);
   const objects = readManifest("cast.yaml", {
     namespace,

@@ -1,29 +1,18 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, type TestFunction, test } from "vitest";
 import { Evidence } from "../evidence/evidence.ts";
 import { missingCapability } from "../world/capabilities.ts";
 import { describeClaim, reportVerdict } from "./allure.ts";
 import { type Claim, readCatalogue } from "./catalogue.ts";
+import { type Check, decide, remember, timeoutOf } from "./check.ts";
+import { controlsVariable } from "./control.ts";
 import { expectationIn } from "./expectation.ts";
-import { Lab } from "./lab.ts";
+import { prove } from "./prove.ts";
 import { judgeRecording, recordingVariable } from "./recording.ts";
-import { ClaimResult } from "./results.ts";
-import { type OpenRun, openRun, type Stage } from "./stage.ts";
-import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
-
-const claimTimeoutMs = 120_000;
-const slowClaimTimeoutMs = 240_000;
-
-/** What decides a claim. */
-export interface Check<Observation> {
-  /** Needs a long window or many pods; `npm test -- --tags-filter 'not slow'` leaves it out. */
-  readonly slow?: true;
-  /** Talks to the cluster and returns plain JSON; it decides nothing. */
-  observe(lab: Lab): Promise<Observation>;
-  /** Looks at that JSON only. A failed assertion is the refutation, and its message the explanation. */
-  judge(observation: Observation): void;
-}
+import { ClaimResult, ControlResult } from "./results.ts";
+import { type OpenRun, openRun } from "./stage.ts";
+import { Inconclusive } from "./verdict.ts";
 
 const catalogue = readCatalogue();
 
@@ -32,14 +21,27 @@ export function claim<Observation>(id: string, check: Check<Observation>): void 
   const entry = catalogue.claims.find((candidate) => candidate.id === id);
   if (entry === undefined) throw new RangeError(`no claim ${id} in fixtures/article/claims.yaml`);
   if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
-  const options = check.slow === true ? { timeout: slowClaimTimeoutMs, tags: ["slow"] } : { timeout: claimTimeoutMs };
+  remember(entry, check);
+  const tags = check.slow === true ? { tags: ["slow"] } : {};
+  const recording = process.env[recordingVariable];
+  if (recording !== undefined) {
+    test(entry.en, tags, () => judgeRecording(recording, id, (observation) => check.judge(observation)));
+    return;
+  }
+  if (process.env[controlsVariable] !== undefined) {
+    // It waits for its turn among the others, so only its checks have a time-out.
+    test(entry.en, { ...tags, timeout: 0 }, async ({ task, skip, signal }) => {
+      (task.meta as { claim?: string }).claim = id;
+      const notExecuted = await prove(id, signal);
+      if (notExecuted !== undefined) skip(notExecuted);
+    });
+    return;
+  }
   const live: TestFunction = async ({ task, signal }) => {
     (task.meta as { claim?: string }).claim = id;
     await run(entry, check, openRun(), signal);
   };
-  const recording = process.env[recordingVariable];
-  const recorded = () => judgeRecording(recording ?? "", id, (observation) => check.judge(observation));
-  test(entry.en, options, recording === undefined ? live : recorded);
+  test(entry.en, { ...tags, timeout: timeoutOf(check) }, live);
 }
 
 async function run<Observation>(
@@ -88,7 +90,7 @@ async function run<Observation>(
     milliseconds: Math.round(performance.now() - started),
     attempts: evidence.items.length,
     evidence: evidence.items.map(({ file }) => file),
-    controls: [],
+    controls: controlsOf(out, id),
   } satisfies ClaimResult);
   write(join(out, "claims", `${id}.json`), JSON.stringify(result, undefined, 2));
   await reportVerdict({
@@ -102,32 +104,10 @@ async function run<Observation>(
   expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);
 }
 
-async function decide<Observation>(
-  check: Check<Observation>,
-  missing: string | undefined,
-  stage: Stage | Inconclusive,
-  evidence: Evidence,
-  signal: AbortSignal,
-): Promise<{ judgement: Judgement; observation?: unknown }> {
-  let lab: Lab | undefined;
-  try {
-    if (missing !== undefined) throw new NeedsFeature(missing);
-    if (stage instanceof Inconclusive) throw stage;
-    lab = new Lab(stage, evidence, signal);
-    // Judged as it is stored: what JSON cannot hold must not decide anything.
-    const observation = JSON.parse(JSON.stringify(await check.observe(lab))) as Observation;
-    return { judgement: judgementOf(() => check.judge(observation)), observation };
-  } catch (error) {
-    const judgement = judgementOfError(error);
-    return {
-      judgement:
-        judgement.verdict === "refuted"
-          ? { verdict: "inconclusive", why: `an assertion failed while observing: ${judgement.why}` }
-          : judgement,
-    };
-  } finally {
-    await lab?.close();
-  }
+/** What `npm run controls` found out on this cluster, before the claims were judged once more. */
+function controlsOf(out: string, id: string): ControlResult[] {
+  const file = join(out, "controls", `${id}.json`);
+  return existsSync(file) ? [ControlResult.parse(JSON.parse(readFileSync(file, "utf8")))] : [];
 }
 
 function write(file: string, text: string): void {

@@ -12,7 +12,7 @@ import type { Request } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import type { Timeouts } from "../probe/timeouts.ts";
-import { until } from "../probe/until.ts";
+import { eventually, until } from "../probe/until.ts";
 import type { World, WorldNode } from "../world/world.ts";
 import { controlPlaneOf, imageValues, isReady, namespaceLabel, workersOf } from "./cast.ts";
 import type { Stage } from "./stage.ts";
@@ -192,7 +192,7 @@ export class Lab {
   /** Creates a namespace for this check alone; it is deleted, with all that is in it, when the check ends. */
   async ownNamespace(name: string): Promise<string> {
     const unique = `${name}-${randomBytes(2).toString("hex")}`;
-    const metadata = { name: unique, labels: { [namespaceLabel]: "true" } };
+    const metadata = { name: unique, labels: { [namespaceLabel]: this.#stage.context.run } };
     await this.create("a namespace", { apiVersion: "v1", kind: "Namespace", metadata });
     await this.until(
       "its default ServiceAccount",
@@ -485,6 +485,14 @@ export class Lab {
     milliseconds = this.timeouts.propagation,
   ): Promise<T> {
     return until(what, milliseconds, look, done, this.#signal);
+  }
+
+  /**
+   * Returns the first value of `look` that is `done`, or the last one seen after a while: for what the claim says will
+   * come about. A judge decides by it, beside a positive control.
+   */
+  async eventually<T>(look: () => Promise<T>, done: (value: T) => boolean): Promise<T> {
+    return eventually(this.timeouts.claimed, look, done, this.#signal);
   }
 
   /** Undoes what the check did, the last thing first, and has what it created deleted; nothing waits for that. @throws AggregateError of what failed */

@@ -4,6 +4,20 @@ import { ExpectedVerdict, Verdict } from "./verdict.ts";
 
 const Bilingual = z.strictObject({ en: z.string(), zh: z.string() });
 
+/** What came of the change that has to turn a claim's verdict. */
+export const ControlResult = z.strictObject({
+  name: z.string().describe("what was changed"),
+  live: z.boolean().describe("true: the cluster was changed; false: the observation was"),
+  proven: z
+    .boolean()
+    .describe("the verdict was as expected before, the opposite under the change, and as before again"),
+  verdict: Verdict.describe("under the change"),
+  why: z.string().describe("what was seen under the change, or why nothing is proven"),
+  turned: z.array(z.string()).describe("sentinel claims whose verdict changed with it"),
+  milliseconds: z.int().nonnegative(),
+});
+export type ControlResult = z.infer<typeof ControlResult>;
+
 /** What a run found out about one claim. Paths are relative to the results file. */
 export const ClaimResult = z.strictObject({
   id: z.string(),
@@ -25,7 +39,7 @@ export const ClaimResult = z.strictObject({
   attempts: z.int().nonnegative().optional().describe("probes sent in all, repeated ones included"),
   observation: z.string().optional(),
   evidence: z.array(z.string()),
-  controls: z.array(z.strictObject({ name: z.string(), live: z.boolean(), proven: z.boolean() })),
+  controls: z.array(ControlResult).describe("empty where `npm run controls` was not part of the run"),
 });
 export type ClaimResult = z.infer<typeof ClaimResult>;
 

@@ -45,6 +45,8 @@ const resources: Readonly<Record<string, string>> = {
   IPAddressPool: "ipaddresspools",
   Ingress: "ingresses",
   L2Advertisement: "l2advertisements",
+  MutatingAdmissionPolicy: "mutatingadmissionpolicies",
+  MutatingAdmissionPolicyBinding: "mutatingadmissionpolicybindings",
   Namespace: "namespaces",
   NetworkPolicy: "networkpolicies",
   Pod: "pods",
@@ -54,6 +56,8 @@ const resources: Readonly<Record<string, string>> = {
   Service: "services",
   ServiceAccount: "serviceaccounts",
   SubjectAccessReview: "subjectaccessreviews",
+  ValidatingAdmissionPolicy: "validatingadmissionpolicies",
+  ValidatingAdmissionPolicyBinding: "validatingadmissionpolicybindings",
 };
 
 /** Returns the API path of an object's collection. @throws RangeError for a kind that the suite does not use */

@@ -4,6 +4,8 @@ export interface Timeouts {
   readonly podsReady: number;
   /** A change to a Service or its pods shows in what kube-proxy and CoreDNS do. */
   readonly propagation: number;
+  /** What a claim says of a change has come about, or is taken not to come. */
+  readonly claimed: number;
   /** One request to something that must answer. */
   readonly answer: number;
   /** One request to something that must not answer: it lasts longer than the slowest answer seen. */
@@ -22,6 +24,7 @@ export function timeouts(factor: number): Timeouts {
   return {
     podsReady: stretch(90_000),
     propagation: stretch(20_000),
+    claimed: stretch(20_000),
     answer: stretch(5_000),
     silence: stretch(4_000),
     attempt: stretch(1_000),

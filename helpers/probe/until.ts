@@ -3,6 +3,12 @@ import pRetry from "p-retry";
 /** Thrown when something awaited did not come about in time; tells what, for how long, and what was last seen. */
 export class NotInTime extends Error {
   override name = "NotInTime";
+  readonly last: unknown;
+
+  constructor(message: string, last: unknown) {
+    super(message);
+    this.last = last;
+  }
 }
 
 class NotYet extends Error {}
@@ -40,6 +46,26 @@ export async function until<T>(
     );
   } catch (error) {
     if (!(error instanceof NotYet)) throw error;
-    throw new NotInTime(`waited ${milliseconds / 1000} s for ${what}; last seen: ${JSON.stringify(last)}`);
+    throw new NotInTime(`waited ${milliseconds / 1000} s for ${what}; last seen: ${JSON.stringify(last)}`, last);
+  }
+}
+
+/**
+ * Returns the first value of `look` that is `done`, or the last one seen after `milliseconds`: for what a claim says will
+ * come about, so that its not coming is an observation.
+ *
+ * @throws whatever `look` throws, at once
+ */
+export async function eventually<T>(
+  milliseconds: number,
+  look: () => Promise<T>,
+  done: (value: T) => boolean,
+  signal?: AbortSignal,
+): Promise<T> {
+  try {
+    return await until("what is claimed", milliseconds, look, done, signal);
+  } catch (error) {
+    if (!(error instanceof NotInTime)) throw error;
+    return error.last as T;
   }
 }

@@ -1,0 +1,79 @@
+import type { Evidence } from "../evidence/evidence.ts";
+import type { Claim } from "./catalogue.ts";
+import type { Control } from "./control.ts";
+import { Lab } from "./lab.ts";
+import type { Stage } from "./stage.ts";
+import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
+
+const claimTimeoutMs = 120_000;
+const slowClaimTimeoutMs = 240_000;
+
+/** What decides a claim. */
+export interface Check<Observation> {
+  /** Needs a long window or many pods; `npm test -- --tags-filter 'not slow'` leaves it out. */
+  readonly slow?: true;
+  /** Talks to the cluster and returns plain JSON; it decides nothing. */
+  observe(lab: Lab): Promise<Observation>;
+  /** Looks at that JSON only. A failed assertion is the refutation, and its message the explanation. */
+  judge(observation: Observation): void;
+  /** Proves that the check can give the opposite verdict; every check that can hold or be refuted has one. */
+  readonly control?: Control<Observation>;
+}
+
+/** A claim and its check, whatever it observes. */
+export interface CheckedClaim {
+  readonly entry: Claim;
+  readonly check: Check<unknown>;
+}
+
+const checks = new Map<string, CheckedClaim>();
+
+/** Remembers a claim's check, so that others can look it up. */
+export function remember<Observation>(entry: Claim, check: Check<Observation>): void {
+  checks.set(entry.id, { entry, check: check as Check<unknown> });
+}
+
+/** Returns the checks of the specs that were loaded, by the claims' ids. */
+export function rememberedChecks(): ReadonlyMap<string, CheckedClaim> {
+  return checks;
+}
+
+/** Milliseconds after which a check is given up. */
+export function timeoutOf<Observation>({ slow }: Check<Observation>): number {
+  return slow === true ? slowClaimTimeoutMs : claimTimeoutMs;
+}
+
+/** What came of a check: the judgement, and the observation where there is one. */
+export interface Decision {
+  readonly judgement: Judgement;
+  readonly observation?: unknown;
+}
+
+/** Observes and judges. Whatever goes wrong on the way is a judgement too. */
+export async function decide<Observation>(
+  check: Check<Observation>,
+  missing: string | undefined,
+  stage: Stage | Inconclusive,
+  evidence: Evidence,
+  signal: AbortSignal,
+): Promise<Decision> {
+  let lab: Lab | undefined;
+  try {
+    if (missing !== undefined) throw new NeedsFeature(missing);
+    if (stage instanceof Inconclusive) throw stage;
+    lab = new Lab(stage, evidence, signal);
+    // Judged as it is stored: what JSON cannot hold must not decide anything.
+    const observation = JSON.parse(JSON.stringify(await check.observe(lab))) as Observation;
+    return { judgement: judgementOf(() => check.judge(observation)), observation };
+  } catch (error) {
+    const judgement = judgementOfError(error);
+    return {
+      judgement:
+        judgement.verdict === "refuted"
+          ? { verdict: "inconclusive", why: `an assertion failed while observing: ${judgement.why}` }
+          : judgement,
+    };
+  } finally {
+    await lab?.close();
+  }
+}

@@ -1,0 +1,23 @@
+import { join } from "node:path";
+import { defineConfig } from "vitest/config";
+import { ControlProgress } from "./reports/controls.ts";
+
+const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
+
+/** The controls of all claims, on the cluster that `npm run controls` has made and has judged a moment ago. */
+export default defineConfig({
+  test: {
+    name: "controls",
+    include: ["specs/controls.run.ts"],
+    globalSetup: [join(import.meta.dirname, "helpers", "claim", "cast.ts")],
+    pool: "forks",
+    isolate: false,
+    maxWorkers: 1,
+    // They all begin at once and wait for their turns themselves.
+    sequence: { concurrent: true },
+    maxConcurrency: 1_000,
+    tags: [{ name: "slow", description: "needs a long window or many pods" }],
+    teardownTimeout: 60_000,
+    reporters: [new ControlProgress(out)],
+  },
+});
