@@ -2,7 +2,9 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
 import { isReady } from "../helpers/claim/cast.ts";
+import { storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import type { KubernetesObject } from "../helpers/probe/api.ts";
@@ -125,7 +127,7 @@ claim("target-port-is-the-pods-port", {
     };
     const [right, wrong] = [await ask("right-target", 8080), await ask("wrong-target", 8099)];
     return {
-      right: await lab.until("the Service to answer", right, ({ outcome }) => outcome === "answered"),
+      right: await lab.eventually(right, ({ outcome }) => outcome === "answered"),
       wrong: await lab.until("the other one to be refused", wrong, ({ outcome }) => outcome === "refused"),
     };
   },
@@ -133,6 +135,13 @@ claim("target-port-is-the-pods-port", {
     expect(right.outcome, "the Service whose targetPort is the port that the pods listen on").toBe("answered");
     expect(wrong.outcome, "the Service whose targetPort is another").toBe("refused");
   },
+  control: live("the Service aims at a port on which its pods do not listen", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "right-target" },
+      "JSONPatch{op: 'replace', path: '/spec/ports/0/targetPort', value: 8098}",
+    ),
+  ),
 });
 
 claim("service-makes-an-application-reachable-and-discoverable", {

@@ -495,12 +495,17 @@ export class Lab {
     return eventually(this.timeouts.claimed, look, done, this.#signal);
   }
 
-  /** Undoes what the check did, the last thing first, and has what it created deleted; nothing waits for that. @throws AggregateError of what failed */
+  /** Undoes what the check did, the last thing first, and has what it created deleted; nothing waits for that unless the stage is used again. @throws AggregateError of what failed */
   async close(): Promise<void> {
     const errors: unknown[] = [];
     for (const undo of this.#undo.splice(0).toReversed()) await undo().catch((error: unknown) => errors.push(error));
     const deleted = await Promise.allSettled(
-      this.#created.splice(0).map((object) => this.#stage.api.requestDeletion(object)),
+      this.#created.splice(0).map((object) =>
+        // The next one has a namespace of its own: only what has a name of its own is in its way.
+        this.#stage.again && object.kind !== "Namespace"
+          ? this.#stage.api.delete(object, this.timeouts.deletion)
+          : this.#stage.api.requestDeletion(object),
+      ),
     );
     errors.push(...deleted.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : [])));
     if (errors.length > 0)

@@ -130,7 +130,7 @@ async function tryChange(
 ): Promise<ReadonlyMap<string, ControlResult>> {
   const started = performance.now();
   const place = join("controls", members[0]?.entry.id ?? "");
-  const lab = new Lab(stage, new Evidence(stage.context.out, join(place, "change")), signal);
+  const lab = new Lab({ ...stage, again: true }, new Evidence(stage.context.out, join(place, "change")), signal);
   let under: ReadonlyMap<string, Judgement>;
   let turned: readonly string[];
   try {
@@ -179,6 +179,7 @@ async function judgeAll(
   // What checks do together they do anew, under this change.
   const anew: Stage = {
     ...stage,
+    again: true,
     experiments: new Map(),
     timeouts: { ...timeouts, claimed: claimedMs * context.timeoutFactor },
   };

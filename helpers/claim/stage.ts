@@ -20,6 +20,8 @@ export interface Stage {
   readonly timeouts: Timeouts;
   readonly pods: ReadonlyMap<string, V1Pod>;
   readonly services: ReadonlyMap<string, V1Service>;
+  /** Checks are carried out more than once on it, so that each has to wait until what it made is gone. */
+  readonly again: boolean;
   /** Experiments that several checks look at; see {@link Lab.together}. */
   readonly experiments: Map<
     string,
@@ -61,6 +63,7 @@ async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
     timeouts: timeouts(context.timeoutFactor),
     pods: new Map(cast.pods.map((pod) => [pod.metadata?.name ?? "", pod])),
     services: new Map(cast.services.map((service) => [service.metadata?.name ?? "", service])),
+    again: false,
     experiments: new Map(),
   };
 }
