@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -15,8 +15,12 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function rejudge(...words: string[]) {
+  return rejudgeIn(projectRoot, ...words);
+}
+
+async function rejudgeIn(cwd: string, ...words: string[]) {
   return execa(process.execPath, ["commands/run.js", "rejudge", ...words], {
-    cwd: projectRoot,
+    cwd,
     extendEnv: false,
     env: { PATH: process.env["PATH"], KNC_OUT: join(folder, "out") },
     reject: false,
@@ -25,7 +29,40 @@ async function rejudge(...words: string[]) {
   });
 }
 
-test("a judge that says otherwise than when the run was stored is named, and no other", async () => {
+test("a judge that is wrong is named, with the claim that it would let pass under its control, and no other", async () => {
+  const project = join(folder, "project");
+  mkdirSync(project);
+  for (const name of [
+    "commands",
+    "fixtures",
+    "helpers",
+    "package.json",
+    "reports",
+    "specs",
+    "tsconfig.json",
+    "vitest.rejudge.config.ts",
+  ])
+    cpSync(join(projectRoot, name), join(project, name), {
+      recursive: true,
+      filter: (source) => !source.startsWith(join(projectRoot, "reports", "out")),
+    });
+  symlinkSync(join(projectRoot, "node_modules"), join(project, "node_modules"));
+  const spec = join(project, "specs", "12-kindnet.spec.ts");
+  const right = readFileSync(spec, "utf8");
+  const wrong = right.replace(
+    "expect(conflist.name, `name on ${node}`).toBe(sample.name)",
+    "expect(sample.name, node).toBe(sample.name)",
+  );
+  expect(wrong).not.toBe(right);
+  writeFileSync(spec, wrong);
+  const { exitCode, stdout } = await rejudgeIn(project, recorded);
+  expect(stdout.split("\n").filter((line) => line.startsWith("✗"))).toEqual([
+    expect.stringMatching(/^✗ conflist-name, if .*: was refuted, is holds$/),
+  ]);
+  expect(exitCode).toBe(1);
+});
+
+test("an observation that is another than when the run was stored is named, and no other", async () => {
   const copy = join(folder, "copy");
   cpSync(recorded, copy, { recursive: true });
   // As if the judge were another: what it sees is.

@@ -5,7 +5,7 @@ import { execa } from "execa";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { expectationIn } from "../helpers/claim/expectation.ts";
 import { recordingVariable, rejudged, rejudgedVariable } from "../helpers/claim/recording.ts";
-import { type ClaimResult, Results } from "../helpers/claim/results.ts";
+import { type ClaimResult, type ControlResult, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
@@ -24,14 +24,12 @@ await main(async () => {
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "rejudged.json"), after);
   const before = new Map(stored.claims.map((claim) => [claim.id, claim]));
-  const changed = judged.filter((claim) => outcome(claim) !== outcome(before.get(claim.id)));
-  for (const claim of changed) {
-    process.stdout.write(`✗ ${claim.id}: was ${outcome(before.get(claim.id))}, is ${outcome(claim)}\n`);
-    if (claim.why !== undefined && claim.why !== "") process.stdout.write(`    ${claim.why}\n`);
-  }
+  const changed = judged.flatMap((claim) => differences(before.get(claim.id), claim));
+  for (const line of changed) process.stdout.write(`${line}\n`);
   const count = judged.filter(({ observation }) => observation !== undefined).length;
+  const controls = judged.flatMap((claim) => claim.controls).length;
   process.stdout.write(
-    `${count} observations of Kubernetes ${stored.world.kubernetes} judged again: ${changed.length} verdicts changed, results ${after === text ? "byte-identical" : "differ"}\n`,
+    `${count} observations of Kubernetes ${stored.world.kubernetes} and ${controls} under a control judged again: ${changed.length} verdicts changed, results ${after === text ? "byte-identical" : "differ"}\n`,
   );
   return changed.length === 0 && after === text ? 0 : 1;
 });
@@ -72,9 +70,11 @@ async function judgeAgain(recording: string, stored: Results): Promise<ClaimResu
       if (entry.excluded !== undefined) return claim;
       const { verdict: expected, because, link, since } = expectationIn(entry, stored.world);
       const { since: _, ...rest } = claim;
+      const again = rejudged(folder, claim.id);
       return {
         ...rest,
-        ...rejudged(folder, claim.id),
+        ...again?.untouched,
+        controls: claim.controls.map((control) => (again === undefined ? control : controlAgain(control, again))),
         ...{ expected, because, link },
         ...(since === undefined ? {} : { since }),
       };
@@ -82,6 +82,29 @@ async function judgeAgain(recording: string, stored: Results): Promise<ClaimResu
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** A control that was proven is judged again too: what was seen under it has to turn the verdict still. */
+function controlAgain(
+  control: ControlResult,
+  { untouched, changed }: NonNullable<ReturnType<typeof rejudged>>,
+): ControlResult {
+  if (!control.proven || changed === undefined) return control;
+  const turned = untouched.verdict === "holds" ? "refuted" : "holds";
+  return { ...control, proven: changed.verdict === turned, verdict: changed.verdict, why: changed.why };
+}
+
+function differences(before: ClaimResult | undefined, after: ClaimResult): string[] {
+  const because = (why: string | undefined) => (why === undefined || why === "" ? [] : [`    ${why}`]);
+  const [was, is] = [before?.controls[0], after.controls[0]];
+  return [
+    ...(outcome(after) === outcome(before)
+      ? []
+      : [[`✗ ${after.id}: was ${outcome(before)}, is ${outcome(after)}`, ...because(after.why)].join("\n")]),
+    ...(was?.verdict === is?.verdict
+      ? []
+      : [[`✗ ${after.id}, if ${is?.name}: was ${was?.verdict}, is ${is?.verdict}`, ...because(is?.why)].join("\n")]),
+  ];
 }
 
 function outcome(claim: ClaimResult | undefined): string {

@@ -10,6 +10,7 @@ const sources = [
   "specs",
   "allurerc.ts",
   "vitest.config.ts",
+  "vitest.controls.config.ts",
   "vitest.rejudge.config.ts",
   "vitest.unit.config.ts",
 ];

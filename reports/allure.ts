@@ -46,7 +46,7 @@ function withoutTracker(html: string): string {
 }
 
 /** What was checked, on what, by what; the report shows the first eight at once. */
-function environmentOf({ world, suite, article }: Results): Record<string, string> {
+function environmentOf({ world, suite, article, controls, claims }: Results): Record<string, string> {
   const ofNodes = (value: (node: Results["world"]["nodes"][number]) => string) =>
     [...new Set(world.nodes.map(value))].join(", ");
   return {
@@ -64,6 +64,9 @@ function environmentOf({ world, suite, article }: Results): Record<string, strin
     "DNS domain": world.dnsDomain,
     Engine: `${world.engine.name} ${world.engine.version} (${world.engine.owner === "suite" ? "private" : "the user's"}), cgroup ${world.engine.cgroup}`,
     Cluster: `${world.cluster}, ${world.fresh ? "fresh" : "kept from an earlier run"}`,
+    ...(claims.every((claim) => claim.controls.length === 0)
+      ? {}
+      : { Controls: `${controls.proven} of ${controls.executed} checks proven able to fail` }),
     "Node.js": process.version,
     Suite: `${suite.version} (${suite.commit.slice(0, 12)})`,
     Article: `${article.date}, sha256 ${article.sha256.slice(0, 12)}`,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Claim, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import { coverageOf } from "../helpers/claim/coverage.ts";
-import { ClaimResult, Phase, Results } from "../helpers/claim/results.ts";
+import { ClaimResult, controlScoreOf, Phase, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { World } from "../helpers/world/world.ts";
@@ -33,6 +33,7 @@ export function collectResults(out: string): Results {
   const { characters, percent } = coverageOf(readArticle(), catalogue);
   const whole = run.selection === "";
   const wanted = whole ? catalogue.claims : catalogue.claims.filter(({ id }) => judged.has(id));
+  const claims = wanted.map((claim) => judged.get(claim.id) ?? withoutVerdict(claim));
   const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
   const results = Results.parse({
     format: "kind-network-conformance/results/1",
@@ -48,7 +49,8 @@ export function collectResults(out: string): Results {
     selection: run.selection,
     world: read(out, "world.json", World),
     phases: read(out, "phases.json", z.array(Phase)),
-    claims: wanted.map((claim) => judged.get(claim.id) ?? withoutVerdict(claim)),
+    controls: controlScoreOf(claims),
+    claims,
   } satisfies Results);
   writeFileSync(join(out, "results.json"), `${JSON.stringify(results, undefined, 2)}\n`);
   return results;

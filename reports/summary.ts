@@ -14,12 +14,18 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
   const untested = judged.filter(({ verdict }) => verdict === "inconclusive");
   const refuted = judged.filter(({ verdict, expected }) => verdict === "refuted" && expected === "refuted");
   const external = judged.filter(({ verdict, expected }) => verdict === "external" && expected === "external");
+  const unproven = judged.filter(
+    ({ verdict, controls }) => (verdict === "holds" || verdict === "refuted") && !controls.some(({ proven }) => proven),
+  );
   const { world } = results;
   return [
     ...block(`Not as expected: ${surprises.length}`, surprises, notAsExpected),
     ...block(`Could not be tested: ${untested.length}`, untested, notAsExpected),
     ...block(`Without a verdict: ${missing.length}`, missing, ({ id, en }) => [`  ${id}: ${en}`]),
     ...(results.complete ? [] : ["Not every claim has a verdict: the run is not complete.", ""]),
+    ...(results.claims.every(({ controls }) => controls.length === 0)
+      ? []
+      : block("Not proven able to fail:", unproven, notProven)),
     ...block(
       `The article is wrong on this cluster in ${refuted.length} of ${judged.length} claims:`,
       refuted,
@@ -28,6 +34,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ...block("Not to be seen on this cluster:", external, missingHere),
     `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
     counts(results.claims),
+    ...controlsOf(results),
     `coverage: ${results.coverage.percent} % of the article's ${results.coverage.characters} letters and digits`,
     ...(results.phases.length === 0
       ? []
@@ -37,6 +44,15 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     `report:  ${shown(out, "allure-report", "index.html")}`,
     `results: ${shown(out, "results.json")}, ${shown(out, "junit.xml")}`,
   ].join("\n");
+}
+
+/** Nothing where no controls were tried. */
+function controlsOf({ claims, controls: { executed, proven, live } }: Results): string[] {
+  if (claims.every(({ controls }) => controls.length === 0)) return [];
+  const percent = executed === 0 ? 0 : Math.floor((100 * proven) / executed);
+  return [
+    `controls: ${proven} of ${executed} checks proven able to fail (${percent} %), ${live} of them by a change to the cluster`,
+  ];
 }
 
 function counts(claims: readonly ClaimResult[]): string {
@@ -73,6 +89,10 @@ function notAsExpected({ id, quote, en, expected, verdict, why, because }: Claim
     // vitest takes the title for a regular expression, and a shell takes nothing here for anything.
     `    again: npm test -- -t "${en.replaceAll(/[^\w ,:-]/g, ".")}"`,
   ];
+}
+
+function notProven({ id, controls: [control] }: ClaimResult): string[] {
+  return [`  ${id}`, ...labelled("if", control?.name), ...labelled("seen", control?.why)];
 }
 
 /** Returns the text behind its label, broken into lines of about 100 columns. */

@@ -4,6 +4,7 @@ import { Status } from "allure-js-commons";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { World } from "../world/world.ts";
 import type { Catalogue, Claim, Expectation } from "./catalogue.ts";
+import type { ControlResult } from "./results.ts";
 import type { Judgement, Verdict } from "./verdict.ts";
 
 /** What Allure shows of a claim before anything was done. */
@@ -25,6 +26,8 @@ export interface VerdictReport {
   /** The observation as stored; empty where there is none. */
   readonly observationText: string;
   readonly evidence: Pick<Evidence, "items" | "standIns">;
+  /** Whether the check was proven to be able to say the opposite; empty where that was not tried. */
+  readonly controls: readonly ControlResult[];
 }
 
 const words: Readonly<Record<Verdict, string>> = {
@@ -76,6 +79,7 @@ export async function reportVerdict({
   expectation,
   observationText,
   evidence,
+  controls,
 }: VerdictReport): Promise<void> {
   const expected = judgement.verdict === expectation.verdict;
   await allure.label("verdict", judgement.verdict);
@@ -90,6 +94,14 @@ export async function reportVerdict({
       await allure.logStep(`Expected was: ${expectation.verdict}. ${expectation.because.en}`, Status.FAILED);
     if (expectation.since !== undefined) await allure.logStep(`Since: ${expectation.since}`);
   });
+  for (const { name, live, proven, verdict, why, turned } of controls) {
+    await allure.label("control", proven ? "proven" : "not proven");
+    await allure.step(`Control: what if ${name}? ${proven ? `Then it is ${verdict}` : "Not proven"}`, async () => {
+      await allure.logStep(live ? "The cluster was changed" : "The observation was altered");
+      await allure.logStep(`Seen under the change: ${why}`, proven ? Status.PASSED : Status.FAILED);
+      if (turned.length > 0) await allure.logStep(`Turned with it: ${turned.join(", ")}`);
+    });
+  }
   for (const { title, command, text, file } of evidence.items) {
     await allure.step(title, async (step) => {
       await step.parameter("command", command);

@@ -9,7 +9,7 @@ import { type Check, decide, remember, timeoutOf } from "./check.ts";
 import { controlsVariable } from "./control.ts";
 import { expectationIn } from "./expectation.ts";
 import { prove } from "./prove.ts";
-import { judgeRecording, recordingVariable } from "./recording.ts";
+import { judgeRecording, observationFile, recordingVariable } from "./recording.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
 import { type OpenRun, openRun } from "./stage.ts";
 import { Inconclusive } from "./verdict.ts";
@@ -25,7 +25,7 @@ export function claim<Observation>(id: string, check: Check<Observation>): void 
   const tags = check.slow === true ? { tags: ["slow"] } : {};
   const recording = process.env[recordingVariable];
   if (recording !== undefined) {
-    test(entry.en, tags, () => judgeRecording(recording, id, (observation) => check.judge(observation)));
+    test(entry.en, tags, () => judgeRecording(recording, id, check));
     return;
   }
   if (process.env[controlsVariable] !== undefined) {
@@ -72,8 +72,7 @@ async function run<Observation>(
   const started = performance.now();
   const { judgement, observation } = await decide(check, missing, shared, evidence, signal);
   const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);
-  const observationFile = join("observations", `${entry.id}.json`);
-  if (observationText !== undefined) write(join(out, observationFile), observationText);
+  if (observationText !== undefined) write(join(out, observationFile(entry.id)), observationText);
   const { id, ref, quote, en, zh, needs } = entry;
   const result = ClaimResult.parse({
     ...{ id, ref, section: entry.section, quote, en, zh, needs },
@@ -85,7 +84,7 @@ async function run<Observation>(
       link: expectation.link,
     },
     ...(expectation.since === undefined ? {} : { since: expectation.since }),
-    ...(observationText === undefined ? {} : { observation: observationFile }),
+    ...(observationText === undefined ? {} : { observation: observationFile(id) }),
     standIns: [...evidence.standIns],
     milliseconds: Math.round(performance.now() - started),
     attempts: evidence.items.length,
@@ -99,6 +98,7 @@ async function run<Observation>(
     expectation,
     observationText: observationText ?? "",
     evidence,
+    controls: result.controls,
   });
   if (judgement.verdict === "inconclusive") throw new Inconclusive(judgement.why);
   expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);

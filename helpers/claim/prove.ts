@@ -7,6 +7,7 @@ import { type CheckedClaim, type Decision, decide, rememberedChecks, timeoutOf }
 import { type AlteredControl, isLive, type LiveControl } from "./control.ts";
 import { expectationIn } from "./expectation.ts";
 import { Lab } from "./lab.ts";
+import { observationFile } from "./recording.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
 import { openRun, type Stage } from "./stage.ts";
 import { type Judgement, judgementOf, type Verdict } from "./verdict.ts";
@@ -189,6 +190,8 @@ async function judgeAll(
       const given = AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(check))]);
       const decision = await decide(check, missingCapability(entry.needs, stage.world), anew, evidence, given);
       write(join(context.out, "evidence", "controls", entry.id, `${when}.json`), decision);
+      if (when === "changed" && decision.observation !== undefined)
+        write(join(context.out, observationFile(entry.id, true)), decision.observation);
       return [entry.id, decision];
     }),
   );

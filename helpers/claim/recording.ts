@@ -1,27 +1,54 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import type { Check } from "./check.ts";
+import { isLive } from "./control.ts";
 import { type Judgement, judgementOf, Verdict } from "./verdict.ts";
 
 /** Environment variables that have the specs judge a stored run instead of a cluster: its folder, and where to write. */
 export const recordingVariable = "KIND_NETWORK_CONFORMANCE_RECORDING";
 export const rejudgedVariable = "KIND_NETWORK_CONFORMANCE_REJUDGED";
 
-const Rejudged = z.strictObject({ verdict: Verdict, why: z.string() });
+const Judged = z.strictObject({ verdict: Verdict, why: z.string() });
+const Rejudged = z.strictObject({ untouched: Judged, changed: Judged.optional() });
+type Rejudged = z.infer<typeof Rejudged>;
 
-/** Judges the stored observation of a claim and writes what comes out; does nothing where the run stored none. */
-export function judgeRecording(recording: string, id: string, judge: (observation: never) => void): void {
-  const file = join(recording, "observations", `${id}.json`);
-  const folder = process.env[rejudgedVariable];
-  if (folder === undefined) throw new Error(`${rejudgedVariable} does not say where to write`);
-  if (!existsSync(file)) return;
-  const observation = JSON.parse(readFileSync(file, "utf8")) as never;
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, `${id}.json`), JSON.stringify(judgementOf(() => judge(observation))));
+/** Returns where a run stores what a claim's check observed, relative to its folder; `changed` is under its live control. */
+export function observationFile(id: string, changed = false): string {
+  return join("observations", ...(changed ? ["changed"] : []), `${id}.json`);
 }
 
-/** Returns what came out for a claim, or undefined where the run stored nothing to judge. */
-export function rejudged(folder: string, id: string): Judgement | undefined {
+/** Judges what a run stored of a claim and writes what comes out; does nothing where it stored nothing. */
+export function judgeRecording<Observation>(
+  recording: string,
+  id: string,
+  { judge, control }: Check<Observation>,
+): void {
+  const folder = process.env[rejudgedVariable];
+  if (folder === undefined) throw new Error(`${rejudgedVariable} does not say where to write`);
+  const untouched = readObservation<Observation>(join(recording, observationFile(id)));
+  if (untouched === undefined) return;
+  const changed =
+    control === undefined || isLive(control)
+      ? readObservation<Observation>(join(recording, observationFile(id, true)))
+      : control.alter(structuredClone(untouched));
+  mkdirSync(folder, { recursive: true });
+  const outcome: Rejudged = {
+    untouched: judgementOf(() => judge(untouched)),
+    ...(changed === undefined ? {} : { changed: judgementOf(() => judge(changed)) }),
+  };
+  writeFileSync(join(folder, `${id}.json`), JSON.stringify(outcome));
+}
+
+function readObservation<Observation>(file: string): Observation | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Observation) : undefined;
+}
+
+/** Returns what came out for a claim, and under its control, or undefined where the run stored nothing to judge. */
+export function rejudged(
+  folder: string,
+  id: string,
+): { untouched: Judgement; changed?: Judgement | undefined } | undefined {
   const file = join(folder, `${id}.json`);
   return existsSync(file) ? Rejudged.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
 }

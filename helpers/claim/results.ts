@@ -62,6 +62,13 @@ export const Results = z.strictObject({
   selection: z.string().describe("which claims were asked for; empty means all"),
   world: World,
   phases: z.array(Phase),
+  controls: z
+    .strictObject({
+      executed: z.int().nonnegative().describe("claims that hold or are refuted here"),
+      proven: z.int().nonnegative().describe("of these, claims whose check was proven to be able to say the opposite"),
+      live: z.int().nonnegative().describe("of these, by a change to the cluster"),
+    })
+    .describe("zeros but for `executed` where `npm run controls` was not part of the run"),
   claims: z.array(ClaimResult),
 });
 export type Results = z.infer<typeof Results>;
@@ -72,4 +79,12 @@ export function exitCodeOf({ claims, complete }: Pick<Results, "claims" | "compl
   if (judged.some(({ verdict, expected }) => verdict !== "inconclusive" && verdict !== expected)) return 1;
   if (!complete || judged.length === 0 || judged.some(({ verdict }) => verdict === "inconclusive")) return 2;
   return 0;
+}
+
+/** Returns how many checks were proven to be able to fail, of those that were executed. */
+export function controlScoreOf(claims: readonly Pick<ClaimResult, "verdict" | "controls">[]): Results["controls"] {
+  const executed = claims.filter(({ verdict }) => verdict === "holds" || verdict === "refuted");
+  const proven = executed.filter(({ controls }) => controls.some((control) => control.proven));
+  const live = proven.filter(({ controls }) => controls.some((control) => control.proven && control.live));
+  return { executed: executed.length, proven: proven.length, live: live.length };
 }

@@ -122,7 +122,7 @@ export async function withEngine<T>(
  * It is deleted when the session ends, unless it is kept or the user's own.
  */
 export async function openCluster(session: Session): Promise<RunningCluster> {
-  const { settings, progress, engine, run, signal } = session;
+  const { settings, progress } = session;
   const kept = keptRun(settings.cache);
   if (settings.kubeconfig !== undefined)
     return progress.phase("cluster", () => openGiven(session, settings.kubeconfig as string));
@@ -131,6 +131,12 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
       say(`using the kept cluster ${kept.cluster}`);
       return openKept(session, kept, kept.kept as Kept);
     });
+  return makeCluster(session);
+}
+
+/** Creates a cluster of the locked version with kind's defaults. It is deleted when the session ends. */
+export async function makeCluster(session: Session): Promise<RunningCluster> {
+  const { settings, progress, engine, run, signal } = session;
   const lock = readImageLock(settings.imageLock);
   const image = await progress.phase("image", async (say) => {
     const found = await findImage(session, lock, settings.nodeImage, say);

@@ -1,0 +1,57 @@
+import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { controlsVariable } from "../helpers/claim/control.ts";
+import { exitCodeOf } from "../helpers/claim/results.ts";
+import { beginRun, emptyOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
+import { makeCluster, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
+import { interruption, UserError } from "../helpers/host/errors.ts";
+import { main } from "../helpers/host/main.ts";
+import { Progress } from "../helpers/host/progress.ts";
+import { readSettings } from "../helpers/host/settings.ts";
+import { readImageLock } from "../helpers/image/lock.ts";
+import { generateAllureReport } from "../reports/allure.ts";
+import { collectResults } from "../reports/results.ts";
+import { summaryOf } from "../reports/summary.ts";
+
+/**
+ * Proves that each check can fail, on a cluster of its own: all claims are judged, then each under the change that has to
+ * turn it and without that change again, and in the end all once more. Arguments go to vitest.
+ */
+await main(async () => {
+  const settings = readSettings();
+  readCatalogue();
+  readImageLock(settings.imageLock);
+  if (settings.kubeconfig !== undefined)
+    throw new UserError("controls change the cluster, and make one of their own", "leave KNC_KUBECONFIG out");
+  const progress = new Progress();
+  const interrupt = interruption((line) => progress.say("signal", line));
+  const selection = process.argv.slice(2);
+  emptyOutput(settings);
+  const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
+    const cluster = await makeCluster(session);
+    try {
+      await beginRun(session, cluster, selection);
+      const claims = () => runSpecs(session, "vitest.config.ts", selection);
+      await progress.phase("claims", claims);
+      await progress.phase("controls", () =>
+        runSpecs(session, "vitest.controls.config.ts", selection, { [controlsVariable]: "1" }),
+      );
+      // The report is of the last judging, on the cluster as the changes left it.
+      emptyOutput(settings, ["allure-results", "claims", "junit.xml"]);
+      const failed = await progress.phase("claims", claims);
+      writeOutput(settings, "phases.json", progress.phases);
+      const results = collectResults(settings.out);
+      if (exitCodeOf(results) !== 0) await saveLogs(session, cluster);
+      return { results, failed };
+    } catch (error) {
+      if (!session.signal.aborted) await saveLogs(session, cluster);
+      throw error;
+    }
+  });
+  const { results, failed } = value;
+  progress.say("reports", `report: ${await generateAllureReport(settings.out, interrupt)}`);
+  process.stdout.write(`\n${summaryOf(results)}\n`);
+  if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
+  if (results.controls.proven < results.controls.executed) return 1;
+  const code = exitCodeOf(results);
+  return code === 0 && failed ? 2 : code;
+});

@@ -1,0 +1,116 @@
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { execa } from "execa";
+import { contextVariable, writeContext } from "../cluster/context.ts";
+import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
+import { containerNodes } from "../cluster/nodes.ts";
+import { inEngineNetwork } from "../engine/engine.ts";
+import { UserError } from "../host/errors.ts";
+import { runMarker } from "../host/process.ts";
+import { projectRoot, type Settings } from "../host/settings.ts";
+import { readImageLock } from "../image/lock.ts";
+import { detectWorld } from "../world/detect.ts";
+
+/** Results of an earlier run would read as this one's. */
+const ofARun = [
+  "allure-report",
+  "allure-results",
+  "claims",
+  "controls",
+  "evidence",
+  "logs",
+  "observations",
+  "junit.xml",
+  "phases.json",
+  "results.json",
+  "run.json",
+  "world.json",
+];
+
+/** Removes from the output folder what an earlier run left there. */
+export function emptyOutput({ out }: Settings, names: readonly string[] = ofARun): void {
+  for (const name of names) rmSync(join(out, name), { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+}
+
+/** Writes a value as JSON to the output folder. */
+export function writeOutput({ out }: Settings, file: string, value: unknown): void {
+  writeFileSync(join(out, file), JSON.stringify(value, undefined, 2));
+}
+
+/** Writes down what a run is about: the world as its cluster shows it, and what the specs have to know to reach it. */
+export async function beginRun(
+  { settings, progress, run }: Session,
+  { engine, image, nodes, outsider, kubeconfig, name, fresh, kind, adaptations, ...cluster }: RunningCluster,
+  selection: readonly string[],
+): Promise<void> {
+  const controlPlane = nodes.find((node) => node.endsWith("-control-plane"));
+  if (controlPlane === undefined)
+    throw new UserError(`${name} has no node ${name}-control-plane`, "check a cluster that kind made");
+  await progress.phase("world", async (say) => {
+    const world = await detectWorld(containerNodes(engine), controlPlane, {
+      ...{ cluster: name, fresh },
+      kind: readImageLock(settings.imageLock).kind.version,
+      engine: { name: engine.cli, version: engine.version, owner: engine.owner, cgroup: engine.cgroup },
+      images: Object.fromEntries(Object.entries(image.workloads).map(([which, { reference }]) => [which, reference])),
+      provenance: { ...image.provenance, "kind program": kind.provenance },
+      adaptations: [...adaptations],
+    });
+    writeOutput(settings, "world.json", world);
+    say(
+      `Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
+    );
+  });
+  writeOutput(settings, "run.json", { started: new Date().toISOString(), selection: selection.join(" ") });
+  writeContext(join(run.folder, "context.json"), {
+    run: cluster.run.id,
+    out: settings.out,
+    ...{ kubeconfig, controlPlane, outsider },
+    engine: { cli: engine.cli, program: engine.program, environment: { ...engine.environment } },
+    images: Object.fromEntries(
+      Object.entries(image.workloads).map(([which, { reference, id }]) => [
+        which,
+        { reference, ...(id === undefined ? {} : { id }) },
+      ]),
+    ),
+    timeoutFactor: settings.timeoutFactor,
+    selection: selection.join(" "),
+  });
+}
+
+/**
+ * Runs the specs of the run that was begun and returns whether something failed.
+ *
+ * @param config the vitest configuration, from the project's root
+ * @throws the signal's reason when aborted; Error where vitest was ended by a signal
+ */
+export async function runSpecs(
+  { settings, run, engine, signal }: Session,
+  config: string,
+  selection: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<boolean> {
+  const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
+  const words = [process.execPath, vitest, "run", "--config", config, ...selection];
+  const [command, ...rest] = inEngineNetwork(engine, words);
+  const result = await execa(command, rest, {
+    cwd: projectRoot,
+    env: {
+      ...engine.environment,
+      PATH: process.env["PATH"],
+      [contextVariable]: join(run.folder, "context.json"),
+      [runMarker]: run.id,
+      KNC_OUT: settings.out,
+      ...environment,
+    },
+    cancelSignal: signal,
+    forceKillAfterDelay: 5_000,
+    reject: false,
+    stdin: "ignore",
+    stdout: "inherit",
+    stderr: "inherit",
+  });
+  signal.throwIfAborted();
+  if (result.exitCode === undefined) throw new Error(`the specs' process ended by ${result.signal}`);
+  return result.exitCode !== 0;
+}
