@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
 import type { CoreV1Event, V1DaemonSet, V1Node } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { editFile, iptablesRule } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
-import { type Conflist, readConflist } from "../helpers/probe/conflist.ts";
+import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 import { contains, overlap } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
@@ -34,6 +36,16 @@ claim("default-cni-is-kindnet", {
     expect(kindnet?.ready, "nodes on which kindnet is ready").toBe(kindnet?.nodes);
     expect(configurations, "the CNI configurations of a node").toEqual(["10-kindnet.conflist"]);
   },
+  control: live(
+    "a node has a second CNI configuration",
+    async (lab) => {
+      const node = lab.node(lab.worker(0));
+      const other = "/etc/cni/net.d/99-other.conflist";
+      lab.afterwards(async () => void (await outputOf(node, "remove it", ["rm", other])));
+      await outputOf(node, "another configuration behind kindnet's", ["cp", conflistPath, other]);
+    },
+    { lane: "conflist" },
+  ),
 });
 
 claim("kindnet-uses-ptp", {
@@ -56,6 +68,11 @@ claim("kindnet-uses-ptp", {
     expect(otherEndOnTheNode, "the node's end of the pod's own point-to-point link").toMatch(/^veth/);
     expect(bridges, "bridges on the node: pods hang on none").toBe(0);
   },
+  control: live("the node has a bridge", async (lab) => {
+    const node = lab.node(lab.worker(0));
+    lab.afterwards(async () => void (await outputOf(node, "remove it", ["ip", "link", "del", "knc-bridge"])));
+    await outputOf(node, "a bridge", ["ip", "link", "add", "knc-bridge", "type", "bridge"]);
+  }),
 });
 
 claim("kindnet-uses-host-local", {
@@ -69,6 +86,18 @@ claim("kindnet-uses-host-local", {
     expect(ipam, "the address management of the node's CNI configuration").toBe("host-local");
     expect(leases, "addresses that host-local has written down as given out").toContain(podOnThatNode);
   },
+  control: live(
+    "the lease of a pod's address is not where host-local writes it down",
+    async (lab) => {
+      const node = lab.node(lab.worker(0));
+      const { name, plugins } = await readConflist(node);
+      const lease = `${plugins[0]?.ipam?.dataDir}/${name}/${lab.pod("client-1").address}`;
+      const move = (from: string, to: string) => outputOf(node, `${from} becomes ${to}`, ["mv", from, to]);
+      lab.afterwards(async () => void (await move("/tmp/lease", lease)));
+      await move(lease, "/tmp/lease");
+    },
+    { alone: true },
+  ),
 });
 
 /** host-local keeps a file for each address that it gave out, named by it. */
@@ -102,7 +131,19 @@ claim("node-has-its-own-subnet", {
     );
     expect(shared, "subnets of two nodes that overlap").toEqual([]);
   },
+  control: {
+    name: "two nodes have one subnet (it cannot be changed once a node has it)",
+    alter: ({ podSubnets, nodes }) => ({
+      podSubnets,
+      nodes: nodes.map(({ name }) => ({ name, podCIDRs: nodes[0]?.podCIDRs ?? [] })),
+    }),
+  },
 });
+
+async function mayWriteNodes(lab: Lab): Promise<boolean> {
+  const attributes = { verb: "update", resource: "nodes" };
+  return lab.review("may kindnet's account write nodes?", "system:serviceaccount:kube-system:kindnet", attributes);
+}
 
 claim("kindnet-allots-the-subnet", {
   observe: async (lab) => {
@@ -116,14 +157,10 @@ claim("kindnet-allots-the-subnet", {
       "cat",
       "/etc/kubernetes/manifests/kube-controller-manager.yaml",
     ]);
-    const review = await lab.review("may kindnet's account write nodes?", "system:serviceaccount:kube-system:kindnet", {
-      verb: "update",
-      resource: "nodes",
-    });
     return {
       writers,
       allocateNodeCidrs: /--allocate-node-cidrs=(\w+)/.exec(manifest)?.[1] ?? null,
-      kindnetMayWriteNodes: review,
+      kindnetMayWriteNodes: await mayWriteNodes(lab),
     };
   },
   judge: ({ writers, allocateNodeCidrs, kindnetMayWriteNodes }) => {
@@ -134,6 +171,18 @@ claim("kindnet-allots-the-subnet", {
       `kindnet may write the nodes' subnets (written by ${names}, which runs with --allocate-node-cidrs=${allocateNodeCidrs})`,
     ).toBe(true);
   },
+  control: live("kindnet's account may write nodes", async (lab) => {
+    const rbac = { apiVersion: "rbac.authorization.k8s.io/v1", metadata: { name: "kindnet-writes-nodes" } };
+    const rules = [{ apiGroups: [""], resources: ["nodes"], verbs: ["update", "patch"] }];
+    await lab.create("the right to write nodes", { ...rbac, kind: "ClusterRole", rules });
+    await lab.create("kindnet has it", {
+      ...rbac,
+      kind: "ClusterRoleBinding",
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: rbac.metadata.name },
+      subjects: [{ kind: "ServiceAccount", name: "kindnet", namespace: "kube-system" }],
+    });
+    await lab.until("the authorizer to know", () => mayWriteNodes(lab), Boolean);
+  }),
 });
 
 claim("cross-node-traffic-by-iptables", {
@@ -217,6 +266,29 @@ claim("cross-node-traffic-by-iptables", {
     ).toBeGreaterThan(0);
     expect(withoutRoute.outcome, `the other node's pod, asked without its route (${instead})`).toBe("answered");
   },
+  control: live(
+    "a rule of iptables marks what is for the other node's pods, and the mark leads it there",
+    async (lab) => {
+      const near = lab.node(lab.worker(0));
+      const far = lab.worker(1);
+      const [subnet = ""] = far.podCIDRs;
+      // The stricter of the two counts; the answer comes from where the main table knows no way back.
+      const filters = ["all", "eth0"].map((name) => `/proc/sys/net/ipv4/conf/${name}/rp_filter`);
+      const ip = (...words: string[]) => outputOf(near, `ip ${words.join(" ")}`, ["ip", ...words]);
+      const rule = ["priority", "100", "fwmark", "0x99", "lookup", "99"];
+      const route = [subnet, "via", far.addresses[0] ?? "", "dev", "eth0", "table", "99"];
+      lab.afterwards(async () => {
+        await ip("rule", "del", ...rule);
+        await ip("route", "del", ...route);
+        await set(before);
+      });
+      // The answer comes from where the main table knows no way back.
+      await set("0");
+      await ip("route", "add", ...route);
+      await ip("rule", "add", ...rule);
+      await iptablesRule(lab, lab.worker(0), "mangle", "PREROUTING", "-d", subnet, "-j", "MARK", "--set-mark", "0x99");
+    },
+  ),
 });
 
 claim("kubernetes-uses-cni", {
@@ -237,6 +309,16 @@ claim("kubernetes-uses-cni", {
     expect(binDirs, "where it looks for CNI plugins").toContain("/opt/cni/bin");
     expect(plugins, "plugins there, those of the configuration among them").toEqual(expect.arrayContaining(used));
   },
+  control: live(
+    "a plugin that the configuration names is not there",
+    async (lab) => {
+      const node = lab.node(lab.worker(0));
+      const move = (from: string, to: string) => outputOf(node, `${from} becomes ${to}`, ["mv", from, to]);
+      lab.afterwards(async () => void (await move("/opt/cni/portmap", "/opt/cni/bin/portmap")));
+      await move("/opt/cni/bin/portmap", "/opt/cni/portmap");
+    },
+    { alone: true },
+  ),
 });
 
 claim("cni-comes-with-kind", {
@@ -280,6 +362,14 @@ claim("cni-comes-with-kind", {
     expect(onTheNode, "kindnetd images on the node").toContain(image);
     expect(pulls, `pulls for kindnet's pods, of which ${started} starts are on record`).toEqual([]);
   },
+  control: live(
+    "the node image's manifest asks for another image",
+    (lab) =>
+      editFile(lab, lab.node(lab.controlPlane), "/kind/manifests/default-cni.yaml", (text) =>
+        text.replaceAll("kindnetd:", "other:"),
+      ),
+    { lane: "kind's manifest" },
+  ),
 });
 
 claim("cni-is-a-specification", {
@@ -321,6 +411,12 @@ claim("cni-is-a-specification", {
       expect(nonsense?.code, `${plugin}'s error code for a command that the specification does not have`).toBe(4);
     }
   },
+  control: live("a program among the plugins does not speak as one", async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const program = "/opt/cni/bin/no-plugin";
+    lab.afterwards(async () => void (await outputOf(node, "remove it", ["rm", program])));
+    await outputOf(node, "a program that only fails", ["cp", "/bin/false", program]);
+  }),
 });
 
 /** Returns what a plugin printed, as far as the specification says (section 5: results and errors). */
@@ -367,7 +463,7 @@ claim("cni-configures-interfaces", {
     const before = await links();
     const added = await plugin("ADD");
     const after = await links();
-    const leases = (await outputOf(node, "addresses leased", ["ls", `${dataDir}/${netns}`])).split("\n");
+    const leases = (await node.run("addresses leased", ["ls", `${dataDir}/${netns}`])).stdout.split("\n");
     const deleted = await plugin("DEL");
     return {
       before,
@@ -388,6 +484,27 @@ claim("cni-configures-interfaces", {
     expect(deleted, "ptp DEL").toBe(0);
     expect(names(inTheEnd), "interfaces after DEL").toEqual(["lo"]);
   },
+  control: live("the plugin says that it did what it is asked, and does not", async (lab) => {
+    const node = lab.node(lab.controlPlane);
+    const [plugin, aside] = ["/opt/cni/bin/ptp", "/opt/cni/ptp"];
+    // Pods that start meanwhile are served as ever.
+    const script = `#!/bin/sh
+conf=$(cat)
+case "$conf" in
+*'"name":"knc-'*) echo '{"cniVersion":"0.3.1"}' ;;
+*) printf %s "$conf" | ${aside} ;;
+esac
+`;
+    lab.afterwards(async () => void (await outputOf(node, "the plugin as it was", ["mv", aside, plugin])));
+    await outputOf(node, "a wrapper in its place", [
+      "sh",
+      "-c",
+      'mv "$0" "$1" && printf %s "$2" > "$0" && chmod +x "$0"',
+      plugin,
+      aside,
+      script,
+    ]);
+  }),
 });
 
 claim("ptp-is-point-to-point", {
@@ -437,6 +554,13 @@ claim("ptp-is-point-to-point", {
     expect(sameNode, "TTL of an answer from a pod of the same node: one router in between").toBe(63);
     expect(otherNode, "TTL of an answer from a pod of another node: two").toBe(62);
   },
+  control: live("a pod's link is part of a network with room for others", async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const [first] = (await vethsOf(node)).filter(({ ifname }) => ifname.startsWith("veth"));
+    const words = ["10.99.9.1/24", "dev", first?.ifname ?? ""];
+    lab.afterwards(async () => void (await outputOf(node, "take it away", ["ip", "address", "del", ...words])));
+    await outputOf(node, "an address with room", ["ip", "address", "add", ...words]);
+  }),
 });
 
 /** Which CNI plugins serve this cluster: what a claim about another one has to look for first. */

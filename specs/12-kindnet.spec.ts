@@ -3,7 +3,9 @@ import type { V1DaemonSet, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { printed } from "../helpers/claim/article.ts";
+import { editFile } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
@@ -11,6 +13,7 @@ import { hostPort, meet, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
+import type { World, WorldNode } from "../helpers/world/world.ts";
 
 /** The configuration that the article prints. */
 const sample = JSON.parse(printed("405-434")) as Conflist;
@@ -22,6 +25,39 @@ async function conflists(lab: Lab): Promise<{ node: string; podCIDRs: readonly s
       podCIDRs: node.podCIDRs,
       conflist: await readConflist(lab.node(node)),
     })),
+  );
+}
+
+const sampleIpam = sample.plugins[0]?.ipam;
+
+type Edit = (conflist: Conflist) => unknown;
+type Plugin = Conflist["plugins"][number];
+
+/** Returns an edit of the first plugin, ptp. */
+function withPtp(edit: (ptp: Plugin) => unknown): Edit {
+  return ({ plugins: [ptp, ...others], ...conflist }) => ({
+    ...conflist,
+    plugins: [...(ptp === undefined ? [] : [edit(ptp)]), ...others],
+  });
+}
+
+/** Returns an edit of how ptp manages addresses. */
+function withIpam(edit: (ipam: Plugin["ipam"]) => unknown): Edit {
+  return withPtp((ptp) => ({ ...ptp, ipam: edit(ptp.ipam) }));
+}
+
+async function editConflist(lab: Lab, node: WorldNode, edit: Edit): Promise<void> {
+  await editFile(lab, lab.node(node), conflistPath, (text) => JSON.stringify(edit(JSON.parse(text) as Conflist)));
+}
+
+/** A control that edits the configuration of some nodes; kindnetd writes it only when the node's subnets change. */
+function withConflist(name: string, nodes: (world: World) => readonly WorldNode[], edit: Edit, { alone = false } = {}) {
+  return live(
+    name,
+    async (lab) => {
+      for (const node of nodes(lab.world)) await editConflist(lab, node, edit);
+    },
+    { alone, lane: "conflist" },
   );
 }
 
@@ -41,6 +77,17 @@ claim("conflist-path", {
   judge: (nodes) => {
     for (const { node, files } of nodes) expect(files, `CNI configurations of ${node}`).toContain(conflistPath);
   },
+  control: live(
+    "the control plane's configuration has another name",
+    async (lab) => {
+      const move = (from: string, to: string) =>
+        outputOf(lab.node(lab.controlPlane), `${from} becomes ${to}`, ["mv", from, to]);
+      const elsewhere = conflistPath.replace("kindnet", "moved");
+      lab.afterwards(async () => void (await move(elsewhere, conflistPath)));
+      await move(conflistPath, elsewhere);
+    },
+    { lane: "conflist" },
+  ),
 });
 
 claim("conflist-cni-version", {
@@ -49,6 +96,11 @@ claim("conflist-cni-version", {
     for (const { node, conflist } of nodes)
       expect(conflist.cniVersion, `cniVersion on ${node}`).toBe(sample.cniVersion);
   },
+  control: withConflist(
+    "the control plane's configuration says another version",
+    ({ nodes }) => nodes.slice(0, 1),
+    (conflist) => ({ ...conflist, cniVersion: "1.0.0" }),
+  ),
 });
 
 claim("conflist-name", {
@@ -56,6 +108,11 @@ claim("conflist-name", {
   judge: (nodes) => {
     for (const { node, conflist } of nodes) expect(conflist.name, `name on ${node}`).toBe(sample.name);
   },
+  control: withConflist(
+    "the control plane's configuration has another name in it",
+    ({ nodes }) => nodes.slice(0, 1),
+    (conflist) => ({ ...conflist, name: "another" }),
+  ),
 });
 
 claim("conflist-ipmasq-is-false", {
@@ -64,6 +121,11 @@ claim("conflist-ipmasq-is-false", {
     for (const { node, conflist } of nodes)
       expect(conflist.plugins[0]?.ipMasq, `ipMasq of ptp on ${node}`).toBe(sample.plugins[0]?.ipMasq);
   },
+  control: withConflist(
+    "the control plane's ptp masquerades",
+    ({ nodes }) => nodes.slice(0, 1),
+    withPtp((ptp) => ({ ...ptp, ipMasq: true })),
+  ),
 });
 
 claim("conflist-data-dir", {
@@ -77,6 +139,12 @@ claim("conflist-data-dir", {
     expect(dataDir, "dataDir of host-local").toBe(sample.plugins[0]?.ipam?.dataDir);
     expect(kept, "files in it").toContain(podOnThatNode);
   },
+  control: withConflist(
+    "a worker's host-local keeps its leases elsewhere",
+    ({ nodes }) => nodes.filter(({ role }) => role === "worker").slice(0, 1),
+    withIpam((ipam) => ({ ...ipam, dataDir: "/run/elsewhere" })),
+    { alone: true },
+  ),
 });
 
 claim("conflist-routes", {
@@ -87,6 +155,12 @@ claim("conflist-routes", {
         sample.plugins[0]?.ipam?.routes,
       );
   },
+  control: withConflist(
+    "pods get the routes that the article prints",
+    ({ nodes }) => nodes,
+    withIpam((ipam) => ({ ...ipam, routes: sampleIpam?.routes })),
+    { alone: true },
+  ),
 });
 
 claim("conflist-range-is-the-node-subnet", {
@@ -97,6 +171,11 @@ claim("conflist-range-is-the-node-subnet", {
         podCIDRs.map((subnet) => [{ subnet }]),
       );
   },
+  control: withConflist(
+    "the control plane gives out addresses of another subnet",
+    ({ nodes }) => nodes.slice(0, 1),
+    withIpam((ipam) => ({ ...ipam, ranges: [[{ subnet: "10.244.200.0/24" }]] })),
+  ),
 });
 
 claim("conflist-subnet-of-the-control-plane", {
@@ -110,6 +189,11 @@ claim("conflist-subnet-of-the-control-plane", {
     const printed = sample.plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet);
     expect(subnets, `subnet in the configuration of ${node}, the node that the article enters`).toEqual(printed);
   },
+  control: withConflist(
+    "the control plane has the subnet that the article prints",
+    ({ nodes }) => nodes.slice(0, 1),
+    withIpam((ipam) => ({ ...ipam, ranges: sampleIpam?.ranges })),
+  ),
 });
 
 claim("conflist-chains-portmap", {
@@ -136,7 +220,10 @@ claim("conflist-chains-portmap", {
       },
     };
     const url = `http://${hostPort(lab.worker(0).addresses[0] ?? "", port)}/hostname`;
-    const without = await request(lab.outsider, url, lab.timeouts.silence);
+    const without = await lab.eventually(
+      () => request(lab.outsider, url, lab.timeouts.silence),
+      ({ outcome }) => outcome !== "answered",
+    );
     await lab.create("a pod with a hostPort", pod);
     const withPod = await lab.until(
       "the hostPort to answer",
@@ -150,6 +237,11 @@ claim("conflist-chains-portmap", {
     for (const { node, last } of plugins) expect(last, `the last plugin on ${node}`).toEqual(sample.plugins.at(-1));
     expect(withPod.body, "who answered on the node's port").toBe("host-port");
   },
+  control: withConflist(
+    "portmap is not in the control plane's configuration",
+    ({ nodes }) => nodes.slice(0, 1),
+    (conflist) => ({ ...conflist, plugins: conflist.plugins.slice(0, 1) }),
+  ),
 });
 
 claim("conflist-sample-is-complete", {
@@ -162,6 +254,19 @@ claim("conflist-sample-is-complete", {
         `fields on ${node} that the article's sample lacks`,
       ).toEqual([]);
   },
+  control: withConflist(
+    "the nodes have what the article prints, and nothing else",
+    ({ nodes }) => nodes,
+    (conflist) => ({
+      ...sample,
+      plugins: sample.plugins.map((plugin) =>
+        plugin.ipam === undefined
+          ? plugin
+          : { ...plugin, ipam: { ...plugin.ipam, ranges: conflist.plugins[0]?.ipam?.ranges } },
+      ),
+    }),
+    { alone: true },
+  ),
 });
 
 /** Every path of keys in a JSON value; list entries count as one. */
@@ -189,6 +294,20 @@ claim("pods-get-addresses-of-the-node-subnet", {
     for (const { pod, ip, node, subnets } of pods)
       expect(contains(subnets, ip), `${pod} has ${ip}, inside ${subnets.join(", ")} of ${node}`).toBe(true);
   },
+  control: live(
+    "a pod of the control plane gets an address of another subnet",
+    async (lab) => {
+      await editConflist(
+        lab,
+        lab.controlPlane,
+        withIpam((ipam) => ({ ...ipam, ranges: [[{ subnet: "10.244.200.0/24" }]] })),
+      );
+      await lab.start(
+        lab.clientPod("misplaced", { nodeName: lab.controlPlane.name, tolerations: [{ operator: "Exists" }] }),
+      );
+    },
+    { lane: "conflist" },
+  ),
 });
 
 claim("one-veth-per-pod", {
@@ -209,7 +328,7 @@ claim("one-veth-per-pod", {
         )
         .map((pod) => ({ pod: pod.metadata?.name, ip: pod.status?.podIP })),
       veths: links.map(({ ifname }) => ifname).filter((name) => name.startsWith("veth")),
-      routes: routes.filter(({ dev }) => dev.startsWith("veth")).map(({ dst, dev }) => ({ dst, dev })),
+      routes: routes.filter(({ dev }) => dev?.startsWith("veth")).map(({ dst, dev }) => ({ dst, dev })),
     };
   },
   judge: ({ castOnTheNode, veths, routes }) => {
@@ -224,6 +343,15 @@ claim("one-veth-per-pod", {
       castOnTheNode.length,
     );
   },
+  control: live("a second link leads to a pod", async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const route = (await routesOf(node)).find(({ dst }) => dst === lab.pod("pair").address);
+    const other = (await vethsOf(node)).find(({ ifname }) => ifname.startsWith("veth") && ifname !== route?.dev);
+    // Behind the first one, so that no packet takes it.
+    const words = [`${lab.pod("pair").address}/32`, "dev", other?.ifname ?? "", "metric", "500"];
+    lab.afterwards(async () => void (await outputOf(node, "one way again", ["ip", "route", "del", ...words])));
+    await outputOf(node, "another way to the pod", ["ip", "route", "add", ...words]);
+  }),
 });
 
 /** Pods that stay for the whole run; other checks make and delete their own meanwhile. */
@@ -264,6 +392,22 @@ claim("kindnet-rides-on-the-bridge-network", {
       expect(addresses, `addresses of ${to}, which is that route's gateway`).toContain(route?.gateway);
     }
   },
+  control: live("a worker sends what is for the control plane's pods to the other worker first", async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const kindnetd = (signal: string) =>
+      outputOf(node, `kindnetd: ${signal}`, ["pkill", `-${signal}`, "-x", "kindnetd"]);
+    const way = (gateway = "") =>
+      outputOf(node, "the way to the control plane's pods", [
+        ...["ip", "route", "replace", lab.controlPlane.podCIDRs[0] ?? "", "via", gateway, "dev", "eth0"],
+      ]);
+    lab.afterwards(async () => {
+      await way(lab.controlPlane.addresses[0]);
+      await kindnetd("CONT");
+    });
+    // It would set the route right within seconds.
+    await kindnetd("STOP");
+    await way(lab.worker(1).addresses[0]);
+  }),
 });
 
 claim("kindnet-is-made-for-kind", {
@@ -277,8 +421,8 @@ claim("kindnet-is-made-for-kind", {
     return {
       image: daemonSet.spec?.template.spec?.containers[0]?.image ?? "",
       inTheNodeImage: parseAllDocuments(manifest).some((document) => {
-        const { kind, metadata } = document.toJS() as { kind: string; metadata: { name: string } };
-        return kind === "DaemonSet" && metadata.name === "kindnet";
+        const object = document.toJS() as { kind: string; metadata: { name: string } } | null;
+        return object?.kind === "DaemonSet" && object.metadata.name === "kindnet";
       }),
     };
   },
@@ -286,6 +430,14 @@ claim("kindnet-is-made-for-kind", {
     expect(image, "the image, named after the project that publishes it").toMatch(/^docker\.io\/kindest\/kindnetd:/);
     expect(inTheNodeImage, "kind's node image carries its manifest").toBe(true);
   },
+  control: live(
+    "the node image carries the manifest of another plugin",
+    (lab) =>
+      editFile(lab, lab.node(lab.controlPlane), "/kind/manifests/default-cni.yaml", (text) =>
+        text.replaceAll("kindnet", "other"),
+      ),
+    { lane: "kind's manifest" },
+  ),
 });
 
 claim("kindnet-has-no-network-policy", {
@@ -358,6 +510,29 @@ claim("kindnet-is-light", {
     ).toEqual([]);
     expect(containers, "containers in its pod").toBe(1);
   },
+  control: live("kindnet asks for more memory", async (lab) => {
+    const metadata = { name: "kindnet", namespace: "kube-system" };
+    const object = { apiVersion: "apps/v1", kind: "DaemonSet", metadata };
+    const { spec } = await lab.get<V1DaemonSet>(
+      "the DaemonSet kindnet",
+      "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet",
+    );
+    const patch = async (title: string, asked: string | undefined, updateStrategy: unknown) => {
+      const [container] = spec?.template.spec?.containers ?? [];
+      const requests = { ...container?.resources?.requests, memory: asked };
+      const containers = [{ ...container, resources: { ...container?.resources, requests } }];
+      await lab.patch(title, object, { spec: { updateStrategy, template: { spec: { containers } } } });
+    };
+    // What runs is not touched: it takes its turn only when its pods are deleted.
+    lab.afterwards(async () => {
+      await patch("ask for as much as before", spec?.template.spec?.containers[0]?.resources?.requests?.["memory"], {
+        type: "OnDelete",
+        rollingUpdate: null,
+      });
+      await lab.patch("roll updates out again", object, { spec: { updateStrategy: spec?.updateStrategy } });
+    });
+    await patch("ask for 500 MiB", "500Mi", { type: "OnDelete", rollingUpdate: null });
+  }),
 });
 
 claim("conflist-structure", {
@@ -384,4 +559,9 @@ claim("conflist-structure", {
       ).toEqual([]);
     }
   },
+  control: withConflist(
+    "portmap comes first in the control plane's configuration",
+    ({ nodes }) => nodes.slice(0, 1),
+    (conflist) => ({ ...conflist, plugins: conflist.plugins.toReversed() }),
+  ),
 });

@@ -2,6 +2,7 @@ import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printed } from "../helpers/claim/article.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
@@ -23,6 +24,13 @@ claim("lab-deploys-the-three-types", {
       "LoadBalancer",
     ]);
   },
+  control: {
+    name: "the lab had a Service of type LoadBalancer too",
+    alter: ({ types, applied }) => ({
+      types: [...types, "LoadBalancer"],
+      applied,
+    }),
+  },
 });
 
 claim("reachable-however-the-pods-change", {
@@ -42,7 +50,7 @@ claim("reachable-however-the-pods-change", {
     const before = await answered();
     const records = [await record()];
     await lab.patch("take all pods away", deployment, { spec: { replicas: 0 } });
-    const without = await lab.until("the last pod to be gone", ask, ({ outcome }) => outcome !== "answered");
+    const without = await lab.eventually(ask, ({ outcome }) => outcome !== "answered");
     records.push(await record());
     const gap = performance.now();
     await lab.patch("bring them back", deployment, { spec: { replicas: 2 } });
@@ -67,6 +75,20 @@ claim("reachable-however-the-pods-change", {
       `the Service while it had no pods (${without.milliseconds} ms; the first answer came ${milliseconds} ms after they were asked back)`,
     ).toBe("answered");
   },
+  control: live("the Service leads to a pod besides that stays", async (lab) => {
+    await lab.create("an EndpointSlice of its own", {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: {
+        name: "comes-and-goes-and-stays",
+        namespace: lab.namespace,
+        labels: { "kubernetes.io/service-name": "comes-and-goes" },
+      },
+      addressType: "IPv4",
+      endpoints: [{ addresses: [lab.pod("far-server").address], conditions: { ready: true } }],
+      ports: [{ name: "", port: 8080, protocol: "TCP" }],
+    });
+  }),
 });
 
 claim("ingress-routes-http", {

@@ -15,11 +15,14 @@ export interface LiveControl {
   readonly lane: string | undefined;
 }
 
-/** An observation made otherwise, where the world cannot be changed: it proves the judge, not the observing. */
+/**
+ * An observation made otherwise, for statements about text or arithmetic and where the world cannot be changed: it proves
+ * the judge, not the observing.
+ */
 export interface AlteredControl<Observation> {
   readonly name: string;
   /** Returns what would have been observed; it is given a copy that it may change. */
-  readonly alter: (observation: Observation) => Observation;
+  readonly alter: (observation: NoInfer<Observation>) => NoInfer<Observation>;
 }
 
 /** What proves that a check can give the opposite verdict. */
@@ -36,14 +39,6 @@ export function live(
   { alone = false, lane }: { alone?: boolean; lane?: string } = {},
 ): LiveControl {
   return { name, change, alone, lane };
-}
-
-/** Returns a control that alters what was observed, for statements about text or arithmetic. */
-export function altered<Observation>(
-  name: string,
-  alter: (observation: Observation) => Observation,
-): AlteredControl<Observation> {
-  return { name, alter };
 }
 
 /** Returns whether a control changes the world. */

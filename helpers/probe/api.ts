@@ -42,6 +42,7 @@ const resources: Readonly<Record<string, string>> = {
   CustomResourceDefinition: "customresourcedefinitions",
   DaemonSet: "daemonsets",
   Deployment: "deployments",
+  EndpointSlice: "endpointslices",
   IPAddressPool: "ipaddresspools",
   Ingress: "ingresses",
   L2Advertisement: "l2advertisements",

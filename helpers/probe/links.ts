@@ -4,7 +4,8 @@ import { jsonOf, type Peer } from "./peer.ts";
 export interface Route {
   readonly dst: string;
   readonly gateway?: string;
-  readonly dev: string;
+  /** Absent where the route leads nowhere (unreachable, blackhole). */
+  readonly dev?: string;
 }
 
 /** Returns the IPv4 routes of a node. @throws ProbeFailed where it does not show them */
