@@ -2,12 +2,13 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
 import { isReady } from "../helpers/claim/cast.ts";
-import { storeOtherwise } from "../helpers/claim/changes.ts";
+import { iptablesRule, refuse, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import type { KubernetesObject } from "../helpers/probe/api.ts";
+import { inBackground } from "../helpers/probe/background.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { distribution, hostPort, meet, meetOften, request } from "../helpers/probe/http.ts";
 import { outputOf, type Peer } from "../helpers/probe/peer.ts";
@@ -85,15 +86,22 @@ claim("selector-picks-the-pods", {
       await Promise.all(names.map(async (name) => [name, await answering(lab, name)] as const)),
     );
     const endpoints = () => lab.endpointsOf(app);
-    const all = await lab.until("endpoints for both pods", endpoints, (found) => found.length === 2);
+    const all = await lab.eventually(endpoints, (found) => found.length === 2);
     await lab.relabel("picked-2", { app: "other" });
-    const fewer = await lab.until("one endpoint less", endpoints, (found) => found.length !== 2);
+    const fewer = await lab.eventually(endpoints, (found) => found.length === 1);
     return { addresses, all, fewer };
   },
   judge: ({ addresses, all, fewer }) => {
     expect(new Set(all), "endpoints of the Service").toEqual(new Set([addresses["picked-1"], addresses["picked-2"]]));
     expect(fewer, "its endpoints after one pod's label was changed").toEqual([addresses["picked-1"]]);
   },
+  control: live("the Service selects another label than its pods have", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "picked" },
+      "JSONPatch{op: 'replace', path: '/spec/selector/app', value: 'nobody'}",
+    ),
+  ),
 });
 
 claim("port-is-what-the-service-exposes", {
@@ -105,18 +113,26 @@ claim("port-is-what-the-service-exposes", {
     const ask = (port: number) =>
       meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", port), lab.timeouts.attempt);
     return {
-      onPort: await lab.until(
-        "the Service to answer",
+      onPort: await lab.eventually(
         () => ask(8081),
         ({ outcome }) => outcome === "answered",
       ),
       onTargetPort: await ask(8080),
+      direct: await meet(lab.pod("client-1"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.answer),
     };
   },
-  judge: ({ onPort, onTargetPort }) => {
+  judge: ({ onPort, onTargetPort, direct }) => {
+    positiveControl(direct.outcome === "answered", "a pod of the Service answers at its own address");
     expect(onPort.outcome, `${onPort.to}, the Service's port`).toBe("answered");
     expect(onTargetPort.outcome, `${onTargetPort.to}, the port of its pods`).not.toBe("answered");
   },
+  control: live("the Service has the port of its pods", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "other-port" },
+      "JSONPatch{op: 'replace', path: '/spec/ports/0/port', value: 8080}",
+    ),
+  ),
 });
 
 claim("target-port-is-the-pods-port", {
@@ -192,6 +208,13 @@ claim("service-makes-an-application-reachable-and-discoverable", {
     expect(withService.reached.outcome, "the application, by the Service's name").toBe("answered");
     expect(withService.variable, "WEB_CLUSTERIP_SERVICE_HOST of a pod that started after").toBe(withService.clusterIP);
   },
+  control: live("a pod that starts after the Service is not told of it by variables", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Pod", name: "younger" },
+      "JSONPatch{op: 'add', path: '/spec/enableServiceLinks', value: false}",
+    ),
+  ),
 });
 
 claim("pod-ip-changes-with-its-sandbox", {
@@ -307,6 +330,13 @@ claim("service-is-stable-while-pods-are-replaced", {
     ).toEqual([]);
     expect(clusterIP[1], "the clusterIP afterwards").toBe(clusterIP[0]);
   },
+  control: live("all pods are taken away before others take their place", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Deployment", name: "rolled" },
+      "JSONPatch{op: 'add', path: '/spec/strategy', value: Object.spec.strategy{type: 'Recreate'}}",
+    ),
+  ),
 });
 
 claim("service-is-an-abstraction", {
@@ -359,6 +389,16 @@ claim("service-is-an-abstraction", {
       expect(processes, `processes of ${node} that name it`).toEqual([]);
     }
   },
+  control: live("a process on a node listens on the Service's port", async (lab) => {
+    const node = lab.node(lab.worker(0));
+    const process = await inBackground(node, "a process on port 8765", ["socat", "TCP-LISTEN:8765,fork", "/dev/null"]);
+    lab.afterwards(() => process.stop());
+    await lab.until(
+      "it to listen",
+      () => outputOf(node, "sockets that listen", ["ss", "--listening", "--tcp", "--numeric", "--no-header"]),
+      (sockets) => sockets.includes(":8765 "),
+    );
+  }),
 });
 
 claim("service-defines-policies-for-access", {
@@ -394,6 +434,14 @@ claim("service-defines-policies-for-access", {
       ["server-1"],
     );
   },
+  control: live("the Service does without its sessionAffinity", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "affine" },
+      "JSONPatch{op: 'add', path: '/spec/sessionAffinity', value: 'None'}",
+      "JSONPatch{op: 'add', path: '/spec/sessionAffinityConfig', value: null}",
+    ),
+  ),
 });
 
 claim("service-defines-policies-of-the-pods", {
@@ -401,7 +449,7 @@ claim("service-defines-policies-of-the-pods", {
     const policy = { internalTrafficPolicy: "Local", sessionAffinity: "ClientIP" };
     const ports = [{ port: 80, targetPort: 8080 }];
     const { spec } = await lab.service("strict", { selector: { app: "server" }, ports, ...policy });
-    const client = lab.pod("client-1");
+    const client = lab.pod("pair", "client");
     return {
       byService: await lab.until(
         "the Service to answer",
@@ -417,6 +465,13 @@ claim("service-defines-policies-of-the-pods", {
       "answered",
     );
   },
+  control: live("the client's node keeps the client from the other pod", (lab) =>
+    iptablesRule(
+      ...([lab, lab.worker(0), "filter", "FORWARD"] as const),
+      ...["-s", lab.pod("pair").address, "-d", lab.pod("server-2").address, "-p", "tcp", "--dport", "8080"],
+      ...["-j", "DROP"],
+    ),
+  ),
 });
 
 claim("service-is-one-entrance-for-all-pods", {
@@ -433,8 +488,7 @@ claim("service-is-one-entrance-for-all-pods", {
     const pods = (await lab.readyPods(3, labels, namespace)).map(({ metadata }) => metadata?.name ?? "");
     const client = lab.pod("client-2");
     const target = hostPort(spec?.clusterIP ?? "", 80);
-    await lab.until(
-      "all three to answer",
+    await lab.eventually(
       async () => distribution(await meetOften(client, target, 30, lab.timeouts.silence)),
       (counts) => pods.every((pod) => counts[pod] !== undefined),
     );
@@ -455,10 +509,24 @@ claim("service-is-one-entrance-for-all-pods", {
       ).toBeLessThanOrEqual(deviation);
     expect(Object.keys(afterwards), `who answers after ${pods[0]} is gone`).not.toContain(pods[0]);
   },
+  control: live("the Service keeps each client at one pod", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "entrance" },
+      "JSONPatch{op: 'add', path: '/spec/sessionAffinity', value: 'ClientIP'}",
+      `JSONPatch{op: 'add', path: '/spec/sessionAffinityConfig', value:
+        Object.spec.sessionAffinityConfig{clientIP: Object.spec.sessionAffinityConfig.clientIP{timeoutSeconds: 10800}}}`,
+    ),
+  ),
 });
 
 /** The article's manifests, by their lines. */
 const services = ["60-70", "83-93", "107-118", "132-142", "154-160", "225-235", "267-278"];
+
+/** CEL: not in a check's own namespace of that name, nor where a policy is tried. */
+function outside(name: string): string {
+  return `!object.metadata.namespace.startsWith('${name}-') && object.metadata.namespace != 'kube-public'`;
+}
 
 claim("printed-manifests-are-valid", {
   observe: async (lab) => {
@@ -498,6 +566,11 @@ claim("printed-manifests-are-valid", {
       expect(code === 201 || taken, `${object}, checked strictly: HTTP ${code} ${message}`).toBe(true);
     }
   },
+  control: live(
+    "the API server refuses one of the article's Services",
+    (lab) => refuse(lab, { kind: "Service", name: "my-clusterip-service" }, "not this one", outside("printed")),
+    { lane: "my-clusterip-service" },
+  ),
 });
 
 claim("printed-service-name-is-legal", {
@@ -505,7 +578,7 @@ claim("printed-service-name-is-legal", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("names");
     const service = printedObject("60-70", namespace);
-    await lab.create("the Service as printed", service);
+    const { code: asPrinted } = await lab.tryCreate("the Service as printed", service);
     const pod = await lab.start(lab.clientPod("named", {}, namespace));
     const tried = async (name: string) =>
       (
@@ -516,6 +589,7 @@ claim("printed-service-name-is-legal", {
         )
       ).code;
     return {
+      asPrinted,
       record: await lookUp(lab.pod("client-1"), `my-service.${namespace}.svc.${lab.world.dnsDomain}`, "A"),
       variable: (await outputOf(pod, "its variable", ["sh", "-c", "echo $MY_SERVICE_SERVICE_HOST"])).trim(),
       letters63: await tried("a".repeat(63)),
@@ -523,12 +597,18 @@ claim("printed-service-name-is-legal", {
       capital: await tried("My-service"),
     };
   },
-  judge: ({ record, variable, letters63, letters64, capital }) => {
+  judge: ({ asPrinted, record, variable, letters63, letters64, capital }) => {
     positiveControl(letters64 === 422 && capital === 422, "names with 64 letters or a capital are refused");
+    expect(asPrinted, "the answer for the Service as printed").toBe(201);
     expect(letters63, "the answer for a name of 63 letters").toBe(201);
     expect(record.records.length, "addresses of my-service").toBe(1);
     expect(variable, "MY_SERVICE_SERVICE_HOST in a pod of its namespace").toBe(record.records[0]?.data);
   },
+  control: live(
+    "the API server refuses the name my-service",
+    (lab) => refuse(lab, { kind: "Service", name: "my-service" }, "no legal name", outside("names")),
+    { lane: "my-service" },
+  ),
 });
 
 claim("example-services-select-my-app", {
@@ -540,20 +620,33 @@ claim("example-services-select-my-app", {
     const client = lab.pod("client-1");
     const ask = () => meet(client, target, lab.timeouts.attempt);
     const pod = lab.serverPod("relabelled", { app: "myapp" }, {}, namespace);
-    await lab.start(pod);
+    const { address } = await lab.start(pod);
     const alone = await lab.until("the Service to refuse", ask, ({ outcome }) => outcome === "refused");
     const without = await lab.endpointsOf("my-clusterip-service", namespace);
     await lab.patch("label it as the article's Services select", pod, { metadata: { labels: { app: "MyApp" } } });
-    const served = await lab.until("the Service to answer", ask, ({ outcome }) => outcome === "answered");
-    return { alone, without, served };
+    const served = await lab.eventually(ask, ({ outcome }) => outcome === "answered");
+    const direct = await meet(client, hostPort(address, 8080), lab.timeouts.answer);
+    return { alone, without, served, direct };
   },
-  judge: ({ alone, without, served }) => {
+  judge: ({ alone, without, served, direct }) => {
     positiveControl(
       alone.outcome === "refused" && without.length === 0,
       "a pod labelled app: myapp is not selected, and nobody answers",
     );
+    positiveControl(direct.pod === "relabelled", "the pod itself answers");
     expect(served.pod, "who answers at the article's Service once a pod has the label app: MyApp").toBe("relabelled");
   },
+  control: live(
+    "the article's Service selects another label",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Service", name: "my-clusterip-service" },
+        `JSONPatch{op: 'add', path: '/spec/selector', value:
+        {'app': object.metadata.namespace.startsWith('my-app-') ? 'AnotherApp' : 'MyApp'}}`,
+      ),
+    { lane: "my-clusterip-service" },
+  ),
 });
 
 claim("port-80-leads-to-target-port-9376", {
@@ -565,8 +658,7 @@ claim("port-80-leads-to-target-port-9376", {
     const ask = (address: string, port: number) =>
       request(client, `http://${hostPort(address, port)}/`, lab.timeouts.attempt);
     return {
-      byService: await lab.until(
-        "the Service to answer",
+      byService: await lab.eventually(
         () => ask(clusterIP, 80),
         ({ outcome }) => outcome === "answered",
       ),
@@ -581,6 +673,17 @@ claim("port-80-leads-to-target-port-9376", {
     expect(byService.body, "who answers at port 80 of the Service").toBe("my-app");
     expect(wrongPort.outcome, "port 9376 of the Service").not.toBe("answered");
   },
+  control: live(
+    "the article's Service aims at a port on which its pods do not listen",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Service", name: "my-service" },
+        `JSONPatch{op: 'replace', path: '/spec/ports/0/targetPort',
+        value: object.metadata.namespace == '${lab.otherNamespace}' ? 9375 : 9376}`,
+      ),
+    { lane: "my-service" },
+  ),
 });
 
 claim("four-types-of-service", {
@@ -608,4 +711,7 @@ claim("four-types-of-service", {
       "the types that the API says it supports",
     ).toEqual(new Set(types.map(({ type }) => type)));
   },
+  control: live("the API server takes no Service of type ClusterIP", (lab) =>
+    refuse(lab, { kind: "Service", name: "typed" }, "not of this type", "object.spec.type != 'ClusterIP'"),
+  ),
 });
