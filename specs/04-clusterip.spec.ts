@@ -1,11 +1,26 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
-import { jsonOf } from "../helpers/probe/peer.ts";
+import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
+
+/** The node takes what is for the clusterIP for its own, and answers those who look for it. */
+const onAnInterface = live(
+  "a node has the clusterIP on an interface",
+  async (lab) => {
+    const { spec } = await lab.serviceOfCast("web");
+    const node = lab.node(lab.worker(1));
+    const words = [`${spec?.clusterIP}/32`, "dev", "lo"];
+    lab.afterwards(async () => void (await outputOf(node, "take it away", ["ip", "address", "del", ...words])));
+    await outputOf(node, "put it there", ["ip", "address", "add", ...words]);
+  },
+  { alone: true },
+);
 
 claim("clusterip-is-default-type", {
   observe: async (lab) => {
@@ -19,6 +34,13 @@ claim("clusterip-is-default-type", {
     expect(type, "the type of a Service that was created without one").toBe("ClusterIP");
     expect(clusterIP, "its clusterIP").toBeTruthy();
   },
+  control: live("a Service that asks for no type becomes a NodePort Service", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "no-type" },
+      "JSONPatch{op: 'add', path: '/spec/type', value: 'NodePort'}",
+    ),
+  ),
 });
 
 claim("clusterip-is-virtual", {
@@ -56,6 +78,7 @@ claim("clusterip-is-virtual", {
       "interfaces of nodes that have the clusterIP",
     ).toEqual([]);
   },
+  control: onAnInterface,
 });
 
 claim("clusterip-is-stable", {
@@ -67,8 +90,7 @@ claim("clusterip-is-stable", {
     for (const generation of ["churn-1", "churn-2"]) {
       const pod = lab.serverPod(generation, { app });
       await lab.create(`the pod ${generation}`, pod);
-      const answer = await lab.until(
-        `${generation} to answer at the clusterIP`,
+      const answer = await lab.eventually(
         () => meet(lab.pod("client-1"), hostPort(address, 80), lab.timeouts.attempt),
         ({ pod: who }) => who === generation,
       );
@@ -76,7 +98,12 @@ claim("clusterip-is-stable", {
         lab.serviceOfCast(app),
         lab.get<V1Pod>(`the pod ${generation}`, `/api/v1/namespaces/${lab.namespace}/pods/${generation}`),
       ]);
-      generations.push({ pod: answer.pod, podIP: running.status?.podIP, clusterIP: service.spec?.clusterIP });
+      generations.push({
+        made: generation,
+        pod: answer.pod,
+        podIP: running.status?.podIP,
+        clusterIP: service.spec?.clusterIP,
+      });
       await lab.delete(`the pod ${generation}`, pod);
     }
     return { generations };
@@ -86,11 +113,22 @@ claim("clusterip-is-stable", {
       new Set(generations.map(({ podIP }) => podIP)).size === generations.length,
       "each pod that replaced the one before had another address",
     );
+    for (const { made, pod } of generations) expect(pod, `who answers at the clusterIP once ${made} runs`).toBe(made);
     expect(
       new Set(generations.map(({ clusterIP }) => clusterIP)).size,
       `addresses at which ${generations.map(({ pod }) => pod).join(", ")} answered in turn`,
     ).toBe(1);
   },
+  control: live(
+    "the Service's selector does not fit the second pod",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Pod", name: "churn-2" },
+        "JSONPatch{op: 'replace', path: '/metadata/labels/app', value: 'other'}",
+      ),
+    { lane: "addresses that must not come again" },
+  ),
 });
 
 claim("clusterip-unreachable-from-outside-by-default", {
@@ -114,6 +152,7 @@ claim("clusterip-unreachable-from-outside-by-default", {
     positiveControl(toNode.outcome === "answered", "the outsider is answered at a node's port");
     expect(outside.outcome, "the clusterIP, asked from outside the cluster").not.toBe("answered");
   },
+  control: onAnInterface,
 });
 
 claim("clusterip-reachable-only-inside", {
@@ -135,6 +174,11 @@ claim("clusterip-reachable-only-inside", {
       `the clusterIP, asked from outside with a route by way of node ${node}: ${outside.pod ?? "nobody"} answered, which saw ${outside.source ?? "nobody"}`,
     ).not.toBe("answered");
   },
+  control: live("a node drops what comes for the clusterIP from outside", async (lab) => {
+    const { spec } = await lab.serviceOfCast("web-by-route");
+    const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-d", spec?.clusterIP ?? ""];
+    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+  }),
 });
 
 claim("clusterip-is-the-most-basic-type", {
@@ -170,6 +214,13 @@ claim("clusterip-is-the-most-basic-type", {
     // It is no step of that ladder: what all others are built on, it lacks.
     expect(externalName.clusterIP, "clusterIP of an ExternalName Service").toBeUndefined();
   },
+  control: live("the Service is a NodePort Service from the beginning", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "ladder" },
+      "JSONPatch{op: 'add', path: '/spec/type', value: 'NodePort'}",
+    ),
+  ),
 });
 
 claim("printed-clusterip-service-works", {
@@ -177,8 +228,7 @@ claim("printed-clusterip-service-works", {
     const namespace = lab.otherNamespace;
     const { spec } = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
     const client = lab.pod("client-1");
-    const answer = await lab.until(
-      "the Service to answer",
+    const answer = await lab.eventually(
       () => meet(client, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",
     );
@@ -198,4 +248,14 @@ claim("printed-clusterip-service-works", {
     expect(answer.source, "the source that the pod sees").toBe(client);
     expect(storedUntyped, "what is stored without the line type: ClusterIP").toEqual(stored);
   },
+  control: live(
+    "the article's Service aims at a port on which its pod does not listen",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Service", name: "my-clusterip-service" },
+        "JSONPatch{op: 'replace', path: '/spec/ports/0/targetPort', value: 8098}",
+      ),
+    { lane: "my-clusterip-service" },
+  ),
 });

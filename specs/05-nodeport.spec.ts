@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { editFile, iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import type { ApiAnswer } from "../helpers/probe/api.ts";
@@ -21,10 +23,15 @@ function nodePortOf(service: V1Service): number {
 }
 
 /** Asks for a NodePort Service with a port of its own choice; it is deleted when the check ends. */
-async function tryPort(lab: Lab, nodePort: number): Promise<{ nodePort: number; code: number; message: string }> {
+async function tryPort(
+  lab: Lab,
+  nodePort: number,
+  options: { dryRun?: boolean } = {},
+): Promise<{ nodePort: number; code: number; message: string }> {
   const answer = await lab.tryCreate(
     `ask for node port ${nodePort}`,
     lab.serviceObject(`port-${nodePort}`, { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) }),
+    options,
   );
   return { nodePort, code: answer.code, message: messageOf(answer) };
 }
@@ -32,6 +39,41 @@ async function tryPort(lab: Lab, nodePort: number): Promise<{ nodePort: number; 
 function messageOf({ body }: ApiAnswer): string {
   return (body as { message?: string }).message ?? "";
 }
+
+const closedOnOneNode = live(
+  "one node drops what comes for the node port from outside",
+  async (lab) => {
+    const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-p", "tcp", "--dport", String(lab.nodePort)];
+    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+  },
+  { alone: true },
+);
+
+const anotherRange = live(
+  "the API server is started with --service-node-port-range=30000-32000",
+  async (lab) => {
+    // It is away for a while; then it takes the last port of the default range, or does not.
+    const takesTheLast = async () => {
+      const { code } = await tryPort(lab, last, { dryRun: true }).catch(() => ({ code: 0 }));
+      return code === 0 ? undefined : code === 201;
+    };
+    lab.afterwards(
+      async () =>
+        void (await lab.until(
+          "the API server to be back",
+          takesTheLast,
+          (yes) => yes === true,
+          lab.timeouts.podsReady,
+        )),
+    );
+    const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+    await editFile(lab, lab.node(lab.controlPlane), manifest, (text) =>
+      text.replace(/^( *- )kube-apiserver$/m, "$&\n$1--service-node-port-range=30000-32000"),
+    );
+    await lab.until("the API server with that range", takesTheLast, (yes) => yes === false, lab.timeouts.podsReady);
+  },
+  { alone: true },
+);
 
 claim("nodeport-has-a-clusterip", {
   observe: async (lab) => {
@@ -45,6 +87,11 @@ claim("nodeport-has-a-clusterip", {
     expect(clusterIP, "the clusterIP of a NodePort Service").toBeTruthy();
     expect(answer.outcome, `${answer.to}, asked from a pod`).toBe("answered");
   },
+  control: live("a node drops what a pod sends to the clusterIP", async (lab) => {
+    const { spec } = await lab.serviceOfCast("web-nodeport");
+    const flow = ["-s", lab.pod("client-1").address, "-d", spec?.clusterIP ?? ""];
+    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+  }),
 });
 
 claim("nodeport-on-every-node", {
@@ -69,6 +116,7 @@ claim("nodeport-on-every-node", {
     );
     for (const { node, answer } of nodes) expect(answer.outcome, `port ${port} of ${node}`).toBe("answered");
   },
+  control: closedOnOneNode,
 });
 
 claim("nodeport-default-range", {
@@ -92,6 +140,7 @@ claim("nodeport-default-range", {
       expect(inRange, `port ${nodePort}, an end of the range, may be asked for (HTTP ${code} ${message})`).toBe(true);
     }
   },
+  control: anotherRange,
 });
 
 claim("nodeport-out-of-range-is-refused", {
@@ -107,6 +156,7 @@ claim("nodeport-out-of-range-is-refused", {
       expect(message, `the reason for refusing port ${nodePort}`).toContain(`${first}-${last}`);
     }
   },
+  control: anotherRange,
 });
 
 claim("nodeport-reachable-from-outside", {
@@ -123,6 +173,7 @@ claim("nodeport-reachable-from-outside", {
     positiveControl(closed.outcome !== "answered", "a port that no Service has does not answer");
     expect(answer.outcome, `${answer.to}, asked from outside the cluster`).toBe("answered");
   },
+  control: closedOnOneNode,
 });
 
 claim("nodeport-may-be-chosen", {
@@ -135,8 +186,7 @@ claim("nodeport-may-be-chosen", {
     );
     const service = code === 201 ? await lab.serviceOfCast(`port-${chosen}`) : undefined;
     const node = lab.worker(0).addresses[0] ?? "";
-    const answer = await lab.until(
-      "the chosen port to answer",
+    const answer = await lab.eventually(
       () => meet(lab.outsider, hostPort(node, chosen), lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",
     );
@@ -147,6 +197,13 @@ claim("nodeport-may-be-chosen", {
     expect(stored, "the port that it has").toBe(chosen);
     expect(answer.outcome, `${answer.to}, asked from outside`).toBe("answered");
   },
+  control: live("the Service is given another node port than it asks for", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "port-30007" },
+      "JSONPatch{op: 'replace', path: '/spec/ports/0/nodePort', value: 30009}",
+    ),
+  ),
 });
 
 claim("nodeport-allocated-when-absent", {
@@ -157,17 +214,26 @@ claim("nodeport-allocated-when-absent", {
     const node = lab.worker(0).addresses[0] ?? "";
     return {
       port,
-      answer: await lab.until(
-        "the allotted port to answer",
-        () => meet(lab.outsider, hostPort(node, port), lab.timeouts.attempt),
-        ({ outcome }) => outcome === "answered",
-      ),
+      answer:
+        port === 0
+          ? null
+          : await lab.eventually(
+              () => meet(lab.outsider, hostPort(node, port), lab.timeouts.attempt),
+              ({ outcome }) => outcome === "answered",
+            ),
     };
   },
   judge: ({ port, answer }) => {
     expect(port, "the node port of a Service that asked for none").toBeGreaterThan(0);
-    expect(answer.outcome, `${answer.to}, asked from outside`).toBe("answered");
+    expect(answer?.outcome, `${answer?.to}, asked from outside`).toBe("answered");
   },
+  control: live("the Service is stored as a ClusterIP Service", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "absent-port" },
+      "JSONPatch{op: 'add', path: '/spec/type', value: 'ClusterIP'}",
+    ),
+  ),
 });
 
 claim("nodeport-is-static", {
@@ -180,20 +246,19 @@ claim("nodeport-is-static", {
     const pod = lab.serverPod("first", labels, {}, namespace);
     await lab.start(pod);
     const node = lab.worker(1);
-    const ask = (what: string, who: string) =>
-      lab.until(
-        what,
+    const ask = (who: string) =>
+      lab.eventually(
         () => meet(lab.outsider, hostPort(node.addresses[0] ?? "", nodePort), lab.timeouts.attempt),
         (answer) => answer.pod === who,
       );
-    const answers = [await ask("the Service to answer", "first")];
+    const answers = [await ask("first")];
     await lab.start(lab.serverPod("second", labels, {}, namespace));
     await lab.delete("the first pod", pod);
-    answers.push(await ask("the new pod to answer", "second"));
+    answers.push(await ask("second"));
     const other = { app: "another" };
     await lab.start(lab.serverPod("third", other, {}, namespace));
     await lab.patch("select other pods", object, { spec: { selector: other } });
-    answers.push(await ask("the newly selected pod to answer", "third"));
+    answers.push(await ask("third"));
     const proxies = await lab.get<{ items: V1Pod[] }>(
       "kube-proxy on the node",
       `/api/v1/namespaces/kube-system/pods?labelSelector=k8s-app%3Dkube-proxy&fieldSelector=spec.nodeName%3D${node.name}`,
@@ -204,7 +269,7 @@ claim("nodeport-is-static", {
         kind: "Pod",
         metadata: { name: metadata?.name ?? "", namespace: "kube-system" },
       });
-    answers.push(await ask("an answer without kube-proxy's old pod", "third"));
+    answers.push(await ask("third"));
     const stored = nodePortOf(await lab.get("the Service", `/api/v1/namespaces/${namespace}/services/static`));
     const rival = lab.serviceObject("rival", { type: "NodePort", ports: ports(nodePort) }, namespace);
     const whileInUse = await lab.tryCreate("another Service that asks for the port", rival);
@@ -230,6 +295,13 @@ claim("nodeport-is-static", {
     expect(stored, "the node port after all that").toBe(nodePort);
     expect(answers, "who answered at it, before and after each change").toEqual(["first", "second", "third", "third"]);
   },
+  control: live("the newly selected pod has another label than the Service selects", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Pod", name: "third" },
+      "JSONPatch{op: 'replace', path: '/metadata/labels/app', value: 'other'}",
+    ),
+  ),
 });
 
 claim("nodeport-range-can-be-another", {
@@ -309,6 +381,10 @@ claim("nodeport-range-can-be-another", {
         true,
       );
   },
+  control: {
+    name: "that API server picks ports of the default range (its program is the cluster's own)",
+    alter: ({ range, refused }) => ({ range, refused, picks: [30_080, 31_234] }),
+  },
 });
 
 claim("port-is-for-access-inside", {
@@ -324,8 +400,7 @@ claim("port-is-for-access-inside", {
     const inside = (port: number) => meet(lab.pod("client-1"), hostPort(clusterIP, port), lab.timeouts.attempt);
     const outside = (port: number) => meet(lab.outsider, hostPort(node, port), lab.timeouts.attempt);
     return {
-      inside80: await lab.until(
-        "an answer inside",
+      inside80: await lab.eventually(
         () => inside(80),
         ({ outcome }) => outcome === "answered",
       ),
@@ -344,4 +419,11 @@ claim("port-is-for-access-inside", {
     expect(outside80.outcome, `${outside80.to}: port 80, asked from outside`).not.toBe("answered");
     expect(inside30007.outcome, `${inside30007.to}: the node port at the clusterIP`).not.toBe("answered");
   },
+  control: live("the Service listens on another port than the article prints", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "my-nodeport-service" },
+      "JSONPatch{op: 'replace', path: '/spec/ports/0/port', value: 81}",
+    ),
+  ),
 });

@@ -2,7 +2,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { startCapture } from "../helpers/probe/capture.ts";
@@ -18,25 +20,29 @@ claim("loadbalancer-has-a-clusterip-and-a-nodeport", {
     const clusterIP = service.spec?.clusterIP ?? "";
     const nodePort = service.spec?.ports?.[0]?.nodePort ?? 0;
     const node = lab.worker(0).addresses[0] ?? "";
-    const answered = (what: string, ask: () => ReturnType<typeof meet>) =>
-      lab.until(what, ask, ({ outcome }) => outcome === "answered");
+    const answered = (ask: () => ReturnType<typeof meet>) =>
+      lab.eventually(ask, ({ outcome }) => outcome === "answered");
+    const atNodePort = () => meet(lab.outsider, hostPort(node, nodePort), lab.timeouts.attempt);
     return {
       clusterIP,
       nodePort,
-      atClusterIP: await answered("an answer at the clusterIP", () =>
-        meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.attempt),
-      ),
-      atNodePort: await answered("an answer at the node port", () =>
-        meet(lab.outsider, hostPort(node, nodePort), lab.timeouts.attempt),
-      ),
+      atClusterIP: await answered(() => meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.attempt)),
+      atNodePort: nodePort === 0 ? null : await answered(atNodePort),
     };
   },
   judge: ({ clusterIP, nodePort, atClusterIP, atNodePort }) => {
     expect(clusterIP, "its clusterIP").toBeTruthy();
     expect(nodePort, "its node port").toBeGreaterThan(0);
     expect(atClusterIP.outcome, atClusterIP.to).toBe("answered");
-    expect(atNodePort.outcome, `${atNodePort.to}, asked from outside`).toBe("answered");
+    expect(atNodePort?.outcome, `${atNodePort?.to}, asked from outside`).toBe("answered");
   },
+  control: live("the Service has its load balancer without node ports", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "balanced" },
+      "JSONPatch{op: 'add', path: '/spec/allocateLoadBalancerNodePorts', value: false}",
+    ),
+  ),
 });
 
 claim("loadbalancer-gets-an-external-ip", {
@@ -72,13 +78,13 @@ claim("printed-loadbalancer-service-works", {
     const { spec: created } = await lab.create<V1Service>("the article's Service", printedObject("132-142", namespace));
     const path = `/api/v1/namespaces/${namespace}/services/my-loadbalancer-service`;
     const node = lab.worker(0).addresses[0] ?? "";
-    const answered = (what: string, ask: () => ReturnType<typeof meet>) =>
-      lab.until(what, ask, ({ outcome }) => outcome === "answered");
+    const answered = (ask: () => ReturnType<typeof meet>) =>
+      lab.eventually(ask, ({ outcome }) => outcome === "answered");
     return {
-      atClusterIP: await answered("an answer at the clusterIP", () =>
+      atClusterIP: await answered(() =>
         meet(lab.pod("client-1"), hostPort(created?.clusterIP ?? "", 80), lab.timeouts.attempt),
       ),
-      atNodePort: await answered("an answer at the node port", () =>
+      atNodePort: await answered(() =>
         meet(lab.outsider, hostPort(node, created?.ports?.[0]?.nodePort ?? 0), lab.timeouts.attempt),
       ),
       columns: await lab.columns("the Service, as kubectl get prints it", path),
@@ -93,10 +99,55 @@ claim("printed-loadbalancer-service-works", {
       `who answers at ${atNodePort.to}, from outside (EXTERNAL-IP is ${columns["EXTERNAL-IP"]})`,
     ).toBe("my-app");
   },
+  control: live(
+    "the article's Service aims at a port on which its pod does not listen",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Service", name: "my-loadbalancer-service" },
+        "JSONPatch{op: 'replace', path: '/spec/ports/0/targetPort', value: 8098}",
+      ),
+    { lane: "my-loadbalancer-service" },
+  ),
 });
 
 /** The class of the Services that the suite's MetalLB serves; all others stay as they are on plain kind. */
 const loadBalancerClass = "kind-network-conformance.example/metallb";
+
+async function clusterSubnet(lab: Lab): Promise<string> {
+  const network = await jsonOf<{ Subnet: string }[]>(lab.containerEngine, "the subnets of the cluster's network", [
+    "network",
+    "inspect",
+    "--format",
+    "{{json .IPAM.Config}}",
+    "kind",
+  ]);
+  return network.map(({ Subnet }) => Subnet).find((cidr) => !cidr.includes(":")) ?? "";
+}
+
+/** What a provider does: it writes the address into the Service's status. */
+const givenByHand = live(
+  "the Service has an external IP before there is a provider",
+  async (lab) => {
+    const ingress = [{ ip: lastAddresses(await clusterSubnet(lab), 10).split("-")[1] }];
+    const status = lab.serviceObject("balanced-by-metallb/status", {});
+    const gone = new AbortController();
+    const given = lab.until(
+      "the Service, to give it an address",
+      async () =>
+        gone.signal.aborted
+          ? 200
+          : (await lab.patch("give it an address", status, { status: { loadBalancer: { ingress } } })).code,
+      (code) => code === 200,
+      lab.timeouts.podsReady,
+    );
+    lab.afterwards(async () => {
+      gone.abort();
+      await given;
+    });
+  },
+  { lane: "MetalLB" },
+);
 
 /** What a load balancer does, from before there is one until its Service is gone. */
 async function withMetalLB(lab: Lab) {
@@ -108,14 +159,7 @@ async function withMetalLB(lab: Lab) {
     (await lab.get<V1Service>("the Service's status", path)).status?.loadBalancer?.ingress?.[0]?.ip ?? null;
   await delay(lab.timeouts.window);
   const before = await externalIP();
-  const network = await jsonOf<{ Subnet: string }[]>(lab.containerEngine, "the subnets of the cluster's network", [
-    "network",
-    "inspect",
-    "--format",
-    "{{json .IPAM.Config}}",
-    "kind",
-  ]);
-  const subnet = network.map(({ Subnet }) => Subnet).find((cidr) => !cidr.includes(":")) ?? "";
+  const subnet = await clusterSubnet(lab);
   const namespace = await lab.ownNamespace("metallb");
   const started = performance.now();
   const values = { namespace, class: loadBalancerClass, addresses: lastAddresses(subnet, 10) };
@@ -147,11 +191,7 @@ async function withMetalLB(lab: Lab) {
   await lab.patch("select no pods", object, { spec: { selector: { app: "nobody" } } });
   const withoutPods = await lab.until("the load balancer to refuse", ask, ({ outcome }) => outcome !== "answered");
   await lab.delete("the Service", object);
-  const withoutService = await lab.until(
-    "nobody to answer",
-    ask,
-    ({ outcome }) => outcome !== "answered" && outcome !== "refused",
-  );
+  const withoutService = await lab.eventually(ask, ({ outcome }) => outcome !== "answered" && outcome !== "refused");
   return {
     before,
     subnet,
@@ -177,6 +217,7 @@ claim("loadbalancer-needs-a-provider", {
     expect(contains([subnet], ip), `the external IP ${ip} that MetalLB gave, inside ${subnet}`).toBe(true);
     expect(Object.keys(counts).length, "pods that answer there").toBeGreaterThan(0);
   },
+  control: givenByHand,
 });
 
 claim("loadbalancer-forwards-to-the-service", {
@@ -190,6 +231,17 @@ claim("loadbalancer-forwards-to-the-service", {
     ]);
     expect(withoutService, "the external IP once the Service is gone").not.toBe("answered");
   },
+  control: live(
+    "the Service holds on to the pod that a client met first",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Service", name: "balanced-by-metallb" },
+        "JSONPatch{op: 'add', path: '/spec/sessionAffinity', value: 'ClientIP'}",
+        "JSONPatch{op: 'add', path: '/spec/sessionAffinityConfig', value: {'clientIP': {'timeoutSeconds': 10800}}}",
+      ),
+    { lane: "MetalLB" },
+  ),
 });
 
 claim("local-loadbalancers-need-a-tool", {
@@ -203,6 +255,7 @@ claim("local-loadbalancers-need-a-tool", {
       "failures of 200 connections to it",
     ).toEqual([]);
   },
+  control: givenByHand,
 });
 
 claim("loadbalancer-traffic-passes-the-node-port", {
@@ -216,4 +269,25 @@ claim("loadbalancer-traffic-passes-the-node-port", {
       `packets to the node port ${nodePort}; the nodes saw packets to ${targets.join(", ")}, ${ip} being the load balancer`,
     ).not.toEqual([]);
   },
+  control: live(
+    "the nodes send on what comes for the external IP to another node's port",
+    async (lab) => {
+      const nodePort = 30_078;
+      await storeOtherwise(
+        lab,
+        { kind: "Service", name: "balanced-by-metallb" },
+        `JSONPatch{op: 'add', path: '/spec/ports/0/nodePort', value: ${nodePort}}`,
+      );
+      const { nodes } = lab.world;
+      const pool = ["-m", "iprange", "--dst-range", lastAddresses(await clusterSubnet(lab), 10)];
+      for (const [index, node] of nodes.entries()) {
+        const other = nodes[(index + 1) % nodes.length]?.addresses[0] ?? "";
+        const target = ["-j", "DNAT", "--to-destination", hostPort(other, nodePort)];
+        await iptablesRule(lab, node, "nat", "PREROUTING", "-p", "tcp", "--dport", "80", ...pool, ...target);
+        const leaving = ["-p", "tcp", "-d", other, "--dport", String(nodePort)];
+        await iptablesRule(lab, node, "nat", "POSTROUTING", ...leaving, "-j", "MASQUERADE");
+      }
+    },
+    { lane: "MetalLB" },
+  ),
 });

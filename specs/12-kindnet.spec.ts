@@ -328,7 +328,7 @@ claim("one-veth-per-pod", {
         )
         .map((pod) => ({ pod: pod.metadata?.name, ip: pod.status?.podIP })),
       veths: links.map(({ ifname }) => ifname).filter((name) => name.startsWith("veth")),
-      routes: routes.filter(({ dev }) => dev?.startsWith("veth")).map(({ dst, dev }) => ({ dst, dev })),
+      routes: routes.flatMap(({ dst, dev }) => (dev?.startsWith("veth") === true ? [{ dst, dev }] : [])),
     };
   },
   judge: ({ castOnTheNode, veths, routes }) => {
