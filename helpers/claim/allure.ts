@@ -27,7 +27,7 @@ export interface VerdictReport {
   readonly observationText: string;
   readonly evidence: Pick<Evidence, "items" | "standIns">;
   /** Whether the check was proven to be able to say the opposite; empty where that was not tried. */
-  readonly controls: readonly ControlResult[];
+  readonly controls?: readonly ControlResult[];
 }
 
 const words: Readonly<Record<Verdict, string>> = {
@@ -79,7 +79,7 @@ export async function reportVerdict({
   expectation,
   observationText,
   evidence,
-  controls,
+  controls = [],
 }: VerdictReport): Promise<void> {
   const expected = judgement.verdict === expectation.verdict;
   await allure.label("verdict", judgement.verdict);
