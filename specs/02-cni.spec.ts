@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { CoreV1Event, V1DaemonSet, V1Node } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { editFile, iptablesRule } from "../helpers/claim/changes.ts";
+import { editFile, iptablesRule, moveFile } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -92,9 +92,7 @@ claim("kindnet-uses-host-local", {
       const node = lab.node(lab.worker(0));
       const { name, plugins } = await readConflist(node);
       const lease = `${plugins[0]?.ipam?.dataDir}/${name}/${lab.pod("client-1").address}`;
-      const move = (from: string, to: string) => outputOf(node, `${from} becomes ${to}`, ["mv", from, to]);
-      lab.afterwards(async () => void (await move("/tmp/lease", lease)));
-      await move(lease, "/tmp/lease");
+      await moveFile(lab, node, lease, "/tmp/lease");
     },
     { alone: true },
   ),
@@ -309,12 +307,7 @@ claim("kubernetes-uses-cni", {
   },
   control: live(
     "a plugin that the configuration names is not there",
-    async (lab) => {
-      const node = lab.node(lab.worker(0));
-      const move = (from: string, to: string) => outputOf(node, `${from} becomes ${to}`, ["mv", from, to]);
-      lab.afterwards(async () => void (await move("/opt/cni/portmap", "/opt/cni/bin/portmap")));
-      await move("/opt/cni/bin/portmap", "/opt/cni/portmap");
-    },
+    (lab) => moveFile(lab, lab.node(lab.worker(0)), "/opt/cni/bin/portmap", "/opt/cni/portmap"),
     { alone: true },
   ),
 });
@@ -554,7 +547,7 @@ claim("ptp-is-point-to-point", {
   },
   control: live("a pod's link is part of a network with room for others", async (lab) => {
     const node = lab.node(lab.worker(0));
-    const [first] = (await vethsOf(node)).filter(({ ifname }) => ifname.startsWith("veth"));
+    const first = (await vethsOf(node)).find(({ ifname }) => ifname.startsWith("veth"));
     const words = ["10.99.9.1/24", "dev", first?.ifname ?? ""];
     lab.afterwards(async () => void (await outputOf(node, "take it away", ["ip", "address", "del", ...words])));
     await outputOf(node, "an address with room", ["ip", "address", "add", ...words]);

@@ -3,7 +3,7 @@ import type { V1DaemonSet, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { printed } from "../helpers/claim/article.ts";
-import { editFile } from "../helpers/claim/changes.ts";
+import { editFile, moveFile } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -79,13 +79,7 @@ claim("conflist-path", {
   },
   control: live(
     "the control plane's configuration has another name",
-    async (lab) => {
-      const move = (from: string, to: string) =>
-        outputOf(lab.node(lab.controlPlane), `${from} becomes ${to}`, ["mv", from, to]);
-      const elsewhere = conflistPath.replace("kindnet", "moved");
-      lab.afterwards(async () => void (await move(elsewhere, conflistPath)));
-      await move(conflistPath, elsewhere);
-    },
+    (lab) => moveFile(lab, lab.node(lab.controlPlane), conflistPath, conflistPath.replace("kindnet", "moved")),
     { lane: "conflist" },
   ),
 });
@@ -394,8 +388,8 @@ claim("kindnet-rides-on-the-bridge-network", {
   },
   control: live("a worker sends what is for the control plane's pods to the other worker first", async (lab) => {
     const node = lab.node(lab.worker(0));
-    const kindnetd = (signal: string) =>
-      outputOf(node, `kindnetd: ${signal}`, ["pkill", `-${signal}`, "-x", "kindnetd"]);
+    const pid = (await outputOf(node, "kindnetd's process", ["pgrep", "-xo", "kindnetd"])).trim();
+    const kindnetd = (signal: string) => outputOf(node, `kindnetd: ${signal}`, ["kill", `-${signal}`, pid]);
     const way = (gateway = "") =>
       outputOf(node, "the way to the control plane's pods", [
         ...["ip", "route", "replace", lab.controlPlane.podCIDRs[0] ?? "", "via", gateway, "dev", "eth0"],
@@ -517,21 +511,17 @@ claim("kindnet-is-light", {
       "the DaemonSet kindnet",
       "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet",
     );
-    const patch = async (title: string, asked: string | undefined, updateStrategy: unknown) => {
-      const [container] = spec?.template.spec?.containers ?? [];
-      const requests = { ...container?.resources?.requests, memory: asked };
-      const containers = [{ ...container, resources: { ...container?.resources, requests } }];
-      await lab.patch(title, object, { spec: { updateStrategy, template: { spec: { containers } } } });
-    };
+    const asItWas = spec?.template.spec?.containers ?? [];
+    const containers = structuredClone(asItWas);
+    for (const { resources } of containers)
+      if (resources?.requests !== undefined) resources.requests["memory"] = "500Mi";
     // What runs is not touched: it takes its turn only when its pods are deleted.
+    const updateStrategy = { type: "OnDelete", rollingUpdate: null };
     lab.afterwards(async () => {
-      await patch("ask for as much as before", spec?.template.spec?.containers[0]?.resources?.requests?.["memory"], {
-        type: "OnDelete",
-        rollingUpdate: null,
-      });
+      await lab.patch("ask for as much as before", object, { spec: { template: { spec: { containers: asItWas } } } });
       await lab.patch("roll updates out again", object, { spec: { updateStrategy: spec?.updateStrategy } });
     });
-    await patch("ask for 500 MiB", "500Mi", { type: "OnDelete", rollingUpdate: null });
+    await lab.patch("ask for 500 MiB", object, { spec: { updateStrategy, template: { spec: { containers } } } });
   }),
 });
 

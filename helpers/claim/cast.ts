@@ -47,7 +47,7 @@ async function makeCast(): Promise<Cast> {
   const suffix = randomBytes(2).toString("hex");
   const namespace = `cast-${suffix}`;
   const otherNamespace = `elsewhere-${suffix}`;
-  if (!world.fresh) await strikeEarlierCasts(api, waits.deletion);
+  await strikeEarlierCasts(api, waits.deletion);
   for (const name of [namespace, otherNamespace])
     await api.create({
       apiVersion: "v1",
@@ -91,7 +91,10 @@ async function giveKubeconfig({ engine, controlPlane }: Context, outsider: Outsi
   await outsider.run(["sh", "-c", script, "sh", stdout]);
 }
 
-/** A cluster that is used again has the cast of the run before, and what followed the article there: names and ports that this one needs. */
+/**
+ * A cluster that is used again has the cast of the specs' run before, and what followed the article there: names and
+ * ports that this one needs. A fresh one is used again too, where controls are tried.
+ */
 async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
   const inDefault = (apiVersion: string, kind: string, name: string) =>
     api.delete({ apiVersion, kind, metadata: { name, namespace: "default" } }, milliseconds);

@@ -120,6 +120,12 @@ export async function iptablesRule(
   await outputOf(peer, `a rule in ${table} ${chain}`, command("-I"));
 }
 
+/** Moves a file on a node, until the change ends. */
+export async function moveFile(lab: Lab, peer: Peer, from: string, to: string): Promise<void> {
+  lab.afterwards(async () => void (await outputOf(peer, `${to} is ${from} again`, ["mv", to, from])));
+  await outputOf(peer, `${from} becomes ${to}`, ["mv", from, to]);
+}
+
 /** Rewrites a file on a node or in a pod, until the change ends. */
 export async function editFile(lab: Lab, peer: Peer, path: string, edit: (text: string) => string): Promise<void> {
   const text = await outputOf(peer, `${path} as it is`, ["cat", path]);

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, type TestFunction, test } from "vitest";
+import { expect, type TestContext, type TestFunction, test } from "vitest";
 import { Evidence } from "../evidence/evidence.ts";
 import { missingCapability } from "../world/capabilities.ts";
 import { describeClaim, reportVerdict } from "./allure.ts";
@@ -9,7 +9,7 @@ import { type Check, decide, remember, timeoutOf } from "./check.ts";
 import { controlsVariable } from "./control.ts";
 import { expectationIn } from "./expectation.ts";
 import { prove } from "./prove.ts";
-import { judgeRecording, observationFile, recordingVariable } from "./recording.ts";
+import { judgeRecording, observationFile, recordingVariable, store } from "./recording.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
 import { type OpenRun, openRun } from "./stage.ts";
 import { Inconclusive } from "./verdict.ts";
@@ -22,26 +22,39 @@ export function claim<Observation>(id: string, check: Check<Observation>): void 
   if (entry === undefined) throw new RangeError(`no claim ${id} in fixtures/article/claims.yaml`);
   if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
   remember(entry, check);
-  const tags = check.slow === true ? { tags: ["slow"] } : {};
+  const { timeout, carryOut } = wayOf(entry, check);
+  test(
+    entry.en,
+    { ...(timeout === undefined ? {} : { timeout }), tags: check.slow === true ? ["slow"] : [] },
+    carryOut,
+  );
+}
+
+/** What this process does with claims: judge a stored run again, try their controls, or judge them live. */
+function wayOf<Observation>(
+  entry: Claim,
+  check: Check<Observation>,
+): { readonly timeout?: number; readonly carryOut: TestFunction } {
   const recording = process.env[recordingVariable];
-  if (recording !== undefined) {
-    test(entry.en, tags, () => judgeRecording(recording, id, check));
-    return;
-  }
-  if (process.env[controlsVariable] !== undefined) {
-    // It waits for its turn among the others, so only its checks have a time-out.
-    test(entry.en, { ...tags, timeout: 0 }, async ({ task, skip, signal }) => {
-      (task.meta as { claim?: string }).claim = id;
-      const notExecuted = await prove(id, signal);
-      if (notExecuted !== undefined) skip(notExecuted);
-    });
-    return;
-  }
-  const live: TestFunction = async ({ task, signal }) => {
-    (task.meta as { claim?: string }).claim = id;
-    await run(entry, check, openRun(), signal);
+  if (recording !== undefined) return { carryOut: () => judgeRecording(recording, entry.id, check) };
+  const named = ({ task }: TestContext) => void ((task.meta as { claim?: string }).claim = entry.id);
+  if (process.env[controlsVariable] !== undefined)
+    return {
+      // It waits for its turn among the others, so only its checks have a time-out.
+      timeout: 0,
+      carryOut: async (context) => {
+        named(context);
+        const notExecuted = await prove(entry.id, context.signal);
+        if (notExecuted !== undefined) context.skip(notExecuted);
+      },
+    };
+  return {
+    timeout: timeoutOf(check),
+    carryOut: async (context) => {
+      named(context);
+      await run(entry, check, openRun(), context.signal);
+    },
   };
-  test(entry.en, { ...tags, timeout: timeoutOf(check) }, live);
 }
 
 async function run<Observation>(
@@ -72,7 +85,7 @@ async function run<Observation>(
   const started = performance.now();
   const { judgement, observation } = await decide(check, missing, shared, evidence, signal);
   const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);
-  if (observationText !== undefined) write(join(out, observationFile(entry.id)), observationText);
+  if (observationText !== undefined) store(join(out, observationFile(entry.id)), observationText);
   const { id, ref, quote, en, zh, needs } = entry;
   const result = ClaimResult.parse({
     ...{ id, ref, section: entry.section, quote, en, zh, needs },
@@ -91,7 +104,7 @@ async function run<Observation>(
     evidence: evidence.items.map(({ file }) => file),
     controls: controlsOf(out, id),
   } satisfies ClaimResult);
-  write(join(out, "claims", `${id}.json`), JSON.stringify(result, undefined, 2));
+  store(join(out, "claims", `${id}.json`), JSON.stringify(result, undefined, 2));
   await reportVerdict({
     claim: entry,
     judgement,
@@ -108,9 +121,4 @@ async function run<Observation>(
 function controlsOf(out: string, id: string): ControlResult[] {
   const file = join(out, "controls", `${id}.json`);
   return existsSync(file) ? [ControlResult.parse(JSON.parse(readFileSync(file, "utf8")))] : [];
-}
-
-function write(file: string, text: string): void {
-  mkdirSync(join(file, ".."), { recursive: true });
-  writeFileSync(file, text);
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Mutex, Semaphore } from "async-mutex";
 import { Evidence } from "../evidence/evidence.ts";
@@ -7,7 +7,7 @@ import { type CheckedClaim, type Decision, decide, rememberedChecks, timeoutOf }
 import { type AlteredControl, isLive, type LiveControl } from "./control.ts";
 import { expectationIn } from "./expectation.ts";
 import { Lab } from "./lab.ts";
-import { observationFile } from "./recording.ts";
+import { observationFile, store } from "./recording.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
 import { openRun, type Stage } from "./stage.ts";
 import { type Judgement, judgementOf, type Verdict } from "./verdict.ts";
@@ -59,7 +59,7 @@ export async function prove(id: string, signal: AbortSignal): Promise<string | u
     ? (await inGroup(control, await stage, signal)).get(id)
     : proveByAltering(out, claim, control, before);
   if (result === undefined) throw new Error("it was not judged under its control");
-  write(join(out, "controls", `${id}.json`), result);
+  storeJson(join(out, "controls", `${id}.json`), result);
   if (!result.proven) throw new Error(`${result.name}: ${result.why}`);
 }
 
@@ -137,9 +137,16 @@ async function tryChange(
   try {
     await control.change(lab);
     [under, turned] = await Promise.all([judgeAll(members, "changed", stage, signal), turnedSentinels(stage, signal)]);
-  } finally {
-    await lab.close();
+  } catch (error) {
+    // What went wrong first must not be hidden by what cannot be undone for that reason.
+    await lab.close().catch((undoing: unknown) => {
+      throw new AggregateError([error, undoing], `${(error as Error).message}; then ${(undoing as Error).message}`, {
+        cause: error,
+      });
+    });
+    throw error;
   }
+  await lab.close();
   const after = await judgeAll(members, "afterwards", stage, signal);
   const milliseconds = Math.round(performance.now() - started);
   const own = new Set(members.map(({ entry }) => entry.id));
@@ -189,9 +196,9 @@ async function judgeAll(
       const evidence = new Evidence(context.out, join("controls", entry.id, when));
       const given = AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(check))]);
       const decision = await decide(check, missingCapability(entry.needs, stage.world), anew, evidence, given);
-      write(join(context.out, "evidence", "controls", entry.id, `${when}.json`), decision);
+      storeJson(join(context.out, "evidence", "controls", entry.id, `${when}.json`), decision);
       if (when === "changed" && decision.observation !== undefined)
-        write(join(context.out, observationFile(entry.id, true)), decision.observation);
+        storeJson(join(context.out, observationFile(entry.id, true)), decision.observation);
       return [entry.id, decision];
     }),
   );
@@ -221,7 +228,6 @@ async function sentinelRound(stage: Stage, signal: AbortSignal): Promise<readonl
     .map(({ entry }) => entry.id);
 }
 
-function write(file: string, value: unknown): void {
-  mkdirSync(join(file, ".."), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(value, undefined, 2)}\n`);
+function storeJson(file: string, value: unknown): void {
+  store(file, `${JSON.stringify(value, undefined, 2)}\n`);
 }

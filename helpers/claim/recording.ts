@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Check } from "./check.ts";
 import { isLive } from "./control.ts";
@@ -18,30 +18,32 @@ export function observationFile(id: string, changed = false): string {
   return join("observations", ...(changed ? ["changed"] : []), `${id}.json`);
 }
 
+/** Writes a file of a run, with the folders that lead to it. */
+export function store(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
 /** Judges what a run stored of a claim and writes what comes out; does nothing where it stored nothing. */
-export function judgeRecording<Observation>(
-  recording: string,
-  id: string,
-  { judge, control }: Check<Observation>,
-): void {
+export function judgeRecording<Observation>(recording: string, id: string, check: Check<Observation>): void {
   const folder = process.env[rejudgedVariable];
   if (folder === undefined) throw new Error(`${rejudgedVariable} does not say where to write`);
-  const untouched = readObservation<Observation>(join(recording, observationFile(id)));
+  const { control } = check;
+  const untouched = readObservation(join(recording, observationFile(id))) as Observation | undefined;
   if (untouched === undefined) return;
   const changed =
     control === undefined || isLive(control)
-      ? readObservation<Observation>(join(recording, observationFile(id, true)))
+      ? (readObservation(join(recording, observationFile(id, true))) as Observation | undefined)
       : control.alter(structuredClone(untouched));
-  mkdirSync(folder, { recursive: true });
   const outcome: Rejudged = {
-    untouched: judgementOf(() => judge(untouched)),
-    ...(changed === undefined ? {} : { changed: judgementOf(() => judge(changed)) }),
+    untouched: judgementOf(() => check.judge(untouched)),
+    ...(changed === undefined ? {} : { changed: judgementOf(() => check.judge(changed)) }),
   };
-  writeFileSync(join(folder, `${id}.json`), JSON.stringify(outcome));
+  store(join(folder, `${id}.json`), JSON.stringify(outcome));
 }
 
-function readObservation<Observation>(file: string): Observation | undefined {
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Observation) : undefined;
+function readObservation(file: string): unknown {
+  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
 }
 
 /** Returns what came out for a claim, and under its control, or undefined where the run stored nothing to judge. */
