@@ -498,6 +498,10 @@ claim("service-is-one-entrance-for-all-pods", {
     return { pods, counts, afterwards: distribution(await meetOften(client, target, 50, lab.timeouts.silence)) };
   },
   judge: ({ pods, counts, afterwards }) => {
+    positiveControl(
+      pods.some((pod) => counts[pod] !== undefined),
+      "the Service answers",
+    );
     const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
     expect(Object.keys(counts).toSorted(), "who answered at one address").toEqual(pods.toSorted());
     const share = 1 / pods.length;

@@ -16,6 +16,9 @@ const onAnInterface = live(
     const { spec } = await lab.serviceOfCast("web");
     const node = lab.node(lab.worker(1));
     const words = [`${spec?.clusterIP}/32`, "dev", "lo"];
+    // Whoever looked for it has learned where it is.
+    const forget = ["ip", "neigh", "flush", "to", spec?.clusterIP ?? ""];
+    lab.afterwards(async () => void (await outputOf(lab.outsider, "the outsider forgets where", forget)));
     lab.afterwards(async () => void (await outputOf(node, "take it away", ["ip", "address", "del", ...words])));
     await outputOf(node, "put it there", ["ip", "address", "add", ...words]);
   },

@@ -197,12 +197,15 @@ claim("nodeport-may-be-chosen", {
     expect(stored, "the port that it has").toBe(chosen);
     expect(answer.outcome, `${answer.to}, asked from outside`).toBe("answered");
   },
-  control: live("the Service is given another node port than it asks for", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "port-30007" },
-      "JSONPatch{op: 'replace', path: '/spec/ports/0/nodePort', value: 30009}",
-    ),
+  control: live(
+    "the Service is given another node port than it asks for",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Service", name: "port-30007" },
+        "JSONPatch{op: 'replace', path: '/spec/ports/0/nodePort', value: 30009}",
+      ),
+    { lane: "node port 30007" },
   ),
 });
 
@@ -232,6 +235,7 @@ claim("nodeport-allocated-when-absent", {
       lab,
       { kind: "Service", name: "absent-port" },
       "JSONPatch{op: 'add', path: '/spec/type', value: 'ClusterIP'}",
+      "JSONPatch{op: 'remove', path: '/spec/externalTrafficPolicy'}",
     ),
   ),
 });
@@ -419,11 +423,14 @@ claim("port-is-for-access-inside", {
     expect(outside80.outcome, `${outside80.to}: port 80, asked from outside`).not.toBe("answered");
     expect(inside30007.outcome, `${inside30007.to}: the node port at the clusterIP`).not.toBe("answered");
   },
-  control: live("the Service listens on another port than the article prints", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "my-nodeport-service" },
-      "JSONPatch{op: 'replace', path: '/spec/ports/0/port', value: 81}",
-    ),
+  control: live(
+    "the Service listens on another port than the article prints",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Service", name: "my-nodeport-service" },
+        "JSONPatch{op: 'replace', path: '/spec/ports/0/port', value: 81}",
+      ),
+    { lane: "node port 30007" },
   ),
 });
