@@ -24,6 +24,7 @@ async function answering(lab: Lab, name: string): Promise<string> {
     `an address of ${name}`,
     () => podNamed(lab, name),
     (pod) => pod.status?.podIP !== undefined,
+    lab.timeouts.podsReady,
   );
   const address = status?.podIP ?? "";
   await lab.until(

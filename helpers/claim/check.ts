@@ -38,9 +38,9 @@ export function rememberedChecks(): ReadonlyMap<string, CheckedClaim> {
   return checks;
 }
 
-/** Milliseconds after which a check is given up. */
-export function timeoutOf<Observation>({ slow }: Check<Observation>): number {
-  return slow === true ? slowClaimTimeoutMs : claimTimeoutMs;
+/** Milliseconds after which a check is given up; a factor stretches them on slow machines. */
+export function timeoutOf<Observation>({ slow }: Check<Observation>, factor: number): number {
+  return (slow === true ? slowClaimTimeoutMs : claimTimeoutMs) * factor;
 }
 
 /** What came of a check: the judgement, and the observation where there is one. */

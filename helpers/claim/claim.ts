@@ -48,11 +48,12 @@ function wayOf<Observation>(
         if (notExecuted !== undefined) context.skip(notExecuted);
       },
     };
+  const opened = openRun();
   return {
-    timeout: timeoutOf(check),
+    timeout: timeoutOf(check, opened.run.context.timeoutFactor),
     carryOut: async (context) => {
       named(context);
-      await run(entry, check, openRun(), context.signal);
+      await run(entry, check, opened, context.signal);
     },
   };
 }

@@ -194,7 +194,7 @@ async function judgeAll(
   const decisions = await Promise.all(
     claims.map(async ({ entry, check }): Promise<[string, Decision]> => {
       const evidence = new Evidence(context.out, join("controls", entry.id, when));
-      const given = AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(check))]);
+      const given = AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(check, context.timeoutFactor))]);
       const decision = await decide(check, missingCapability(entry.needs, stage.world), anew, evidence, given);
       storeJson(join(context.out, "evidence", "controls", entry.id, `${when}.json`), decision);
       if (when === "changed" && decision.observation !== undefined)
