@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
-import { editFile, iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
+import { iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -23,15 +23,10 @@ function nodePortOf(service: V1Service): number {
 }
 
 /** Asks for a NodePort Service with a port of its own choice; it is deleted when the check ends. */
-async function tryPort(
-  lab: Lab,
-  nodePort: number,
-  options: { dryRun?: boolean } = {},
-): Promise<{ nodePort: number; code: number; message: string }> {
+async function tryPort(lab: Lab, nodePort: number): Promise<{ nodePort: number; code: number; message: string }> {
   const answer = await lab.tryCreate(
     `ask for node port ${nodePort}`,
     lab.serviceObject(`port-${nodePort}`, { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) }),
-    options,
   );
   return { nodePort, code: answer.code, message: messageOf(answer) };
 }
@@ -45,32 +40,6 @@ const closedOnOneNode = live(
   async (lab) => {
     const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-p", "tcp", "--dport", String(lab.nodePort)];
     await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
-  },
-  { alone: true },
-);
-
-const anotherRange = live(
-  "the API server is started with --service-node-port-range=30000-32000",
-  async (lab) => {
-    // It is away for a while; then it takes the last port of the default range, or does not.
-    const takesTheLast = async () => {
-      const { code } = await tryPort(lab, last, { dryRun: true }).catch(() => ({ code: 0 }));
-      return code === 0 ? undefined : code === 201;
-    };
-    lab.afterwards(
-      async () =>
-        void (await lab.until(
-          "the API server to be back",
-          takesTheLast,
-          (yes) => yes === true,
-          lab.timeouts.podsReady,
-        )),
-    );
-    const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
-    await editFile(lab, lab.node(lab.controlPlane), manifest, (text) =>
-      text.replace(/^( *- )kube-apiserver$/m, "$&\n$1--service-node-port-range=30000-32000"),
-    );
-    await lab.until("the API server with that range", takesTheLast, (yes) => yes === false, lab.timeouts.podsReady);
   },
   { alone: true },
 );
@@ -140,7 +109,6 @@ claim("nodeport-default-range", {
       expect(inRange, `port ${nodePort}, an end of the range, may be asked for (HTTP ${code} ${message})`).toBe(true);
     }
   },
-  control: anotherRange,
 });
 
 claim("nodeport-out-of-range-is-refused", {
@@ -156,7 +124,6 @@ claim("nodeport-out-of-range-is-refused", {
       expect(message, `the reason for refusing port ${nodePort}`).toContain(`${first}-${last}`);
     }
   },
-  control: anotherRange,
 });
 
 claim("nodeport-reachable-from-outside", {
