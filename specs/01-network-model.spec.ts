@@ -3,7 +3,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { V1Ingress, V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { isReady } from "../helpers/claim/cast.ts";
+import { iptablesRule, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import type { Lab, PodPeer } from "../helpers/claim/lab.ts";
 import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { inBackground } from "../helpers/probe/background.ts";
@@ -12,6 +14,7 @@ import { readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
 import { contains } from "../helpers/probe/ip.ts";
 import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
+import type { WorldNode } from "../helpers/world/world.ts";
 
 /** Each client asks its server, by each family that they have; the answer tells the address that the answering pod saw. */
 async function talk(
@@ -36,12 +39,23 @@ function arrivedUntranslated(calls: readonly { client: string; meeting: Meeting 
   }
 }
 
+const masqueradedPods = live(
+  "the nodes masquerade what pods send to pods",
+  async (lab) => {
+    const [subnet = ""] = lab.world.podSubnets;
+    for (const node of lab.world.nodes)
+      await iptablesRule(lab, node, "nat", "POSTROUTING", "-s", subnet, "-d", subnet, "-j", "MASQUERADE");
+  },
+  { alone: true },
+);
+
 claim("pods-talk-without-nat-on-one-node", {
   observe: async (lab) => ({
     nodes: [lab.worker(0).name, lab.worker(1).name],
     calls: await talk(lab, ["client-1", "server-1"], ["client-2", "server-2"]),
   }),
   judge: ({ calls }) => arrivedUntranslated(calls),
+  control: masqueradedPods,
 });
 
 claim("pods-talk-without-nat-across-nodes", {
@@ -56,6 +70,7 @@ claim("pods-talk-without-nat-across-nodes", {
     positiveControl(nearby.outcome === "answered", `${nearby.to} answers a pod on its own node`);
     arrivedUntranslated(calls);
   },
+  control: masqueradedPods,
 });
 
 claim("kubelet-reaches-pods-of-its-node", {
@@ -81,25 +96,51 @@ claim("kubelet-reaches-pods-of-its-node", {
     expect(readyByTheKubeletsProbe, "readiness of the pods that the kubelets ask over HTTP").toEqual([true, true]);
     for (const { from, to, outcome } of calls) expect(outcome, `${from} asked ${to}`).toBe("answered");
   },
+  control: live(
+    "a node drops what it sends to one of its pods itself",
+    async (lab) => {
+      const path = `/api/v1/namespaces/${lab.namespace}/pods/server-1`;
+      const ready = async () => isReady(await lab.get<V1Pod>("is the pod ready", path));
+      lab.afterwards(async () => void (await lab.until("the pod to be ready again", ready, Boolean)));
+      const flow = ["-d", lab.pod("server-1").address, "-p", "tcp", "--dport", "8080"];
+      await iptablesRule(lab, lab.worker(0), "filter", "OUTPUT", ...flow, "-j", "DROP");
+      await lab.until("the kubelet to find the pod unready", ready, (yes) => !yes);
+    },
+    { alone: true },
+  ),
 });
 
 claim("containers-share-network-namespace", {
   observe: async (lab) => {
-    const namespaceOf = (pod: string, container: string) =>
-      outputOf(lab.pod(pod, container), `network namespace of ${pod}/${container}`, [
-        "readlink",
-        "/proc/self/ns/net",
-      ]).then((text) => text.trim());
+    const namespaceOf = async (peer: Peer) =>
+      (await outputOf(peer, `network namespace of ${peer.label}`, ["readlink", "/proc/self/ns/net"])).trim();
+    const containers = [
+      { name: "web", image: lab.image("nginx") },
+      { name: "client", image: lab.image("probe"), command: ["sleep", "infinity"] },
+    ];
+    const web = await lab.start(lab.clientPod("together", { nodeName: lab.worker(0).name, containers }), "web");
     return {
-      web: await namespaceOf("pair", "web"),
-      client: await namespaceOf("pair", "client"),
-      otherPod: await namespaceOf("client-1", "client"),
+      web: await namespaceOf(web),
+      client: await namespaceOf(await lab.ready("together", lab.namespace, "client")),
+      otherPod: await namespaceOf(lab.pod("client-1")),
     };
   },
   judge: ({ web, client, otherPod }) => {
     positiveControl(otherPod !== client, "another pod has another network namespace");
     expect(client, "the network namespace of the pod's second container").toBe(web);
   },
+  control: live("the runtime gives a pod's second container a network namespace of its own", (lab) =>
+    wrapProgram(lab, lab.worker(0), "runc", (aside) => [
+      `bundle=$(printf '%s ' "$@" | sed -n 's/.* create .*--bundle \\([^ ]*\\) .*/\\1/p')`,
+      'config="$bundle/config.json"',
+      `if [ -n "$bundle" ] && grep -q '"io.kubernetes.cri.sandbox-name": *"together"' "$config" &&`,
+      `  grep -q '"io.kubernetes.cri.container-name": *"client"' "$config"; then`,
+      // Without a path runc makes a new one.
+      `  sed -i 's#"type": *"network", *"path": *"[^"]*"#"type":"network"#' "$config"`,
+      "fi",
+      `exec ${aside} "$@"`,
+    ]),
+  ),
 });
 
 claim("containers-reach-each-other-on-localhost", {
@@ -112,6 +153,21 @@ claim("containers-reach-each-other-on-localhost", {
     expect(samePod.outcome, "the pod's other container, asked on localhost:80").toBe("answered");
     expect(samePod.body, "what it answered").toContain("Welcome to nginx!");
   },
+  control: live(
+    "the pod's loopback interface is down",
+    async (lab) => {
+      const inode = ["stat", "-L", "-c", "%i", "/proc/self/ns/net"];
+      const namespace = (await outputOf(lab.pod("pair", "client"), "the pod's network namespace", inode)).trim();
+      const node = lab.node(lab.worker(0));
+      const inTheNamespace =
+        'for ns in /run/netns/*; do [ "$(stat -L -c %i "$ns")" != "$0" ] || exec nsenter --net="$ns" "$@"; done; exit 1';
+      const set = (state: "down" | "up") =>
+        outputOf(node, `loopback ${state}`, ["sh", "-c", inTheNamespace, namespace, "ip", "link", "set", "lo", state]);
+      lab.afterwards(async () => void (await set("up")));
+      await set("down");
+    },
+    { alone: true },
+  ),
 });
 
 claim("pod-ips-are-unique", {
@@ -138,7 +194,26 @@ claim("pod-ips-are-unique", {
     for (const { pod, ip } of addresses)
       expect(contains(podSubnets, ip), `${pod} has ${ip}, inside ${podSubnets.join(", ")}`).toBe(true);
   },
+  control: live(
+    "a node forgets that it has given out a pod's address, and gives it again",
+    async (lab) => {
+      const node = lab.worker(1);
+      const { address } = await lab.start(lab.serverPod("first-to-have-it", {}, { nodeName: node.name }));
+      const before = address.replace(/\d+$/, (last) => String(Number(last) - 1));
+      const forget = 'cd "$0" && rm "$1" && printf %s "$2" > last_reserved_ip.0';
+      const folder = await leasesOn(lab, node);
+      await outputOf(lab.node(node), "forget the lease, and go back", ["sh", "-c", forget, folder, address, before]);
+      await lab.start(lab.serverPod("second-to-have-it", {}, { nodeName: node.name }));
+    },
+    { alone: true },
+  ),
 });
+
+/** Returns the folder in which a node's host-local writes down what it gave out. */
+async function leasesOn(lab: Lab, node: WorldNode): Promise<string> {
+  const { name, plugins } = await readConflist(lab.node(node));
+  return `${plugins[0]?.ipam?.dataDir}/${name}`;
+}
 
 claim("pod-unreachable-from-outside-by-default", {
   observe: async (lab) => {
@@ -160,6 +235,16 @@ claim("pod-unreachable-from-outside-by-default", {
     positiveControl(toNode.outcome === "answered", "the outsider is answered at a node's port");
     expect(outside.outcome, `the pod at ${outside.to}, asked from outside the cluster`).not.toBe("answered");
   },
+  control: live("the pod's node answers for its address on the cluster's network", async (lab) => {
+    const { address } = lab.pod("server-1");
+    const node = lab.node(lab.worker(0));
+    const entry = ["proxy", address, "dev", "eth0"];
+    // The outsider would go on sending where it sent before.
+    const flush = ["ip", "neigh", "flush", "to", address, "dev", "eth0"];
+    lab.afterwards(async () => void (await outputOf(lab.outsider, "forget who answered", flush)));
+    lab.afterwards(async () => void (await outputOf(node, "no longer", ["ip", "neigh", "del", ...entry])));
+    await outputOf(node, "answer ARP for the pod", ["ip", "neigh", "add", ...entry]);
+  }),
 });
 
 claim("outside-traffic-needs-a-service", {
@@ -191,7 +276,24 @@ claim("outside-traffic-needs-a-service", {
       `${byRoute.to}, asked from outside with a route by way of its node (the API server's proxy answered "${byApiServer}")`,
     ).not.toBe("answered");
   },
+  control: live("the pod's node drops what comes for the pod from outside", async (lab) => {
+    const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-d", lab.pod("far-server").address];
+    await iptablesRule(lab, lab.worker(1), "raw", "PREROUTING", ...flow, "-j", "DROP");
+  }),
 });
+
+/** Puts a rule in front of those by which Docker forwards between containers, until the change ends. */
+async function ruleBetweenContainers(lab: Lab, ...rule: readonly string[]): Promise<void> {
+  const machine = await lab.container(
+    "a container on the machine's own network",
+    "--network=host",
+    "--cap-add=NET_ADMIN",
+  );
+  const iptables = (title: string, action: "-I" | "-D") =>
+    outputOf(lab.containerEngine, title, ["exec", machine, "iptables", "-w", action, "DOCKER-USER", ...rule]);
+  lab.afterwards(async () => void (await iptables("take the rule away", "-D")));
+  await iptables("a rule between containers", "-I");
+}
 
 claim("docker-default-network-is-a-bridge", {
   observe: async (lab) => {
@@ -215,6 +317,10 @@ claim("docker-default-network-is-a-bridge", {
     expect(networks, "networks of a container that names none").toEqual(["bridge"]);
     expect(driver, "driver of that network").toBe("bridge");
   },
+  control: {
+    name: "the container is on no network (the engine's default cannot be changed while the nodes run on it)",
+    alter: ({ driver }) => ({ networks: ["none"], driver }),
+  },
 });
 
 claim("docker-containers-need-port-mapping", {
@@ -233,16 +339,9 @@ claim("docker-containers-need-port-mapping", {
       ])
     ).trim();
     const published = await outputOf(lab.containerEngine, "the server's published ports", ["port", server]);
-    const ask = (title: string) =>
-      lab.containerEngine.run(title, [
-        "exec",
-        client,
-        "curl",
-        "--silent",
-        "--max-time",
-        "2",
-        `http://${address}:8001/static/`,
-      ]);
+    const limits = ["--silent", "--max-time", "2"];
+    const url = `http://${address}:8001/static/`;
+    const ask = (title: string) => lab.containerEngine.run(title, ["exec", client, "curl", ...limits, url]);
     const before = await ask("ask where nothing listens yet");
     // kubectl is in every node image, and serves files without a cluster.
     await outputOf(lab.containerEngine, "listen on port 8001", [
@@ -256,11 +355,12 @@ claim("docker-containers-need-port-mapping", {
       "--accept-hosts=.*",
       "--port=8001",
     ]);
-    const answer = await lab.until(
+    await lab.until(
       "the server to listen",
-      () => ask("ask the other container by its address"),
+      () => lab.containerEngine.run("ask from itself", ["exec", server, "curl", ...limits, url]),
       ({ exitCode }) => exitCode === 0,
     );
+    const answer = await ask("ask the other container by its address");
     return {
       published: published.trim(),
       exitCodeBefore: before.exitCode ?? null,
@@ -276,6 +376,16 @@ claim("docker-containers-need-port-mapping", {
       `exit code of curl, asking another container of the default bridge by its address (0 is an answer: ${body.split("\n")[0]})`,
     ).not.toBe(0);
   },
+  control: live(
+    "the default bridge keeps its containers apart, as with --icc=false",
+    async (lab) => {
+      const format = '{{index .Options "com.docker.network.bridge.name"}}';
+      const inspect = ["network", "inspect", "--format", format, "bridge"];
+      const bridge = (await outputOf(lab.containerEngine, "the default bridge", inspect)).trim();
+      await ruleBetweenContainers(lab, "-i", bridge, "-o", bridge, "-p", "tcp", "--dport", "8001", "-j", "DROP");
+    },
+    { lane: "containers beside the cluster" },
+  ),
 });
 
 claim("all-pods-talk-without-nat", {
@@ -305,8 +415,7 @@ claim("all-pods-talk-without-nat", {
         ),
       ),
     );
-    const echoes = await lab.until(
-      "the echo requests at every pod",
+    const echoes = await lab.eventually(
       () => Promise.all(captures.map((capture) => capture.packets())),
       (all) => all.every((packets) => pods.every(({ peer }) => packets.some(({ from }) => from === peer.address))),
     );
@@ -328,6 +437,7 @@ claim("all-pods-talk-without-nat", {
       for (const [protocol, source] of Object.entries(seen))
         expect(source, `the source that the server saw, ${pair} by ${protocol.toUpperCase()}`).toBe(client);
   },
+  control: masqueradedPods,
 });
 
 function meshPod(lab: Lab, name: string, nodeName: string, namespace: string) {
@@ -382,6 +492,11 @@ claim("pods-reach-host-network-pods-without-nat", {
       `the source that a host-network pod of another node sees (${node} is the client's node)`,
     ).toBe(client);
   },
+  control: live("the pod's node does not masquerade what the pod sends to another node", async (lab) => {
+    const flow = ["-s", lab.pod("client-1").address, "-d", lab.worker(1).addresses[0] ?? ""];
+    const rule = [...flow, "-p", "tcp", "--dport", "18090", "-j", "ACCEPT"];
+    await iptablesRule(lab, lab.worker(0), "nat", "POSTROUTING", ...rule);
+  }),
 });
 
 claim("no-way-in-without-a-service", {
@@ -394,25 +509,41 @@ claim("no-way-in-without-a-service", {
     const url = `http://${hostPort(node, port)}/hostname`;
     const without = await request(lab.outsider, url, lab.timeouts.silence);
     const ports = [{ containerPort: 8080, hostPort: port }];
-    await lab.start(lab.serverPod("by-host-port", {}, { nodeName, containers: [{ ...server, ports }] }));
-    const byHostPort = await lab.until(
-      "the hostPort to answer",
-      () => request(lab.outsider, url, lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
-    );
-    const byHostNetwork = await request(lab.outsider, `http://${hostPort(node, 18_090)}/hostname`, lab.timeouts.answer);
+    const pod = await lab.start(lab.serverPod("by-host-port", {}, { nodeName, containers: [{ ...server, ports }] }));
     const words = ["kubectl", "port-forward", "--namespace", lab.namespace, "pod/far-server", "18082:8080"];
     const forward = await inBackground(lab.outsider, "forward a port of a pod", words);
     lab.afterwards(() => forward.stop());
-    const byPortForward = await lab.until(
-      "the forwarded port to answer",
-      () => request(lab.outsider, "http://localhost:18082/hostname", lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
-    );
-    return { without, byHostPort, byHostNetwork, byPortForward };
+    const answered = ({ outcome }: Pick<Meeting, "outcome">) => outcome === "answered";
+    const outside = (target: string) =>
+      lab.eventually(() => request(lab.outsider, target, lab.timeouts.attempt), answered);
+    const inside = (target: string) =>
+      lab.until(`${target} to answer a pod`, () => meet(lab.pod("client-1"), target, lab.timeouts.attempt), answered);
+    const [byHostPort, byHostNetwork, byPortForward] = await Promise.all([
+      outside(url),
+      outside(`http://${hostPort(node, 18_090)}/hostname`),
+      outside("http://localhost:18082/hostname"),
+    ]);
+    return {
+      without,
+      // The pods answer, and the outsider reaches the node: what does not answer is closed.
+      answeredInside: await Promise.all(
+        [hostPort(pod.address, 8080), hostPort(node, 18_090), hostPort(lab.pod("far-server").address, 8080)].map(
+          inside,
+        ),
+      ),
+      toTheNode: await meet(lab.outsider, hostPort(node, lab.nodePort), lab.timeouts.answer),
+      byHostPort,
+      byHostNetwork,
+      byPortForward,
+    };
   },
-  judge: ({ without, byHostPort, byHostNetwork, byPortForward }) => {
+  judge: ({ without, answeredInside, toTheNode, byHostPort, byHostNetwork, byPortForward }) => {
     positiveControl(without.outcome !== "answered", "nothing answers at that port of the node without the pod");
+    positiveControl(
+      answeredInside.every(({ outcome }) => outcome === "answered"),
+      "the pods answer inside the cluster",
+    );
+    positiveControl(toTheNode.outcome === "answered", "the outsider is answered at the node's own Service port");
     const ways = [
       ["a hostPort", byHostPort],
       ["the host network", byHostNetwork],
@@ -423,7 +554,49 @@ claim("no-way-in-without-a-service", {
       "ways in that need neither a Service nor an Ingress",
     ).toEqual([]);
   },
+  control: live(
+    "a node drops what comes for those ports from outside, and the API server forwards none",
+    async (lab) => {
+      const node = lab.worker(1);
+      const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-d", node.addresses[0] ?? "", "-p", "tcp"];
+      for (const port of ["18081", "18090"])
+        await iptablesRule(lab, node, "raw", "PREROUTING", ...flow, "--dport", port, "-j", "DROP");
+      await forbidPortForward(lab, "far-server");
+    },
+  ),
 });
+
+/** Has the API server forward no port of that pod, and waits until it does not; whoever asks is an administrator, whom RBAC does not bind. */
+async function forbidPortForward(lab: Lab, pod: string): Promise<void> {
+  const apiVersion = "admissionregistration.k8s.io/v1";
+  const name = "no-port-forward";
+  const resourceRules = [
+    { apiGroups: [""], apiVersions: ["v1"], operations: ["CONNECT"], resources: ["pods/portforward"] },
+  ];
+  const spec = {
+    failurePolicy: "Fail",
+    matchConstraints: { resourceRules },
+    matchConditions: [{ name: "named", expression: `request.name == '${pod}'` }],
+    validations: [{ expression: "false", message: "this pod's ports are not forwarded" }],
+  };
+  const kind = "ValidatingAdmissionPolicy";
+  const objects = [
+    { apiVersion, kind, metadata: { name }, spec },
+    { apiVersion, kind: `${kind}Binding`, metadata: { name }, spec: { policyName: name, validationActions: ["Deny"] } },
+  ];
+  const path = `/api/v1/namespaces/${lab.namespace}/pods/${pod}/portforward?ports=8080`;
+  // Allowed, it is refused for another reason: no upgrade to a stream was asked for.
+  const forbidden = async () =>
+    (await lab.outsider.run("may its ports be forwarded", ["kubectl", "get", "--raw", path])).stderr.includes(
+      "this pod's ports are not forwarded",
+    );
+  lab.afterwards(async () => {
+    for (const object of objects) await lab.requestDeletion("no longer", object);
+    await lab.until("its ports to be forwarded again", forbidden, (yes) => !yes);
+  });
+  for (const object of objects) await lab.create(object.kind, object);
+  await lab.until("its ports not to be forwarded", forbidden, Boolean);
+}
 
 claim("ingress-lets-the-outside-in", {
   observe: async (lab) => {
@@ -501,6 +674,14 @@ claim("docker-networks-are-separate", {
     expect(between, "exit code of curl between containers of two bridge networks").not.toBe(0);
     expect(pods.outcome, "a pod, asked from a pod on another node").toBe("answered");
   },
+  control: live(
+    "the engine forwards between its bridge networks",
+    async (lab) => {
+      for (const port of ["--dport", "--sport"])
+        await ruleBetweenContainers(lab, "-p", "tcp", port, "8001", "-j", "ACCEPT");
+    },
+    { lane: "containers beside the cluster" },
+  ),
 });
 
 claim("pods-behave-like-machines", {
@@ -517,12 +698,14 @@ claim("pods-behave-like-machines", {
       server("machine-near", lab.worker(0).name),
     ]);
     const client = lab.pod("client-1");
-    const ask = ({ address }: PodPeer) =>
-      lab.until(
+    const ask = async ({ address }: PodPeer, node: WorldNode) => {
+      await lab.until(
         "the server to listen",
-        () => meet(client, hostPort(address, port), lab.timeouts.attempt),
+        () => meet(lab.node(node), hostPort(address, port), lab.timeouts.attempt),
         ({ outcome }) => outcome === "answered",
       );
+      return meet(client, hostPort(address, port), lab.timeouts.silence);
+    };
     const query = new URLSearchParams({
       host: far.address,
       port: String(port),
@@ -533,8 +716,8 @@ claim("pods-behave-like-machines", {
     const proxy = `http://${hostPort(lab.pod("server-1").address, 8080)}/dial?${query.toString()}`;
     return {
       port,
-      far: await ask(far),
-      near: await ask(near),
+      far: await ask(far, lab.worker(1)),
+      near: await ask(near, lab.worker(0)),
       udp: await request(client, proxy, lab.timeouts.answer),
       closed: await meet(client, hostPort(far.address, port + 1), lab.timeouts.silence),
     };
@@ -545,6 +728,10 @@ claim("pods-behave-like-machines", {
     expect(udp.body, `what UDP port ${port} answers`).toContain("machine-far");
     expect(closed.outcome, `TCP port ${port + 1}, where nothing listens`).toBe("refused");
   },
+  control: live("the client's node drops what it sends to ports that no pod declares", async (lab) => {
+    const flow = ["-s", lab.pod("client-1").address, "-p", "tcp", "--dport", "20000:29999"];
+    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+  }),
 });
 
 claim("pods-may-be-on-different-nodes", {
@@ -560,15 +747,21 @@ claim("pods-may-be-on-different-nodes", {
   judge: (pods) => {
     expect(new Set(pods.map(({ node }) => node)).size, "nodes that the pods of one Deployment are on").toBe(2);
   },
+  control: live("the Deployment's pods are bound to one node", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Deployment", name: "spread" },
+      `JSONPatch{op: 'add', path: '/spec/template/spec/nodeName', value: '${lab.worker(0).name}'}`,
+    ),
+  ),
 });
 
 claim("pod-addresses-are-leased-once", {
   slow: true,
   observe: async (lab) => {
     const node = lab.worker(1);
+    const folder = await leasesOn(lab, node);
     const leases = async () => {
-      const { name, plugins } = await readConflist(lab.node(node));
-      const folder = `${plugins[0]?.ipam?.dataDir}/${name}`;
       const files = await outputOf(lab.node(node), "addresses that are leased on the node", ["ls", folder]);
       return files.split("\n").filter((file) => /^[\d.]+$|:/.test(file));
     };
@@ -584,7 +777,7 @@ claim("pod-addresses-are-leased-once", {
       await Promise.all(pods.map((pod) => lab.delete(`the pod ${pod.metadata.name}`, pod)));
     }
     const last = new Set(made.slice(-6).map(({ ip }) => ip));
-    const left = await lab.until("their leases to go", leases, (files) => !files.some((ip) => last.has(ip)));
+    const left = await lab.eventually(leases, (files) => !files.some((ip) => last.has(ip)));
     return { made, leasedWhileUp, left };
   },
   judge: ({ made, leasedWhileUp, left }) => {
@@ -599,6 +792,20 @@ claim("pod-addresses-are-leased-once", {
       "leases of pods that are gone",
     ).toEqual([]);
   },
+  control: live("host-local keeps the leases of pods that are gone", async (lab) => {
+    const node = lab.worker(1);
+    const kept = "/run/kept-leases";
+    const giveBack = `cd "$0" && grep -lFf ${kept} * | xargs -r rm; rm -f ${kept}`;
+    const folder = await leasesOn(lab, node);
+    lab.afterwards(async () => void (await outputOf(lab.node(node), "give them back", ["sh", "-c", giveBack, folder])));
+    // Other pods are served as ever.
+    await wrapProgram(lab, node, "/opt/cni/bin/host-local", (aside) => [
+      'case "$CNI_COMMAND $CNI_ARGS" in',
+      `DEL*K8S_POD_NAME=leased-*) echo "$CNI_CONTAINERID" >> ${kept} ;;`,
+      `*) exec ${aside} ;;`,
+      "esac",
+    ]);
+  }),
 });
 
 claim("nodes-route-to-the-right-pod", {
@@ -649,6 +856,19 @@ claim("nodes-route-to-the-right-pod", {
     expect(other?.dev, "the way to a pod of another node").toBe("eth0");
     expect(otherNode, "the gateway of that way").toContain(other?.gateway);
   },
+  control: live(
+    "the way to another node's pod leads by a third node",
+    async (lab) => {
+      const { address } = lab.pod("far-server");
+      const node = lab.node(lab.worker(0));
+      const route = [`${address}/32`, "via", lab.controlPlane.addresses[0] ?? ""];
+      // The third node sees one direction only, and would take that for invalid.
+      await iptablesRule(lab, lab.controlPlane, "raw", "PREROUTING", "-d", address, "-j", "CT", "--notrack");
+      lab.afterwards(async () => void (await outputOf(node, "no longer", ["ip", "route", "del", ...route])));
+      await outputOf(node, "another way to the pod", ["ip", "route", "add", ...route]);
+    },
+    { alone: true },
+  ),
 });
 
 claim("isolation-has-to-be-added", {
@@ -662,20 +882,31 @@ claim("isolation-has-to-be-added", {
       spec: { podSelector: {}, policyTypes: ["Ingress"] },
     };
     const elsewhere = await lab.start(lab.serverPod("open-elsewhere", {}, {}, lab.otherNamespace));
+    const withinTheOther = await lab.until(
+      "an answer within the other namespace",
+      () => meet(lab.pod("client-elsewhere"), hostPort(elsewhere.address, 8080), lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    );
     return {
+      within: await meet(lab.pod("client-1"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.answer),
+      withinTheOther,
       policies: policies.items.length,
       accepted: (await lab.tryCreate("would a policy be accepted", policy, { dryRun: true })).code,
       into: await meet(lab.pod("client-elsewhere"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.answer),
-      outOf: await lab.until(
-        "an answer from the other namespace",
-        () => meet(lab.pod("client-1"), hostPort(elsewhere.address, 8080), lab.timeouts.attempt),
-        ({ outcome }) => outcome === "answered",
-      ),
+      outOf: await meet(lab.pod("client-1"), hostPort(elsewhere.address, 8080), lab.timeouts.answer),
     };
   },
-  judge: ({ policies, accepted, into, outOf }) => {
+  judge: ({ policies, accepted, within, withinTheOther, into, outOf }) => {
     positiveControl(accepted === 201, "the API takes policies");
+    positiveControl(
+      within.outcome === "answered" && withinTheOther.outcome === "answered",
+      "each pod is answered within its own namespace",
+    );
     expect(into.outcome, `${into.to}, asked from another namespace (there are ${policies} policies)`).toBe("answered");
     expect(outOf.outcome, `${outOf.to}, in the other namespace`).toBe("answered");
   },
+  control: live("a node drops what a pod sends to a pod of another namespace, as a policy would", async (lab) => {
+    const flow = ["-s", lab.pod("client-elsewhere").address, "-d", lab.pod("server-1").address];
+    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+  }),
 });

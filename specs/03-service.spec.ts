@@ -50,6 +50,14 @@ claim("pod-ip-changes-on-replacement", {
     positiveControl(before.uid !== after.uid, "the second pod is another one");
     expect(after.ip, "the address of the pod that took the first one's place").not.toBe(before.ip);
   },
+  control: live("the pod has its node's network", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Pod", name: "replaced" },
+      "JSONPatch{op: 'add', path: '/spec/hostNetwork', value: true}",
+      `JSONPatch{op: 'add', path: '/spec/nodeName', value: '${lab.worker(1).name}'}`,
+    ),
+  ),
 });
 
 claim("pod-ip-changes-on-restart", {
@@ -70,6 +78,17 @@ claim("pod-ip-changes-on-restart", {
     positiveControl(restarts === 1, "the container was restarted once");
     expect(after, "the pod's address after its container was restarted").not.toBe(before);
   },
+  control: live("the pod's sandbox ends with its container", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Pod", name: "restarted" },
+      // The sandbox's own process, which all see as the first, ends when it is told to.
+      "JSONPatch{op: 'add', path: '/spec/shareProcessNamespace', value: true}",
+      `JSONPatch{op: 'add', path: '/spec/containers/0/command', value:
+        ['sh', '-c', 'agnhost netexec --http-port=8080 --udp-port=8081; kill -TERM 1; sleep 5']}`,
+      "JSONPatch{op: 'remove', path: '/spec/containers/0/args'}",
+    ),
+  ),
 });
 
 claim("selector-picks-the-pods", {
@@ -256,6 +275,13 @@ claim("pod-ip-changes-with-its-sandbox", {
     positiveControl(answer.outcome === "answered", "its Service finds it again");
     expect(after.ip, "the pod's address after its sandbox was restarted").not.toBe(before.ip);
   },
+  control: live("the pod has its node's network", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Pod", name: "sandboxed" },
+      "JSONPatch{op: 'add', path: '/spec/hostNetwork', value: true}",
+    ),
+  ),
 });
 
 claim("service-is-stable-while-pods-are-replaced", {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
-import { iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
+import { iptablesRule, refuse, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -109,6 +109,9 @@ claim("nodeport-default-range", {
       expect(inRange, `port ${nodePort}, an end of the range, may be asked for (HTTP ${code} ${message})`).toBe(true);
     }
   },
+  control: live("the API server refuses the first port of the range", (lab) =>
+    refuse(lab, { kind: "Service", name: `port-${first}` }, "not this port"),
+  ),
 });
 
 claim("nodeport-out-of-range-is-refused", {
@@ -124,6 +127,13 @@ claim("nodeport-out-of-range-is-refused", {
       expect(message, `the reason for refusing port ${nodePort}`).toContain(`${first}-${last}`);
     }
   },
+  control: live("the API server takes a port below the range for one inside", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: `port-${first - 1}` },
+      "JSONPatch{op: 'replace', path: '/spec/ports/0/nodePort', value: 30051}",
+    ),
+  ),
 });
 
 claim("nodeport-reachable-from-outside", {

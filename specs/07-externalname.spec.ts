@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { configure, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { meet, request } from "../helpers/probe/http.ts";
@@ -11,6 +13,44 @@ import { rulesNaming } from "../helpers/probe/rules.ts";
 
 /** The name that the article maps its Service to. */
 const target = "my.database.example.com";
+
+/** CoreDNS looks into its templates before it looks into the cluster's Services. */
+const addressInsteadOfCname = live(
+  "CoreDNS answers with an address instead of a CNAME",
+  (lab) =>
+    configure(lab, "coredns", "Corefile", "k8s-app=kube-dns", (corefile) =>
+      corefile.replace(
+        ".:53 {\n",
+        `$&    template IN ANY ${lab.world.dnsDomain} {
+      match "^(database|my-externalname-service)[.]"
+      answer "{{ .Name }} 5 IN A 127.0.0.1"
+      fallthrough
+    }
+`,
+      ),
+    ),
+  { alone: true },
+);
+
+const ofTypeClusterIP = live(
+  "the Service is a ClusterIP Service",
+  async (lab) => {
+    const database = lab.serviceObject("database", {});
+    const name = `database.${lab.namespace}.svc.${lab.world.dnsDomain}`;
+    const cname = () => lookUp(lab.pod("client-1"), name, "CNAME");
+    const rules = () => rulesNaming(lab.node(lab.worker(0)), `${lab.namespace}/database`);
+    lab.afterwards(async () => {
+      const spec = { type: "ExternalName", externalName: target, clusterIP: null, clusterIPs: null, selector: null };
+      await lab.patch("an ExternalName Service again", database, { spec: { ...spec, ports: null } });
+      await lab.until("its name to be an alias again", cname, ({ records }) => records.length > 0);
+      await lab.until("its rules to be gone", rules, (found) => found.length === 0);
+    });
+    const spec = { type: "ClusterIP", externalName: null, selector: { app: "server" }, ports: [{ port: 80 }] };
+    await lab.patch("another type", database, { spec });
+    await lab.until("its name to be no alias", cname, ({ records }) => records.length === 0);
+  },
+  { alone: true },
+);
 
 claim("externalname-maps-to-a-dns-name", {
   observe: async (lab) => {
@@ -30,6 +70,7 @@ claim("externalname-maps-to-a-dns-name", {
       `what ${answer.name} is mapped to`,
     ).toEqual([`${target}.`]);
   },
+  control: addressInsteadOfCname,
 });
 
 claim("externalname-has-no-clusterip", {
@@ -53,6 +94,7 @@ claim("externalname-has-no-clusterip", {
     expect(clusterIPs, "its clusterIPs").toEqual([]);
     expect(rulesForIt, "rules of a node that name it").toBe(0);
   },
+  control: ofTypeClusterIP,
 });
 
 claim("externalname-uses-no-selector", {
@@ -82,6 +124,7 @@ claim("externalname-uses-no-selector", {
       `endpoints of an ExternalName Service that has a selector all the same, watched for ${windowMs / 1000} s`,
     ).toEqual([]);
   },
+  control: ofTypeClusterIP,
 });
 
 claim("externalname-answers-a-cname", {
@@ -103,6 +146,7 @@ claim("externalname-answers-a-cname", {
       "its records",
     ).toEqual([`CNAME ${target}.`]);
   },
+  control: addressInsteadOfCname,
 });
 
 claim("externalname-selects-no-pods", {
@@ -113,8 +157,7 @@ claim("externalname-selects-no-pods", {
     const created = await lab.tryCreate("an ExternalName Service with a selector", object);
     const dnsName = `${name}.${lab.namespace}.svc.${lab.world.dnsDomain}`;
     const client = lab.pod("client-1");
-    const record = await lab.until(
-      "its name to be known",
+    const record = await lab.eventually(
       () => lookUp(client, dnsName, "CNAME"),
       ({ records }) => records.length > 0,
     );
@@ -144,6 +187,15 @@ claim("externalname-selects-no-pods", {
     expect(asExternalName.rules, "rules of a node that name it").toBe(0);
     expect(asExternalName.answer.outcome, `${asExternalName.answer.to}, asked from a pod`).not.toBe("answered");
   },
+  control: live("the Service is stored as a ClusterIP Service", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "selecting" },
+      "JSONPatch{op: 'replace', path: '/spec/type', value: 'ClusterIP'}",
+      "JSONPatch{op: 'remove', path: '/spec/externalName'}",
+      "JSONPatch{op: 'add', path: '/spec/ports', value: [{'port': 80, 'targetPort': 8080}]}",
+    ),
+  ),
 });
 
 claim("printed-externalname-service", {
@@ -170,6 +222,7 @@ claim("printed-externalname-service", {
       "its record",
     ).toEqual([`CNAME ${target}.`]);
   },
+  control: addressInsteadOfCname,
 });
 
 claim("externalname-brings-an-external-service-in", {
@@ -192,8 +245,7 @@ claim("externalname-brings-an-external-service-in", {
       lab
         .pod("client-1")
         .run(`what answers at ${service}:5432`, ["sh", "-c", `nc -w 3 ${service}.${lab.namespace} 5432 </dev/null`]);
-    const answer = await lab.until(
-      "the database to answer",
+    const answer = await lab.eventually(
       () => ask("external-database"),
       ({ stdout }) => stdout.includes(token),
     );
@@ -204,4 +256,11 @@ claim("externalname-brings-an-external-service-in", {
     positiveControl(nobody === "" && nobodyExitCode !== 0, "where the name does not exist nothing answers");
     expect(answer, "what a pod reads from the external database, by the Service's name").toBe(token);
   },
+  control: live("the Service is mapped to another name", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "external-database" },
+      "JSONPatch{op: 'replace', path: '/spec/externalName', value: 'another.example.test'}",
+    ),
+  ),
 });

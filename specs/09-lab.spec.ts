@@ -1,8 +1,11 @@
+import { connect, createServer } from "node:net";
 import type { V1Pod, V1ReplicaSet, V1Service } from "@kubernetes/client-node";
 import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
 import { printed, printedCommand, printedObject } from "../helpers/claim/article.ts";
+import { iptablesRule, refuse, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { articleNamespace, walk } from "../helpers/claim/walkthrough.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
@@ -18,6 +21,75 @@ function rowsOf(text: string): string[][] {
     .filter((line) => line.trim() !== "")
     .map((line) => line.trim().split(/ {2,}/));
 }
+
+/** The article's lab is typed in one namespace, so that one change is tried after another. */
+const lane = "the article's lab";
+const webApp = { kind: "Deployment", name: "web-app" } as const;
+const kept = { operations: ["CREATE", "UPDATE"] } as const;
+
+const refused = live(
+  "the API server refuses what is applied",
+  async (lab) => {
+    await refuse(lab, webApp, "not here");
+    await refuse(lab, { kind: "Service", name: "web-clusterip" }, "not here");
+    await refuse(lab, { kind: "Service", name: "web-nodeport" }, "not here");
+  },
+  { lane },
+);
+
+const twoReplicas = live(
+  "the Deployment asks for two pods",
+  (lab) => storeOtherwise(lab, { ...webApp, ...kept }, "JSONPatch{op: 'add', path: '/spec/replicas', value: 2}"),
+  { lane },
+);
+
+const strayPod = live(
+  "a pod that is not the Deployment's has the label too",
+  async (lab) => {
+    const pod = lab.clientPod("stray", {}, articleNamespace);
+    await lab.start({ ...pod, metadata: { ...pod.metadata, labels: { app: "web" } } });
+  },
+  { lane },
+);
+
+const otherPorts = live(
+  "the Services get other ports than the manifests say",
+  async (lab) => {
+    const value = "JSONPatch{op: 'replace', path: '/spec/ports/0/port', value: 81}";
+    await storeOtherwise(lab, { kind: "Service", name: "web-clusterip" }, value);
+    await storeOtherwise(lab, { kind: "Service", name: "web-nodeport" }, value);
+  },
+  { lane },
+);
+
+const otherServer = live(
+  "the Deployment's pods run another server than nginx",
+  (lab) =>
+    storeOtherwise(
+      lab,
+      { ...webApp, ...kept },
+      `JSONPatch{op: 'replace', path: '/spec/template/spec/containers/0/image', value: '${lab.image("agnhost")}'}`,
+      "JSONPatch{op: 'add', path: '/spec/template/spec/containers/0/args', value: ['netexec', '--http-port=80', '--udp-port=-1']}",
+    ),
+  { lane },
+);
+
+const published = live(
+  "the node port of the control plane is published on the host's localhost",
+  async (lab) => {
+    const [address = ""] = lab.controlPlane.addresses;
+    const server = createServer((client) => {
+      const node = connect(30_080, address);
+      client.pipe(node).pipe(client);
+      for (const socket of [client, node]) socket.on("error", () => [client, node].map((each) => each.destroy()));
+    });
+    lab.afterwards(() => new Promise((closed) => server.close(() => closed())));
+    await new Promise<void>((listening, failed) => {
+      server.once("error", failed).listen(30_080, "127.0.0.1", () => listening());
+    });
+  },
+  { lane },
+);
 
 // Step 1: a web application
 
@@ -45,6 +117,7 @@ claim("deployment-is-in-apps-v1", {
     expect(listed, "deployments among the resources of apps/v1").toBe(true);
     expect(accepted, "the answer to the printed Deployment").toBe(201);
   },
+  control: refused,
 });
 
 claim("deployment-finds-its-pods-by-labels", {
@@ -104,6 +177,16 @@ claim("deployment-finds-its-pods-by-labels", {
       "pods made anew for one whose label was taken off",
     ).toBe(1);
   },
+  control: live(
+    "a template is given the labels that the selector asks for",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Deployment", name: "mismatch" },
+        "JSONPatch{op: 'add', path: '/spec/template/metadata/labels', value: object.spec.selector.matchLabels}",
+      ),
+    { lane },
+  ),
 });
 
 claim("nginx-1-21-serves", {
@@ -182,6 +265,7 @@ claim("container-port-is-the-pods-port", {
       "answered",
     ]);
   },
+  control: otherServer,
 });
 
 claim("apply-creates-the-deployment", {
@@ -191,6 +275,7 @@ claim("apply-creates-the-deployment", {
     expect(applied.stdout.trim(), "what it said").toBe("deployment.apps/web-app created");
     expect(again.stdout.trim(), "what it said the second time").toBe("deployment.apps/web-app unchanged");
   },
+  control: refused,
 });
 
 claim("three-pods-run", {
@@ -201,21 +286,20 @@ claim("three-pods-run", {
     for (const [name, ready, status] of rows)
       expect([ready, status], `READY and STATUS of ${name}`).toEqual(["1/1", "Running"]);
   },
+  control: twoReplicas,
 });
 
 claim("label-query-shows-the-deployments-pods", {
   observe: (lab) => walk(lab, "listPods"),
   judge: ({ listed, pods }) => {
     const [, ...rows] = rowsOf(listed.stdout);
-    positiveControl(
-      pods.every(({ owner }) => owner.startsWith("web-app-")),
-      "the pods belong to web-app's ReplicaSet",
-    );
+    positiveControl(pods.length > 0, "web-app's ReplicaSet has pods");
     expect(new Set(rows.map(([name]) => name)), "names that the query lists").toEqual(
       new Set(pods.map(({ name }) => name)),
     );
     expect(rows.length, "lines").toBe(pods.length);
   },
+  control: strayPod,
 });
 
 claim("sample-of-get-pods", {
@@ -237,6 +321,7 @@ claim("sample-of-get-pods", {
       "the sample's names: one hash",
     ).toEqual(Array.from({ length: 3 }, () => "web-app-6d8d8c4f7d"));
   },
+  control: strayPod,
 });
 
 // Step 2: a ClusterIP Service
@@ -248,6 +333,7 @@ claim("apply-creates-the-clusterip-service", {
     expect(applied.stdout.trim(), "what it said").toBe("service/web-clusterip created");
     expect(endpoints.length, "addresses in its EndpointSlices").toBe(3);
   },
+  control: refused,
 });
 
 claim("sample-of-get-svc", {
@@ -259,6 +345,7 @@ claim("sample-of-get-svc", {
     const without = (cells: readonly string[] | undefined) => cells?.filter((_, index) => index !== 2 && index !== 5);
     expect(without(row), "NAME, TYPE, EXTERNAL-IP and PORT(S)").toEqual(without(sample));
   },
+  control: otherPorts,
 });
 
 claim("sample-cluster-ips-are-possible", {
@@ -285,6 +372,13 @@ claim("sample-cluster-ips-are-possible", {
       expect(isAnAddress, `${clusterIP} is an IP address (the API server answers ${code})`).toBe(true);
       expect(code, `a Service with the clusterIP ${clusterIP}`).toBe(201);
     }
+  },
+  control: {
+    name: "the samples are addresses of the Service subnet",
+    alter: (observation) => ({
+      ...observation,
+      samples: [observation.possible],
+    }),
   },
 });
 
@@ -327,6 +421,16 @@ claim("welcome-page-by-name", {
     positiveControl(byAddress?.includes(welcome) === true, "the same page comes from the clusterIP");
     expect(byName, `what ${printedCommand(258)} printed in the temporary pod`).toContain(welcome);
   },
+  control: live(
+    "the temporary pod asks its node's DNS instead of the cluster's",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Pod", name: "temp" },
+        "JSONPatch{op: 'replace', path: '/spec/dnsPolicy', value: 'Default'}",
+      ),
+    { lane },
+  ),
 });
 
 claim("welcome-page-by-the-printed-ip", {
@@ -348,6 +452,7 @@ claim("apply-creates-the-nodeport-service", {
     expect(exitCode, `exit code of ${typed}: ${stderr}`).toBe(0);
     expect(stdout.trim(), "what it said").toBe("service/web-nodeport created");
   },
+  control: refused,
 });
 
 claim("sample-of-get-svc-nodeport", {
@@ -358,6 +463,7 @@ claim("sample-of-get-svc-nodeport", {
     expect(row?.[4], "PORT(S)").toBe(rowsOf(printed("293"))[0]?.[4]);
     expect(row?.[1], "TYPE").toBe("NodePort");
   },
+  control: otherPorts,
 });
 
 claim("kind-nodes-are-containers", {
@@ -374,6 +480,9 @@ claim("kind-nodes-are-containers", {
   judge: ({ nodes, containers }) => {
     expect(new Set(containers), "containers of the cluster").toEqual(new Set(nodes));
   },
+  control: live("a further container carries kind's label for this cluster", async (lab) => {
+    await lab.container("it sleeps", "--label", `io.x-k8s.kind.cluster=${lab.world.cluster}`);
+  }),
 });
 
 claim("control-plane-is-named-after-the-cluster", {
@@ -389,6 +498,13 @@ claim("control-plane-is-named-after-the-cluster", {
         ?.replace(/^kind/, cluster),
     );
   },
+  control: {
+    name: "its container has another name (kind names it once)",
+    alter: (observation) => ({
+      ...observation,
+      controlPlane: "control-plane",
+    }),
+  },
 });
 
 claim("container-list-shows-node-ip", {
@@ -401,6 +517,13 @@ claim("container-list-shows-node-ip", {
       node.addresses[0],
     );
   },
+  control: {
+    name: "the list has the address behind the name (its columns are the engine's)",
+    alter: ({ listed, node }) => ({
+      listed: { ...listed, stdout: listed.stdout.replaceAll(" Up ", ` ${node.addresses[0]} Up `) },
+      node,
+    }),
+  },
 });
 
 claim("sample-of-container-ls", {
@@ -411,6 +534,13 @@ claim("sample-of-container-ls", {
     const row = rows.find((cells) => cells.at(-1) === node) ?? [];
     expect(row[2], "COMMAND").toBe(rowsOf(printed("307"))[0]?.[2]);
     expect(row.at(-2), "PORTS").toMatch(/^127\.0\.0\.1:\d+->6443\/tcp$/);
+  },
+  control: {
+    name: "the node's container publishes nothing (what is published stays so)",
+    alter: ({ listed, node }) => ({
+      listed: { ...listed, stdout: listed.stdout.replaceAll(/127\.0\.0\.1:\d+->/g, "") },
+      node,
+    }),
   },
 });
 
@@ -426,6 +556,13 @@ claim("sample-image-is-current", {
       `v${sample}`,
       `the Kubernetes version of the node that the sample shows; a cluster of kind ${kind} has`,
     ).toBe(kubernetes);
+  },
+  control: {
+    name: "the sample has the cluster's version",
+    alter: (observation) => ({
+      ...observation,
+      printed: observation.kubernetes.replace("v", ""),
+    }),
   },
 });
 
@@ -446,6 +583,13 @@ claim("one-container-per-node", {
       "nodes with an entry under PORTS",
     ).toEqual(["control-plane"]);
   },
+  control: {
+    name: "one more node, without a container",
+    alter: (observation) => ({
+      ...observation,
+      nodes: [...observation.nodes, { name: "machine", role: "worker" as const }],
+    }),
+  },
 });
 
 claim("nodeport-on-localhost-of-the-host", {
@@ -460,6 +604,7 @@ claim("nodeport-on-localhost-of-the-host", {
     );
     expect(onLocalhost.outcome, "http://localhost:30080, asked on the host").toBe("answered");
   },
+  control: published,
 });
 
 claim("only-the-api-server-is-published", {
@@ -487,14 +632,22 @@ claim("only-the-api-server-is-published", {
       [],
     );
   },
+  control: {
+    name: "a node port is published too (only a new container can)",
+    alter: ({ ports }) => ({
+      ports: [...ports, { node: "another", published: ["30080/tcp -> 0.0.0.0:30080"] }],
+    }),
+  },
 });
 
 claim("node-ip-answers-on-linux", {
   observe: (lab) => walk(lab, "curlNode"),
-  judge: ({ answers, closed }) => {
+  judge: ({ answers, closed, apiServer }) => {
     positiveControl(closed.outcome !== "answered", "the port beside it does not answer");
+    positiveControl(apiServer.outcome === "answered", "the API server answers at the node's address");
     for (const { to, body } of answers) expect(body, `${to}, asked on the host`).toContain(welcome);
   },
+  control: otherServer,
 });
 
 claim("inspect-template-shows-node-ip", {
@@ -503,6 +656,13 @@ claim("inspect-template-shows-node-ip", {
     expect(inspected.stdout.trim(), `what the command printed for ${node.name} ${inspected.stderr}`).toBe(
       node.addresses[0],
     );
+  },
+  control: {
+    name: "the node is in two networks (a node that changes networks is lost)",
+    alter: ({ inspected, node }) => ({
+      inspected: { ...inspected, stdout: `${inspected.stdout.trim()}172.17.0.9\n` },
+      node,
+    }),
   },
 });
 
@@ -518,6 +678,7 @@ claim("port-forward-answers-on-localhost", {
     );
     expect(page.body, "http://localhost:8080 on the machine that runs kubectl").toContain(welcome);
   },
+  control: otherServer,
 });
 
 claim("port-forward-serves-a-browser", {
@@ -531,6 +692,7 @@ claim("port-forward-serves-a-browser", {
     expect(listening.toSorted(), "addresses that kubectl listens on").toEqual(["127.0.0.1:8080", "[::1]:8080"]);
     expect(fromAnotherMachine.outcome, `${fromAnotherMachine.to}, asked from another machine`).toBe("refused");
   },
+  control: otherServer,
 });
 
 claim("port-forward-simulates-a-loadbalancer", {
@@ -543,6 +705,13 @@ claim("port-forward-simulates-a-loadbalancer", {
       Object.keys(counts).filter((pod) => (counts[pod] ?? 0) > 0).length,
       `pods that served 30 requests by the port-forward (once ${serving} was deleted the port-forward was ${afterwards.outcome}); of ${Object.keys(counts).length} pods`,
     ).toBeGreaterThan(1);
+  },
+  control: {
+    name: "each pod served its share (kubectl picks one pod)",
+    alter: (observation) => ({
+      ...observation,
+      counts: Object.fromEntries(Object.keys(observation.counts).map((pod) => [pod, 10])),
+    }),
   },
 });
 
@@ -577,6 +746,13 @@ claim("tcpdump-command-line-is-valid", {
     expect(first?.listening, "what tcpdump said when it started").toMatch(/^listening on eth0/);
     for (const line of first?.asPrinted ?? []) expect(line, "addresses, as -n asks for").not.toMatch(/kind|localhost/);
   },
+  control: {
+    name: "tcpdump refuses the command line",
+    alter: (observation) => ({
+      ...observation,
+      seen: observation.seen.map((each) => ({ ...each, listening: "tcpdump: syntax error" })),
+    }),
+  },
 });
 
 claim("eth0-port-80-shows-the-nodeport-traffic", {
@@ -590,6 +766,16 @@ claim("eth0-port-80-shows-the-nodeport-traffic", {
       byAddress?.port80.filter(({ to, toPort }) => to === node && toPort === 80),
       `packets from the client to the node in a capture with port 80; with port 30080 there are ${byAddress?.withNodePort}, and port 80 shows only what the node forwards to pods (${byAddress?.port80.length})`,
     ).not.toEqual([]);
+  },
+  control: {
+    name: "the node port is 80 (it is none of the range)",
+    alter: (observation) => ({
+      ...observation,
+      seen: observation.seen.map((each) => ({
+        ...each,
+        port80: [{ from: "172.17.0.1", to: observation.node, toPort: 80 }],
+      })),
+    }),
   },
 });
 
@@ -612,6 +798,18 @@ claim("localhost-in-the-node-reaches-the-nodeport", {
     );
     expect(inTheNode?.asPrinted.length, "packets that the article's tcpdump printed meanwhile").toBeGreaterThan(0);
   },
+  control: live(
+    "the rules for node ports are not for localhost on the control plane",
+    (lab) =>
+      iptablesRule(
+        lab,
+        lab.controlPlane,
+        "nat",
+        "OUTPUT",
+        ...["-d", "127.0.0.0/8", "-p", "tcp", "--dport", "30080", "-j", "ACCEPT"],
+      ),
+    { lane },
+  ),
 });
 
 claim("curl-in-another-terminal-shows-packets", {
@@ -626,6 +824,7 @@ claim("curl-in-another-terminal-shows-packets", {
       `packets that the article's tcpdump printed while the host asked for http://localhost:30080, which was ${onTheHost?.outcomes[0]}`,
     ).toBeGreaterThan(0);
   },
+  control: published,
 });
 
 // What kube-proxy wrote
@@ -646,4 +845,5 @@ claim("rules-of-a-clusterip-service", {
       expect(lines.length, `lines of the grep on ${node}: 2 and 3 for each of 3 pods`).toBe(11);
     }
   },
+  control: twoReplicas,
 });

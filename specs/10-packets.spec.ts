@@ -1,5 +1,7 @@
 import { expect } from "vitest";
+import { iptablesRule } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Packet, startCapture } from "../helpers/probe/capture.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
@@ -35,7 +37,7 @@ claim("packets-can-be-watched", {
     const seen = () => Promise.all(captures.map((capture) => capture.packets()));
     const quiet = (await seen()).flat().filter(({ to }) => to === server.address).length;
     const answer = await meet(client, hostPort(server.address, 8080), lab.timeouts.answer);
-    const direct = await lab.until("the packet at every point", seen, (all) =>
+    const direct = await lab.eventually(seen, (all) =>
       all.every((packets) => packets.some(({ to }) => to === server.address)),
     );
     await Promise.all(captures.map((capture) => capture.stop()));
@@ -94,4 +96,12 @@ claim("packets-can-be-watched", {
     ).toEqual([64, 63, 63, 62]);
     expect(byService?.to, "destination on the client's link, by a Service").toBe(clusterIP);
   },
+  control: live(
+    "the client's node masquerades what the client sends",
+    async (lab) => {
+      const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("far-server").address];
+      await iptablesRule(lab, lab.worker(0), "nat", "POSTROUTING", ...flow, "-j", "MASQUERADE");
+    },
+    { alone: true },
+  ),
 });

@@ -1,6 +1,9 @@
+import { randomBytes } from "node:crypto";
 import type { V1DaemonSet } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { configure, iptablesRule, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
+import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { startCapture } from "../helpers/probe/capture.ts";
@@ -33,6 +36,21 @@ claim("kube-proxy-implements-services", {
     for (const { node, rulesForTheService } of tables)
       expect(rulesForTheService, `rules of ${node} that name the Service`).toBeGreaterThan(0);
   },
+  control: live(
+    "kube-proxy stands still on a node, and what it wrote for the Service is gone there",
+    async (lab) => {
+      const node = lab.node(lab.worker(1));
+      const rules = `/tmp/rules-${randomBytes(3).toString("hex")}`;
+      const pid = (await outputOf(node, "kube-proxy's process", ["pgrep", "-xo", "kube-proxy"])).trim();
+      lab.afterwards(async () => void (await outputOf(node, "let it go on", ["kill", "-CONT", pid])));
+      await outputOf(node, "stop kube-proxy", ["kill", "-STOP", pid]);
+      const restore = 'iptables-restore < "$0" && rm "$0"';
+      lab.afterwards(async () => void (await outputOf(node, "the rules as they were", ["sh", "-c", restore, rules])));
+      const without = 'iptables-save > "$0" && grep -vE "$1([^-.a-z0-9]|$)" "$0" | iptables-restore';
+      await outputOf(node, "take the Service's rules away", ["sh", "-c", without, rules, `${lab.namespace}/web`]);
+    },
+    { alone: true },
+  ),
 });
 
 claim("kind-default-proxy-mode-is-iptables", {
@@ -53,6 +71,14 @@ claim("kind-default-proxy-mode-is-iptables", {
   judge: (nodes) => {
     for (const { node, mode } of nodes) expect(mode, `mode of kube-proxy on ${node}`).toBe("iptables");
   },
+  control: live(
+    "kube-proxy is configured for the mode nftables",
+    (lab) =>
+      configure(lab, "kube-proxy", "config.conf", "k8s-app=kube-proxy", (text) =>
+        text.replace(/^mode: .*$/m, "mode: nftables"),
+      ),
+    { alone: true },
+  ),
 });
 
 claim("iptables-save-shows-the-service", {
@@ -61,8 +87,7 @@ claim("iptables-save-shows-the-service", {
     const before = await rulesOf(lab, name);
     const object = lab.serviceObject(name, { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
     await lab.create("a ClusterIP Service", object);
-    const during = await lab.until(
-      "rules for the Service",
+    const during = await lab.eventually(
       () => rulesOf(lab, name),
       (rules) => rules.some((rule) => rule.includes("KUBE-SEP-")),
     );
@@ -85,6 +110,13 @@ claim("iptables-save-shows-the-service", {
     ).toBe(true);
     expect(during.filter((rule) => rule.includes("DNAT")).length, "rules that lead to its pods").toBe(2);
   },
+  control: live("the Service selects a label that no pod has", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "shown" },
+      "JSONPatch{op: 'replace', path: '/spec/selector/app', value: 'nobody'}",
+    ),
+  ),
 });
 
 claim("kube-proxy-is-on-the-way", {
@@ -111,6 +143,22 @@ claim("kube-proxy-is-on-the-way", {
       "of 20 connections to the clusterIP, answered while kube-proxy on the client's node stood still",
     ).toBe(0);
   },
+  control: live(
+    "a node refuses connections to the clusterIP while its kube-proxy stands still",
+    async (lab) => {
+      const { spec } = await lab.serviceOfCast("web");
+      const flow = `-s ${lab.pod("client-1").address} -p tcp -m conntrack --ctorigdst ${spec?.clusterIP ?? ""}`;
+      const rule = (action: string) => `iptables -w ${action} FORWARD ${flow} -j REJECT --reject-with tcp-reset`;
+      await wrapProgram(lab, lab.worker(0), "kill", (aside) => [
+        'case "$1" in',
+        `-STOP) ${rule("-I")} ;;`,
+        `-CONT) ${rule("-D")} 2>/dev/null ;;`,
+        "esac",
+        `exec ${aside} "$@"`,
+      ]);
+    },
+    { alone: true },
+  ),
 });
 
 claim("nodeport-path", {
@@ -164,6 +212,10 @@ claim("nodeport-path", {
     expect(viaOther.source, "the source that the pod sees: the node, not the client").toBe(nodes.without);
     expect(localWith.source, "with policy Local it sees the client").toBe(outsider);
   },
+  control: live("the pod's node masquerades what comes from outside", async (lab) => {
+    const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-p", "tcp", "--dport", "8080"];
+    await iptablesRule(lab, lab.worker(0), "nat", "POSTROUTING", ...flow, "-j", "MASQUERADE");
+  }),
 });
 
 /** What this version's kube-proxy says when it is asked for a mode that does not exist; it checks before it does anything. */
@@ -213,6 +265,14 @@ claim("kube-proxy-has-three-modes", {
     );
     expect(accepted, "modes that kube-proxy takes on Linux").toEqual(["userspace", "iptables", "ipvs"]);
   },
+  control: {
+    name: "kube-proxy takes userspace too (what it takes is in its program)",
+    alter: ({ refusals, ...rest }) => ({
+      ...rest,
+      accepted: ["userspace", "iptables", "ipvs"],
+      refusals: refusals.filter(({ mode }) => mode === "kernelspace"),
+    }),
+  },
 });
 
 claim("userspace-mode-exists", {
@@ -221,6 +281,10 @@ claim("userspace-mode-exists", {
     positiveControl(accepted.includes("iptables"), "kube-proxy takes iptables");
     const refusal = refusals.find(({ mode }) => mode === "userspace");
     expect(accepted, `modes that kube-proxy takes; of userspace it says: ${refusal?.said}`).toContain("userspace");
+  },
+  control: {
+    name: "kube-proxy takes userspace too (what it takes is in its program)",
+    alter: ({ accepted, ...rest }) => ({ ...rest, accepted: ["userspace", ...accepted] }),
   },
 });
 
@@ -242,6 +306,10 @@ claim("iptables-is-the-default-mode", {
     positiveControl(refusals.length > 0, "kube-proxy says what it takes when it refuses a mode");
     expect(aboutModes, "what kube-proxy's help says of the modes").toMatch(/'iptables' \(default/);
   },
+  control: {
+    name: "kube-proxy's help names another default (it is in its program)",
+    alter: ({ aboutModes, ...rest }) => ({ ...rest, aboutModes: aboutModes.replace("'iptables'", "'nftables'") }),
+  },
 });
 
 claim("ipvs-suits-large-clusters", {
@@ -250,6 +318,10 @@ claim("ipvs-suits-large-clusters", {
     positiveControl(aboutModes !== "", "kube-proxy's help can be read");
     expect(accepted, "modes that kube-proxy takes").toContain("ipvs");
     expect(aboutIpvs, "what kube-proxy says when ipvs is switched on").not.toMatch(/deprecated/i);
+  },
+  control: {
+    name: "kube-proxy says nothing against ipvs (what it says is in its program)",
+    alter: (observation) => ({ ...observation, aboutIpvs: "" }),
   },
 });
 

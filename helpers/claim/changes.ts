@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
+import type { V1ConfigMap, V1Pod } from "@kubernetes/client-node";
 import type { KubernetesObject } from "../probe/api.ts";
 import { outputOf, type Peer } from "../probe/peer.ts";
 import type { WorldNode } from "../world/world.ts";
+import { isReady } from "./cast.ts";
 import type { Lab } from "./lab.ts";
 
 /** Which objects the API server is to treat otherwise. */
@@ -134,4 +136,69 @@ export async function editFile(lab: Lab, peer: Peer, path: string, edit: (text: 
     outputOf(peer, title, ["sh", "-c", 'printf %s "$1" > "$0"', path, content]);
   lab.afterwards(async () => void (await write(`${path} as it was`, text)));
   await write(`${path} as it is to be`, edit(text));
+}
+
+/**
+ * Puts a shell script in the place of a program on a node, until the change ends.
+ *
+ * @param script given where the program itself is meanwhile, to hand on to it what it does not meddle with
+ */
+export async function wrapProgram(
+  lab: Lab,
+  node: WorldNode,
+  program: string,
+  script: (aside: string) => readonly string[],
+): Promise<void> {
+  const peer = lab.node(node);
+  const path = (await outputOf(peer, `where ${program} is`, ["which", program])).trim();
+  const aside = `/opt/aside-${path.replaceAll("/", "-")}`;
+  // Both ways in one step: it is called all the time.
+  const wrap = 'cp -p "$0" "$1" && printf %s "$2" > "$1.new" && chmod +x "$1.new" && mv "$1.new" "$0"';
+  const text = ["#!/bin/sh", ...script(aside), ""].join("\n");
+  await outputOf(peer, `a script in place of ${program}`, ["sh", "-c", wrap, path, aside, text]);
+  lab.afterwards(async () => void (await outputOf(peer, `${program} as it was`, ["mv", aside, path])));
+}
+
+/**
+ * Rewrites a text in a ConfigMap of kube-system and has pods that read it when they start replaced, until the change ends.
+ *
+ * @param pods label selector of the pods, in kube-system
+ */
+export async function configure(
+  lab: Lab,
+  name: string,
+  key: string,
+  pods: string,
+  edit: (text: string) => string,
+): Promise<void> {
+  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "kube-system" } };
+  const { data } = await lab.get<V1ConfigMap>(`${name} as it is`, `/api/v1/namespaces/kube-system/configmaps/${name}`);
+  const text = data?.[key] ?? "";
+  const edited = edit(text);
+  if (edited === text) throw new Error(`nothing to change in ${key} of the ConfigMap ${name}: ${text}`);
+  const apply = async (title: string, content: string) => {
+    await lab.patch(title, object, { data: { [key]: content } });
+    await replacePods(lab, pods);
+  };
+  lab.afterwards(() => apply(`${name} as it was`, text));
+  await apply(`${name} as it is to be`, edited);
+}
+
+/** Deletes pods of kube-system, and waits until as many others are ready. */
+async function replacePods(lab: Lab, selector: string): Promise<void> {
+  const path = `/api/v1/namespaces/kube-system/pods?labelSelector=${encodeURIComponent(selector)}`;
+  const pods = async () => (await lab.get<{ items: V1Pod[] }>(`pods with ${selector}`, path)).items;
+  const old = await pods();
+  const uids = new Set(old.map(({ metadata }) => metadata?.uid));
+  for (const { metadata } of old)
+    await lab.requestDeletion("to be replaced", {
+      ...{ apiVersion: "v1", kind: "Pod" },
+      metadata: { name: metadata?.name ?? "", namespace: "kube-system" },
+    });
+  await lab.until(
+    `${old.length} other pods with ${selector} to be ready`,
+    pods,
+    (now) => now.length === old.length && now.every((pod) => isReady(pod) && !uids.has(pod.metadata?.uid)),
+    lab.timeouts.podsReady,
+  );
 }

@@ -159,6 +159,11 @@ export class Lab {
     };
   }
 
+  /** Checks are carried out again on this stage. */
+  get again(): boolean {
+    return this.#stage.again;
+  }
+
   /** The node port of the cast's own NodePort Service. */
   get nodePort(): number {
     return this.#stage.services.get("web-nodeport")?.spec?.ports?.[0]?.nodePort ?? 0;

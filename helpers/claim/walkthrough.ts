@@ -1,3 +1,4 @@
+import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
 import type { CommandResult } from "../host/command.ts";
 import { type Background, inBackground } from "../probe/background.ts";
 import { startCapture } from "../probe/capture.ts";
@@ -113,25 +114,36 @@ function urlIn(line: number): string {
 
 const steps = {
   deploy: async (lab: Lab) => {
+    await forget(lab, "deployment", "web-app");
     await save(lab, "web-deployment.yaml");
     const applied = await inTerminal(lab, 208);
     const again = await inTerminal(lab, 208);
-    await lab.readyPods(3, { app: "web" }, articleNamespace);
+    if (applied.exitCode === 0)
+      await lab.until(
+        "as many ready pods as the Deployment asks for",
+        () => lab.get<V1Deployment>("web-app", `/apis/apps/v1/namespaces/${articleNamespace}/deployments/web-app`),
+        ({ spec, status }) => status?.readyReplicas === spec?.replicas,
+        lab.timeouts.podsReady,
+      );
     return { applied, again };
   },
-  listPods: async (lab: Lab) => ({
-    listed: await inTerminal(lab, 212),
-    pods: (await lab.readyPods(3, { app: "web" }, articleNamespace)).map(({ metadata }) => ({
+  listPods: async (lab: Lab) => {
+    const listed = await inTerminal(lab, 212);
+    const path = `/api/v1/namespaces/${articleNamespace}/pods`;
+    // Found by their owner, not by the label that the article asks by.
+    const { items } = await lab.get<{ items: V1Pod[] }>("all pods", path);
+    const pods = items.map(({ metadata }) => ({
       name: metadata?.name ?? "",
       owner: metadata?.ownerReferences?.[0]?.name ?? "",
       hash: metadata?.labels?.["pod-template-hash"] ?? "",
-    })),
-  }),
+    }));
+    return { listed, pods: pods.filter(({ owner }) => owner.startsWith("web-app-")) };
+  },
   applyClusterIp: async (lab: Lab) => {
+    await forget(lab, "service", "web-clusterip");
     await save(lab, "web-clusterip.yaml");
     const applied = await inTerminal(lab, 241);
-    const endpoints = await lab.until(
-      "endpoints for three pods",
+    const endpoints = await lab.eventually(
       () => lab.endpointsOf("web-clusterip", articleNamespace),
       (found) => found.length === 3,
     );
@@ -174,6 +186,7 @@ const steps = {
     return { typed, substitutions, lines, exitCode, transcript, outputs, clusterIP, left: left.stderr.trim() };
   },
   applyNodePort: async (lab: Lab) => {
+    await forget(lab, "service", "web-nodeport");
     await save(lab, "web-nodeport.yaml");
     return inTerminal(lab, 284);
   },
@@ -184,14 +197,14 @@ const steps = {
   curlNode: async (lab: Lab) => ({
     answers: await Promise.all(
       lab.world.nodes.map(({ addresses: [address = ""] }) =>
-        lab.until(
-          `http://${hostPort(address, 30_080)} to answer`,
+        lab.eventually(
           () => lab.fromHost(urlIn(322).replace("<node-ip>", address)),
           ({ outcome }) => outcome === "answered",
         ),
       ),
     ),
     closed: await lab.fromHost(`http://${hostPort(lab.controlPlane.addresses[0] ?? "", 30_081)}`),
+    apiServer: await lab.fromHost(`http://${hostPort(lab.controlPlane.addresses[0] ?? "", 6443)}`),
   }),
   portForward: async (lab: Lab) => portForward(lab),
   enterNode: async (lab: Lab) => onHostTyping(lab, 340, "hostname\ncat /etc/os-release\nexit\n"),
@@ -218,11 +231,34 @@ const steps = {
 type Steps = typeof steps;
 const order = Object.keys(steps) as (keyof Steps)[];
 
+/** What a step cannot do without, where the lab is typed again; the first time it is typed in the article's order. */
+const needs: Partial<Record<keyof Steps, readonly (keyof Steps)[]>> = {
+  listPods: ["deploy"],
+  applyClusterIp: ["deploy"],
+  getClusterIp: ["deploy", "applyClusterIp"],
+  temporaryPod: ["deploy", "applyClusterIp"],
+  getNodePort: ["applyNodePort"],
+  curlLocalhost: ["deploy", "applyNodePort"],
+  curlNode: ["deploy", "applyNodePort"],
+  portForward: ["deploy", "applyClusterIp"],
+  capture: ["deploy", "applyNodePort"],
+  greps: ["deploy", "applyClusterIp"],
+};
+
+/** Takes away what was left when the lab was typed before, so that it is created anew. */
+async function forget(lab: Lab, kind: "deployment" | "service", name: string): Promise<void> {
+  if (!lab.again) return;
+  const command = ["kubectl", "delete", kind, name, "--ignore-not-found", "--cascade=foreground"];
+  await outputOf(lab.outsider, `${name} as it was typed before`, command);
+}
+
 /** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
 export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
   // Installing takes a network; where there is none, tcpdump has to be there.
   const { uplink } = lab.world.features;
-  const before = order.slice(0, order.indexOf(name)).filter((step) => uplink || step !== "installTcpdump");
+  const before = lab.again
+    ? (needs[name] ?? [])
+    : order.slice(0, order.indexOf(name)).filter((step) => uplink || step !== "installTcpdump");
   for (const step of before) {
     const done = lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, {
       mention: true,
@@ -268,8 +304,7 @@ async function portForward(lab: Lab) {
   const ask = () => request(lab.outsider, url, lab.timeouts.attempt);
   const before = await ask();
   const forward = await startPortForward(lab);
-  const page = await lab.until(
-    "the forwarded port to answer",
+  const page = await lab.eventually(
     () => ask(),
     ({ outcome }) => outcome === "answered",
   );
@@ -298,15 +333,15 @@ async function portForward(lab: Lab) {
     ),
   );
   const serving = Object.keys(counts).find((name) => (counts[name] ?? 0) > 0) ?? "";
-  await outputOf(lab.outsider, "delete the pod that answered", [
-    "kubectl",
-    "delete",
-    "pod",
-    serving,
-    "--grace-period=1",
-  ]);
-  const afterwards: Request = await lab.until(
-    "the forwarded port to notice",
+  if (serving !== "")
+    await outputOf(lab.outsider, "delete the pod that answered", [
+      "kubectl",
+      "delete",
+      "pod",
+      serving,
+      "--grace-period=1",
+    ]);
+  const afterwards: Request = await lab.eventually(
     () => ask(),
     ({ outcome }) => outcome !== "answered",
   );

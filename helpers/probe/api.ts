@@ -50,6 +50,7 @@ const resources: Readonly<Record<string, string>> = {
   MutatingAdmissionPolicyBinding: "mutatingadmissionpolicybindings",
   Namespace: "namespaces",
   NetworkPolicy: "networkpolicies",
+  ConfigMap: "configmaps",
   Pod: "pods",
   Role: "roles",
   RoleBinding: "rolebindings",

@@ -8,5 +8,7 @@ import { outputOf, type Peer } from "./peer.ts";
  */
 export async function rulesNaming(node: Peer, service: string): Promise<string[]> {
   const rules = await outputOf(node, "all rules of the node", ["sh", "-c", "iptables-save; nft list ruleset"]);
-  return rules.split("\n").filter((line) => line.includes(service));
+  // Of web-nodeport's rules none names web.
+  const whole = new RegExp(`${service}(?![-a-z0-9])`);
+  return rules.split("\n").filter((line) => whole.test(line));
 }
