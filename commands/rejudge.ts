@@ -19,10 +19,11 @@ await main(async () => {
   // npm changes to the project's folder; what was typed is meant from where it was typed.
   const recording = resolve(process.env["INIT_CWD"] ?? process.cwd(), folder);
   const { text, stored } = readResults(recording);
-  const judged = await judgeAgain(recording, stored);
+  const { judged, unseen } = await judgeAgain(recording, stored);
   const after = `${JSON.stringify(Results.parse({ ...stored, claims: judged }), undefined, 2)}\n`;
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "rejudged.json"), after);
+  writeFileSync(join(out, "survivors.json"), `${JSON.stringify(unseen, undefined, 2)}\n`);
   const before = new Map(stored.claims.map((claim) => [claim.id, claim]));
   const changed = judged.flatMap((claim) => differences(before.get(claim.id), claim));
   for (const line of changed) process.stdout.write(`${line}\n`);
@@ -48,7 +49,13 @@ function readResults(recording: string): { text: string; stored: Results } {
   }
 }
 
-async function judgeAgain(recording: string, stored: Results): Promise<ClaimResult[]> {
+/** The claims as they are judged now, and by their ids what of each observation could be anything. */
+interface JudgedAgain {
+  readonly judged: readonly ClaimResult[];
+  readonly unseen: Readonly<Record<string, readonly string[]>>;
+}
+
+async function judgeAgain(recording: string, stored: Results): Promise<JudgedAgain> {
   const folder = mkdtempSync(join(tmpdir(), "rejudge-"));
   try {
     const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
@@ -63,7 +70,8 @@ async function judgeAgain(recording: string, stored: Results): Promise<ClaimResu
     });
     if (result.failed) throw new Error(`the specs could not be judged again:\n${result.all}`);
     const catalogue = new Map(readCatalogue().claims.map((claim) => [claim.id, claim]));
-    return stored.claims.map((claim) => {
+    const unseen: Record<string, readonly string[]> = {};
+    const judged = stored.claims.map((claim) => {
       const entry = catalogue.get(claim.id);
       if (entry === undefined)
         throw new UserError(`the catalogue has no claim ${claim.id} any more`, "record a run anew");
@@ -71,6 +79,7 @@ async function judgeAgain(recording: string, stored: Results): Promise<ClaimResu
       const { verdict: expected, because, link, since } = expectationIn(entry, stored.world);
       const { since: _, ...rest } = claim;
       const again = rejudged(folder, claim.id);
+      if (again !== undefined && again.survivors.length > 0) unseen[claim.id] = again.survivors;
       return {
         ...rest,
         ...again?.untouched,
@@ -79,6 +88,7 @@ async function judgeAgain(recording: string, stored: Results): Promise<ClaimResu
         ...(since === undefined ? {} : { since }),
       };
     });
+    return { judged, unseen };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

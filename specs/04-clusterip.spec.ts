@@ -1,7 +1,7 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
-import { iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
+import { iptablesRule, meanwhile, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
@@ -122,16 +122,20 @@ claim("clusterip-is-stable", {
       `addresses at which ${generations.map(({ pod }) => pod).join(", ")} answered in turn`,
     ).toBe(1);
   },
-  control: live(
-    "the Service's selector does not fit the second pod",
-    (lab) =>
-      storeOtherwise(
-        lab,
-        { kind: "Pod", name: "churn-2" },
-        "JSONPatch{op: 'replace', path: '/metadata/labels/app', value: 'other'}",
-      ),
-    { lane: "addresses that must not come again" },
-  ),
+  control: live("the Service is made anew when its pod is", async (lab) => {
+    const service = lab.serviceObject("churn", {
+      selector: { app: "churn" },
+      ports: [{ port: 80, targetPort: 8080 }],
+    });
+    const second = `/api/v1/namespaces/${lab.namespace}/pods?fieldSelector=metadata.name%3Dchurn-2`;
+    meanwhile(lab, "the second pod, to make the Service anew", async () => {
+      const { items } = await lab.get<{ items: V1Pod[] }>("is the second pod there", second);
+      if (items.length === 0) return false;
+      await lab.delete("the Service", service);
+      await lab.create("another Service of the same name", service);
+      return true;
+    });
+  }),
 });
 
 claim("clusterip-unreachable-from-outside-by-default", {

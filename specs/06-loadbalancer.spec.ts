@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
-import { iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
+import { iptablesRule, meanwhile, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -131,20 +131,12 @@ const givenByHand = live(
   async (lab) => {
     const ingress = [{ ip: lastAddresses(await clusterSubnet(lab), 10).split("-")[1] }];
     const status = lab.serviceObject("balanced-by-metallb/status", {});
-    const gone = new AbortController();
-    const given = lab.until(
+    meanwhile(
+      lab,
       "the Service, to give it an address",
       async () =>
-        gone.signal.aborted
-          ? 200
-          : (await lab.patch("give it an address", status, { status: { loadBalancer: { ingress } } })).code,
-      (code) => code === 200,
-      lab.timeouts.podsReady,
+        (await lab.patch("give it an address", status, { status: { loadBalancer: { ingress } } })).code === 200,
     );
-    lab.afterwards(async () => {
-      gone.abort();
-      await given;
-    });
   },
   { lane: "MetalLB" },
 );

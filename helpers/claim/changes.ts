@@ -184,6 +184,23 @@ export async function configure(
   await apply(`${name} as it is to be`, edited);
 }
 
+/**
+ * Does something once there is occasion for it while a check is carried out.
+ *
+ * @param what the occasion, as a wait names it
+ * @param act returns whether there was occasion; it is called until then
+ */
+export function meanwhile(lab: Lab, what: string, act: () => Promise<boolean>): void {
+  const over = new AbortController();
+  const done = lab.until(what, async () => over.signal.aborted || act(), Boolean, lab.timeouts.podsReady);
+  // Told when the change ends.
+  done.catch(() => {});
+  lab.afterwards(async () => {
+    over.abort();
+    await done;
+  });
+}
+
 /** Deletes pods of kube-system, and waits until as many others are ready. */
 async function replacePods(lab: Lab, selector: string): Promise<void> {
   const path = `/api/v1/namespaces/kube-system/pods?labelSelector=${encodeURIComponent(selector)}`;

@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { mutants, survivors } from "./mutants.ts";
+
+test("every value is changed, one at a time, and the rest stays", () => {
+  const observation = { code: 201, answers: [{ pod: "a", milliseconds: 3 }], none: null };
+  const seen = [...mutants(observation)];
+  expect([...new Set(seen.map(({ path }) => path))]).toEqual([
+    "code",
+    "answers",
+    "answers[]",
+    "answers[].pod",
+    "answers[].milliseconds",
+    "none",
+  ]);
+  expect(seen).toContainEqual({ path: "answers", observation: { code: 201, answers: [], none: null } });
+  for (const { path, observation: mutant } of seen.filter(({ path: where }) => where !== "code"))
+    expect(mutant, path).toMatchObject({ code: 201 });
+  expect(observation).toEqual({ code: 201, answers: [{ pod: "a", milliseconds: 3 }], none: null });
+});
+
+test("what a judge does not look at survives, and nothing else", () => {
+  const observation = { code: 201, answers: [{ pod: "a", milliseconds: 3 }], message: "told" };
+  const judge = ({ code, answers, message }: typeof observation) => {
+    expect(code, message).toBe(201);
+    for (const { pod } of answers) expect(pod).toBe("a");
+  };
+  expect(survivors(observation, judge)).toEqual(["answers[].milliseconds", "message"]);
+  // An explanation is part of what is judged, once there is one.
+  expect(survivors({ ...observation, code: 422 }, judge)).toEqual([
+    "answers",
+    "answers[]",
+    "answers[].milliseconds",
+    "answers[].pod",
+  ]);
+});
+
+test("of a long list the ends are changed", () => {
+  const seen = [...mutants(Array.from({ length: 1000 }, (_, index) => index))];
+  expect(seen.length).toBeLessThan(50);
+});

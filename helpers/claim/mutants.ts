@@ -1,0 +1,64 @@
+import { type Judgement, judgementOf } from "./verdict.ts";
+
+/** An observation made otherwise in one place. */
+export interface Mutant {
+  /** Where, as `nodes[].answer.outcome`: the places of a list are one. */
+  readonly path: string;
+  readonly observation: unknown;
+}
+
+/** So many items of a list are changed one at a time: from its front and its end. */
+const sampled = 4;
+
+/** Far beyond every limit that a judge compares with. */
+const shift = 1e9;
+
+/** Yields an observation (plain JSON) with each of its values changed in turn: removed, emptied, shifted, another. */
+export function* mutants(observation: unknown): Generator<Mutant> {
+  for (const { path, put } of places(observation, "", (value) => value))
+    for (const value of otherwise(put.now)) yield { path, observation: put.as(value) };
+}
+
+/**
+ * Returns the places of an observation that a judge does not look at: whatever is there, the verdict and its explanation
+ * are the same.
+ */
+export function survivors<Observation>(observation: Observation, judge: (observation: Observation) => void): string[] {
+  const judged = (value: unknown): Judgement => judgementOf(() => judge(structuredClone(value) as Observation));
+  const { verdict, why } = judged(observation);
+  const noticed = new Map<string, boolean>();
+  for (const { path, observation: mutant } of mutants(observation)) {
+    if (noticed.get(path) === true) continue;
+    const otherwiseJudged = judged(mutant);
+    noticed.set(path, otherwiseJudged.verdict !== verdict || otherwiseJudged.why !== why);
+  }
+  return [...noticed].flatMap(([path, seen]) => (seen ? [] : [path])).toSorted();
+}
+
+interface Place {
+  readonly path: string;
+  readonly put: { readonly now: unknown; readonly as: (value: unknown) => unknown };
+}
+
+function* places(value: unknown, path: string, as: (value: unknown) => unknown): Generator<Place> {
+  if (path !== "") yield { path, put: { now: value, as } };
+  if (Array.isArray(value)) {
+    const items: unknown[] = value;
+    for (const [index, item] of items.entries()) {
+      if (index >= sampled / 2 && index < items.length - sampled / 2) continue;
+      yield* places(item, `${path}[]`, (other) => as(items.with(index, other)));
+    }
+  } else if (typeof value === "object" && value !== null) {
+    for (const [key, item] of Object.entries(value))
+      yield* places(item, path === "" ? key : `${path}.${key}`, (other) => as({ ...value, [key]: other }));
+  }
+}
+
+function otherwise(value: unknown): unknown[] {
+  if (typeof value === "number") return [undefined, value + shift, value - shift, value + 1, 0];
+  if (typeof value === "boolean") return [undefined, !value];
+  if (typeof value === "string") return [undefined, "", "another", "answered", "192.0.2.1", `${value} and more`];
+  if (Array.isArray(value)) return [undefined, [], [...(value as unknown[]), ...(value as unknown[])]];
+  if (typeof value === "object" && value !== null) return [undefined, {}];
+  return [undefined, "something", 1];
+}
