@@ -58,8 +58,19 @@ test("a judge that is wrong is named, with the claim that it would let pass unde
   const { exitCode, stdout } = await rejudgeIn(project, recorded);
   expect(stdout.split("\n").filter((line) => line.startsWith("✗"))).toEqual([
     expect.stringMatching(/^✗ conflist-name, if .*: was refuted, is holds$/),
+    expect.stringMatching(/^✗ conflist-name: its judge does not look at .*name, and is not known for that$/),
   ]);
   expect(exitCode).toBe(1);
+});
+
+test("the README says the score of the recorded controls", () => {
+  const { controls } = Results.parse(JSON.parse(readFileSync(join(recorded, "results.json"), "utf8")));
+  const readme = readFileSync(join(projectRoot, "README.md"), "utf8");
+  expect(/(\d+) of (\d+) checks proven, (\d+) of them/.exec(readme)?.slice(1).map(Number)).toEqual([
+    controls.proven,
+    controls.executed,
+    controls.live,
+  ]);
 });
 
 test("an observation that is another than when the run was stored is named, and no other", async () => {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
+import { z } from "zod";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { expectationIn } from "../helpers/claim/expectation.ts";
 import { recordingVariable, rejudged, rejudgedVariable } from "../helpers/claim/recording.ts";
@@ -26,14 +27,38 @@ await main(async () => {
   writeFileSync(join(out, "survivors.json"), `${JSON.stringify(unseen, undefined, 2)}\n`);
   const before = new Map(stored.claims.map((claim) => [claim.id, claim]));
   const changed = judged.flatMap((claim) => differences(before.get(claim.id), claim));
-  for (const line of changed) process.stdout.write(`${line}\n`);
+  const unlisted = differencesInSurvivors(listedSurvivors(recording), unseen);
+  for (const line of [...changed, ...unlisted]) process.stdout.write(`${line}\n`);
   const count = judged.filter(({ observation }) => observation !== undefined).length;
   const controls = judged.flatMap((claim) => claim.controls).length;
   process.stdout.write(
     `${count} observations of Kubernetes ${stored.world.kubernetes} and ${controls} under a control judged again: ${changed.length} verdicts changed, results ${after === text ? "byte-identical" : "differ"}\n`,
   );
-  return changed.length === 0 && after === text ? 0 : 1;
+  return changed.length === 0 && unlisted.length === 0 && after === text ? 0 : 1;
 });
+
+/** By claims: the places of their observations that no judge looks at. */
+const Survivors = z.record(z.string(), z.array(z.string()));
+type Survivors = z.infer<typeof Survivors>;
+
+/** What a recording lists as looked at by no judge; a run that was not recorded lists nothing. */
+function listedSurvivors(recording: string): Survivors | undefined {
+  const file = join(recording, "survivors.json");
+  return existsSync(file) ? Survivors.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
+}
+
+function differencesInSurvivors(listed: Survivors | undefined, unseen: Survivors): string[] {
+  if (listed === undefined) return [];
+  return [...new Set([...Object.keys(listed), ...Object.keys(unseen)])].flatMap((id) => {
+    const [before, now] = [new Set(listed[id]), new Set(unseen[id])];
+    return [
+      ...[...now.difference(before)].map(
+        (path) => `✗ ${id}: its judge does not look at ${path}, and is not known for that`,
+      ),
+      ...[...before.difference(now)].map((path) => `✗ ${id}: its judge looks at ${path}, and is not known for that`),
+    ];
+  });
+}
 
 function readResults(recording: string): { text: string; stored: Results } {
   const file = join(recording, "results.json");
@@ -52,7 +77,7 @@ function readResults(recording: string): { text: string; stored: Results } {
 /** The claims as they are judged now, and by their ids what of each observation could be anything. */
 interface JudgedAgain {
   readonly judged: readonly ClaimResult[];
-  readonly unseen: Readonly<Record<string, readonly string[]>>;
+  readonly unseen: Survivors;
 }
 
 async function judgeAgain(recording: string, stored: Results): Promise<JudgedAgain> {
@@ -70,7 +95,7 @@ async function judgeAgain(recording: string, stored: Results): Promise<JudgedAga
     });
     if (result.failed) throw new Error(`the specs could not be judged again:\n${result.all}`);
     const catalogue = new Map(readCatalogue().claims.map((claim) => [claim.id, claim]));
-    const unseen: Record<string, readonly string[]> = {};
+    const unseen: Survivors = {};
     const judged = stored.claims.map((claim) => {
       const entry = catalogue.get(claim.id);
       if (entry === undefined)

@@ -53,19 +53,14 @@ claim("kube-proxy-implements-services", {
   ),
 });
 
+const proxyMode = ["curl", "--silent", "--fail", "http://localhost:10249/proxyMode"];
+
 claim("kind-default-proxy-mode-is-iptables", {
   observe: async (lab) =>
     Promise.all(
       lab.world.nodes.map(async (node) => ({
         node: node.name,
-        mode: (
-          await outputOf(lab.node(node), "kube-proxy's own word", [
-            "curl",
-            "--silent",
-            "--fail",
-            "http://localhost:10249/proxyMode",
-          ])
-        ).trim(),
+        mode: (await outputOf(lab.node(node), "kube-proxy's own word", proxyMode)).trim(),
       })),
     ),
   judge: (nodes) => {
@@ -73,10 +68,20 @@ claim("kind-default-proxy-mode-is-iptables", {
   },
   control: live(
     "kube-proxy is configured for the mode nftables",
-    (lab) =>
-      configure(lab, "kube-proxy", "config.conf", "k8s-app=kube-proxy", (text) =>
+    async (lab) => {
+      const everywhere = (mode: string) =>
+        lab.until(
+          `kube-proxy in mode ${mode} on every node`,
+          () => Promise.all(lab.world.nodes.map((node) => lab.node(node).run("kube-proxy's own word", proxyMode))),
+          (answers) => answers.every(({ stdout }) => stdout.trim() === mode),
+          lab.timeouts.podsReady,
+        );
+      lab.afterwards(async () => void (await everywhere("iptables")));
+      await configure(lab, "kube-proxy", "config.conf", "k8s-app=kube-proxy", (text) =>
         text.replace(/^mode: .*$/m, "mode: nftables"),
-      ),
+      );
+      await everywhere("nftables");
+    },
     { alone: true },
   ),
 });
