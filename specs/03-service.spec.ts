@@ -78,19 +78,10 @@ claim("pod-ip-changes-on-restart", {
     positiveControl(restarts === 1, "the container was restarted once");
     expect(after, "the pod's address after its container was restarted").not.toBe(before);
   },
-  control: live("the pod's sandbox ends with its container", (lab) => {
-    const image = lab.image("probe");
-    // The sandbox's own process, the first that containers see which share it, ends when it is told to.
-    const script =
-      "until pgrep agnhost; do sleep 0.1; done; while pgrep agnhost; do sleep 0.02; done; kill -TERM 1; sleep 60";
-    return storeOtherwise(
-      lab,
-      { kind: "Pod", name: "restarted" },
-      "JSONPatch{op: 'add', path: '/spec/shareProcessNamespace', value: true}",
-      `JSONPatch{op: 'add', path: '/spec/containers/-', value:
-        {'name': 'watcher', 'image': '${image}', 'command': ['sh', '-c', '${script}']}}`,
-    );
-  }),
+  control: {
+    name: "the pod has another address afterwards (the sandbox, which has the address, outlives its containers)",
+    alter: (observation) => ({ ...observation, after: `${observation.after}0` }),
+  },
 });
 
 claim("selector-picks-the-pods", {

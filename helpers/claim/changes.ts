@@ -47,7 +47,7 @@ function matching({ kind, name, operations = ["CREATE"] }: Objects) {
         },
       ],
     },
-    matchConditions: [{ name: "named", expression: `object.metadata.name == '${name}'` }],
+    matchConditions: [{ name: "named", expression: `has(object.metadata.name) && object.metadata.name == '${name}'` }],
   };
 }
 

@@ -38,3 +38,8 @@ test("of a long list the ends are changed", () => {
   const seen = [...mutants(Array.from({ length: 1000 }, (_, index) => index))];
   expect(seen.length).toBeLessThan(50);
 });
+
+test("a value takes another's place, so that a judge which compares two is seen to", () => {
+  const observation = { before: { ip: "10.244.1.2" }, after: { ip: "10.244.1.3" } };
+  expect(survivors(observation, ({ before, after }) => expect(after.ip).not.toBe(before.ip))).toEqual([]);
+});

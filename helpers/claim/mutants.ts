@@ -13,10 +13,23 @@ const sampled = 4;
 /** Far beyond every limit that a judge compares with. */
 const shift = 1e9;
 
-/** Yields an observation (plain JSON) with each of its values changed in turn: removed, emptied, shifted, another. */
+/**
+ * Yields an observation (plain JSON) with each of its values changed in turn: removed, emptied, shifted, another, or the one
+ * that stands under the same name elsewhere, such as an address in another's place.
+ */
 export function* mutants(observation: unknown): Generator<Mutant> {
-  for (const { path, put } of places(observation, "", (value) => value))
-    for (const value of otherwise(put.now)) yield { path, observation: put.as(value) };
+  const all = [...places(observation, "", (value) => value)];
+  const alike = Map.groupBy(all, ({ path }) => nameOf(path));
+  for (const { path, put } of all) {
+    const swapped = (alike.get(nameOf(path)) ?? []).map((place) => place.put.now).filter((value) => value !== put.now);
+    const scalar = typeof put.now === "string" || typeof put.now === "number";
+    for (const value of [...otherwise(put.now), ...(scalar ? new Set(swapped.slice(0, sampled)) : [])])
+      yield { path, observation: put.as(value) };
+  }
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf(".") + 1);
 }
 
 /**

@@ -151,6 +151,7 @@ const steps = {
   },
   getClusterIp: (lab: Lab) => inTerminal(lab, 245),
   temporaryPod: async (lab: Lab) => {
+    await forget(lab, "pod", "temp");
     const clusterIP = await clusterIpOf(lab, "web-clusterip");
     const { typed, substitutions } = told(lab, printedCommand(255));
     const lines = [printedCommand(258), printedCommand(260), `wget -O- ${clusterIP}`, "exit"];
@@ -169,11 +170,9 @@ const steps = {
       });
       throw new ProbeFailed(`the temporary pod's shell did not end in time; it had printed: ${result.stdout}`);
     }
-    const left = await lab.until(
-      "the pod to be gone",
+    const left = await lab.eventually(
       () => lab.outsider.run("is the pod still there", ["kubectl", "get", "pod", "temp"]),
       ({ stderr }) => stderr.includes("NotFound"),
-      lab.timeouts.podsReady,
     );
     const { exitCode = null, stdout } = result;
     const transcript = stdout.replaceAll("\r", "");
@@ -221,9 +220,14 @@ const steps = {
     Promise.all(
       lab.world.nodes.map(async (node) => ({
         node: node.name,
-        lines: (await lab.node(node).run("line 380 of the article", ["sh", "-c", printedCommand(380)])).stdout
-          .split("\n")
-          .filter(Boolean),
+        // kube-proxy writes up to a second later, and a reader types no faster.
+        lines: await lab.eventually(
+          async () =>
+            (await lab.node(node).run("line 380 of the article", ["sh", "-c", printedCommand(380)])).stdout
+              .split("\n")
+              .filter(Boolean),
+          (lines) => lines.filter((line) => line.includes("-j DNAT")).length === 3,
+        ),
       })),
     ),
 } as const;
@@ -241,12 +245,12 @@ const needs: Partial<Record<keyof Steps, readonly (keyof Steps)[]>> = {
   curlLocalhost: ["deploy", "applyNodePort"],
   curlNode: ["deploy", "applyNodePort"],
   portForward: ["deploy", "applyClusterIp"],
-  capture: ["deploy", "applyNodePort"],
+  capture: ["deploy", "applyNodePort", "curlNode"],
   greps: ["deploy", "applyClusterIp"],
 };
 
 /** Takes away what was left when the lab was typed before, so that it is created anew. */
-async function forget(lab: Lab, kind: "deployment" | "service", name: string): Promise<void> {
+async function forget(lab: Lab, kind: "deployment" | "pod" | "service", name: string): Promise<void> {
   if (!lab.again) return;
   const command = ["kubectl", "delete", kind, name, "--ignore-not-found", "--cascade=foreground"];
   await outputOf(lab.outsider, `${name} as it was typed before`, command);
