@@ -11,6 +11,10 @@ import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 
+/** By claims: the places of their observations that no judge looks at. */
+const Survivors = z.record(z.string(), z.array(z.string()));
+type Survivors = z.infer<typeof Survivors>;
+
 /** Judges a stored run again, without a cluster: by today's judges and expectations, from the observations on disk. */
 await main(async () => {
   const { out } = readSettings();
@@ -27,7 +31,9 @@ await main(async () => {
   writeFileSync(join(out, "survivors.json"), `${JSON.stringify(unseen, undefined, 2)}\n`);
   const before = new Map(stored.claims.map((claim) => [claim.id, claim]));
   const changed = judged.flatMap((claim) => differences(before.get(claim.id), claim));
-  const unlisted = differencesInSurvivors(listedSurvivors(recording), unseen);
+  // Where the verdict is another, all else is too.
+  const same = judged.filter((claim) => outcome(before.get(claim.id)) === outcome(claim)).map(({ id }) => id);
+  const unlisted = differencesInSurvivors(same, listedSurvivors(recording), unseen);
   for (const line of [...changed, ...unlisted]) process.stdout.write(`${line}\n`);
   const count = judged.filter(({ observation }) => observation !== undefined).length;
   const controls = judged.flatMap((claim) => claim.controls).length;
@@ -37,19 +43,15 @@ await main(async () => {
   return changed.length === 0 && unlisted.length === 0 && after === text ? 0 : 1;
 });
 
-/** By claims: the places of their observations that no judge looks at. */
-const Survivors = z.record(z.string(), z.array(z.string()));
-type Survivors = z.infer<typeof Survivors>;
-
 /** What a recording lists as looked at by no judge; a run that was not recorded lists nothing. */
 function listedSurvivors(recording: string): Survivors | undefined {
   const file = join(recording, "survivors.json");
   return existsSync(file) ? Survivors.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
 }
 
-function differencesInSurvivors(listed: Survivors | undefined, unseen: Survivors): string[] {
+function differencesInSurvivors(ids: readonly string[], listed: Survivors | undefined, unseen: Survivors): string[] {
   if (listed === undefined) return [];
-  return [...new Set([...Object.keys(listed), ...Object.keys(unseen)])].flatMap((id) => {
+  return ids.flatMap((id) => {
     const [before, now] = [new Set(listed[id]), new Set(unseen[id])];
     return [
       ...[...now.difference(before)].map(
