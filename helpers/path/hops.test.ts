@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import { pathOf, sightingsIn, tableOf } from "./hops.ts";
+
+const worker = `1764092000.100000 veth1a   In  IP 10.244.1.12.40000 > 10.96.7.7.80: Flags [S], seq 4294967295, win 64240, options [mss 1460], length 0
+1764092000.100100 eth0     Out IP 172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], seq 4294967295, win 64240, options [mss 1460], length 0
+1764092000.100400 eth0     In  IP 10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], seq 7, ack 0, win 65160, length 0
+1764092000.100500 veth1a   Out IP 10.96.7.7.80 > 10.244.1.12.40000: Flags [S.], seq 7, ack 0, win 65160, length 0
+1764092000.100600 veth1a   In  IP 10.244.1.12.40000 > 10.96.7.7.80: Flags [.], ack 8, win 63, length 0
+1764092000.200000 veth1a   In  IP 10.244.1.12.40002 > 10.96.7.7.80: Flags [S], seq 5, win 64240, length 0
+`;
+const other = `1764092000.100200 eth0     In  IP 172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], seq 4294967295, win 64240, length 0
+1764092000.100250 veth2b   Out IP 172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], seq 4294967295, win 64240, length 0
+1764092000.100300 veth2b   In  IP 10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], seq 7, ack 0, win 65160, length 0
+1764092000.100350 eth0     Out IP 10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], seq 7, ack 0, win 65160, length 0
+`;
+
+test("one connection is followed over two nodes, and the hop where it is translated is told", () => {
+  const sightings = [...sightingsIn("worker2", other), ...sightingsIn("worker", worker)];
+  const { there, back } = pathOf(sightings, ({ fromPort }) => fromPort === 40_000);
+  expect(there.map(({ node, interface: device, translated }) => [node, device, translated])).toEqual([
+    ["worker", "veth1a", []],
+    ["worker", "eth0", ["source", "destination"]],
+    ["worker2", "eth0", []],
+    ["worker2", "veth2b", []],
+  ]);
+  expect(back.map(({ node, interface: device, translated }) => [node, device, translated])).toEqual([
+    ["worker2", "veth2b", []],
+    ["worker2", "eth0", []],
+    ["worker", "eth0", []],
+    ["worker", "veth1a", ["source", "destination"]],
+  ]);
+});
+
+test("another connection, or none, has no part in it", () => {
+  const sightings = sightingsIn("worker", worker);
+  expect(pathOf(sightings, ({ fromPort }) => fromPort === 40_002).there).toHaveLength(1);
+  expect(pathOf(sightings, ({ fromPort }) => fromPort === 1)).toEqual({ there: [], back: [] });
+});
+
+test("a DNS query is known by its ID", () => {
+  const text = `1764092000.1 veth1a In  IP 10.244.1.12.40000 > 10.96.0.10.53: 4242+ [1au] CNAME? database.x.svc.cluster.local. (70)
+1764092000.2 vethc Out IP 10.244.1.12.40000 > 10.244.0.3.53: 4242+ [1au] CNAME? database.x.svc.cluster.local. (70)
+1764092000.3 vethc In  IP 10.244.0.3.53 > 10.244.1.12.40000: 4242*- 1/0/1 CNAME my.database.example.com. (150)
+1764092000.4 veth1a Out IP 10.96.0.10.53 > 10.244.1.12.40000: 4242*- 1/0/1 CNAME my.database.example.com. (150)
+`;
+  const { there, back } = pathOf(sightingsIn("worker", text), ({ flow }) => flow === 4242);
+  expect(there.map(({ translated }) => translated)).toEqual([[], ["destination"]]);
+  expect(back.map(({ translated }) => translated)).toEqual([[], ["source"]]);
+});
+
+test("IPv6 addresses are told from their ports", () => {
+  const [seen] = sightingsIn(
+    "worker",
+    "1764092000.1 eth0 In  IP6 fd00:10:244:1::2.40000 > fd00:10:96::a.80: Flags [S], seq 9, win 64800, length 0\n",
+  );
+  expect(seen).toMatchObject({ from: "fd00:10:244:1::2", fromPort: 40_000, to: "fd00:10:96::a", toPort: 80, flow: 9 });
+});
+
+test("the table names the hop that translates", () => {
+  const { there } = pathOf(sightingsIn("worker", worker), ({ fromPort }) => fromPort === 40_000);
+  expect(tableOf(there).split("\n")).toEqual([
+    "node    interface  source             destination      translated",
+    "worker  veth1a in  10.244.1.12:40000  10.96.7.7:80",
+    "worker  eth0 out   172.31.0.4:51000   10.244.2.7:8080  source and destination",
+  ]);
+});

@@ -1,0 +1,115 @@
+/** A packet of one flow, as one interface of a node saw it. */
+export interface Hop {
+  /** The node in whose network namespace the interface is. */
+  readonly node: string;
+  readonly interface: string;
+  readonly direction: "in" | "out";
+  readonly from: string;
+  readonly fromPort: number;
+  readonly to: string;
+  readonly toPort: number;
+  /** Which of its ends are others than at the hop before. */
+  readonly translated: readonly ("source" | "destination")[];
+}
+
+/** A packet that can be known again wherever it comes by, whatever NAT makes of its addresses. */
+export interface Sighting extends Omit<Hop, "translated"> {
+  /** Seconds since 1970; the nodes are containers of one machine, and have one clock. */
+  readonly at: number;
+  /**
+   * What NAT leaves alone: the initial sequence number of a TCP connection (RFC 3022, section 4.1), or the ID of a DNS
+   * query (RFC 1035, section 4.1.1).
+   */
+  readonly flow: number;
+  /** It is the answer: a SYN-ACK, or what a name server says. */
+  readonly answer: boolean;
+}
+
+const head = String.raw`^(\d+\.\d+) (\S+)\s+(In|Out)\s+IP6? (\S+)\.(\d+) > (\S+)\.(\d+): `;
+const tcp = new RegExp(`${head}Flags \\[(S\\.?)[EW]*\\], seq (\\d+),(?: ack (\\d+),)?`, "gm");
+const dns = new RegExp(`${head}(\\d+)[^\\n]*$`, "gm");
+
+/** Returns what can be known again in what `tcpdump -i any -tt -nn -S` printed on a node (tcpdump(8), OUTPUT FORMAT). */
+export function sightingsIn(node: string, text: string): Sighting[] {
+  return [
+    ...[...text.matchAll(tcp)].map((found) => {
+      const [flags, sequence, acknowledged] = found.slice(8);
+      const answer = flags === "S.";
+      // Sequence numbers are 32 bits wide and begin anew.
+      return {
+        ...sighting(node, found),
+        flow: answer ? (Number(acknowledged) + 2 ** 32 - 1) % 2 ** 32 : Number(sequence),
+        answer,
+      };
+    }),
+    ...[...text.matchAll(dns)].flatMap((found) => {
+      const seen = sighting(node, found);
+      return seen.fromPort === 53 || seen.toPort === 53
+        ? [{ ...seen, flow: Number(found[8]), answer: seen.fromPort === 53 }]
+        : [];
+    }),
+  ];
+}
+
+function sighting(node: string, found: RegExpExecArray): Omit<Sighting, "flow" | "answer"> {
+  const [, at, device = "", direction, from = "", fromPort, to = "", toPort] = found;
+  return {
+    ...{ node, interface: device, direction: direction === "In" ? "in" : "out", at: Number(at) },
+    ...{ from, fromPort: Number(fromPort), to, toPort: Number(toPort) },
+  };
+}
+
+/** The way of a flow's first packet, and that of the answer. */
+export interface Path {
+  readonly there: readonly Hop[];
+  readonly back: readonly Hop[];
+}
+
+/**
+ * Returns the hops of a flow's first packet and of the answer to it, each in its order; none where it was not seen.
+ *
+ * @param isFirst recognizes the packet where it leaves the client
+ */
+export function pathOf(sightings: readonly Sighting[], isFirst: (sighting: Sighting) => boolean): Path {
+  const inTime = sightings.toSorted((a, b) => a.at - b.at);
+  const first = inTime.find((each) => !each.answer && isFirst(each));
+  if (first === undefined) return { there: [], back: [] };
+  const ofTheFlow = inTime.filter(({ at, flow }) => at >= first.at && flow === first.flow);
+  return {
+    there: hops(ofTheFlow.filter(({ answer }) => !answer)),
+    back: hops(ofTheFlow.filter(({ answer }) => answer)),
+  };
+}
+
+function hops(sightings: readonly Sighting[]): Hop[] {
+  return sightings.map(({ at: _at, flow: _flow, answer: _answer, ...hop }, index) => {
+    const before = sightings[index - 1] ?? hop;
+    const translated = (["from", "to"] as const)
+      .filter((end) => before[end] !== hop[end] || before[`${end}Port`] !== hop[`${end}Port`])
+      .map((end) => (end === "from" ? ("source" as const) : ("destination" as const)));
+    return { ...hop, translated };
+  });
+}
+
+/** Returns hops as a table that a reader of plain text can follow. */
+export function tableOf(hops: readonly Hop[]): string {
+  const rows = [
+    ["node", "interface", "source", "destination", "translated"],
+    ...hops.map((hop) => [
+      hop.node,
+      `${hop.interface} ${hop.direction}`,
+      `${hop.from}:${hop.fromPort}`,
+      `${hop.to}:${hop.toPort}`,
+      hop.translated.join(" and "),
+    ]),
+  ];
+  const width = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(width(column)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
