@@ -11,7 +11,6 @@ import { hostPort, meet } from "../helpers/probe/http.ts";
 import { contains, overlap } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
-import { until } from "../helpers/probe/until.ts";
 
 claim("default-cni-is-kindnet", {
   observe: async (lab) => {
@@ -187,9 +186,10 @@ claim("cross-node-traffic-by-iptables", {
   observe: async (lab) => {
     const [near, far] = [lab.node(lab.worker(0)), lab.node(lab.worker(1))];
     const client = lab.pod("client-1");
-    const server = lab.pod("far-server");
+    // Its own: nobody else is to find the way to it closed.
+    const server = await lab.start(lab.serverPod("behind-the-route", {}, { nodeName: lab.worker(1).name }));
     const ask = () => meet(client, hostPort(server.address, 8080), lab.timeouts.silence);
-    const before = await ask();
+    const before = await lab.until("the server to answer", ask, ({ outcome }) => outcome === "answered");
     const routes = await routesOf(near);
     const rules = await outputOf(near, "the rules of the client's node", ["iptables-save"]);
     // Out of iptables' hands: a packet marked so early is not tracked, and the nat table sees tracked packets only.
@@ -227,12 +227,7 @@ claim("cross-node-traffic-by-iptables", {
     await outputOf(near, "take the route to that pod away", ["ip", ...route]);
     const withoutRoute = await ask();
     await outputOf(near, "give it back", ["ip", "route", "del", "unreachable", `${server.address}/32`]);
-    const after = await until(
-      "an answer after the route is back",
-      lab.timeouts.propagation,
-      ask,
-      ({ outcome }) => outcome === "answered",
-    );
+    const after = await lab.until("an answer after the route is back", ask, ({ outcome }) => outcome === "answered");
     const farSubnets = lab.worker(1).podCIDRs;
     return {
       before,
