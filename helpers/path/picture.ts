@@ -1,7 +1,7 @@
 import type { Hop } from "./hops.ts";
 
 /** What stands at an end of a path, or a node on it. */
-export interface Lane {
+interface Lane {
   /** A node's name; the lane of a client or server that is on no node has another. */
   readonly node: string;
   readonly words: string;
