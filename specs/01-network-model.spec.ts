@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { V1Ingress, V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { isReady } from "../helpers/claim/cast.ts";
-import { iptablesRule, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
+import { forbidPortForward, iptablesRule, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab, PodPeer } from "../helpers/claim/lab.ts";
@@ -565,38 +565,6 @@ claim("no-way-in-without-a-service", {
     },
   ),
 });
-
-/** Has the API server forward no port of that pod, and waits until it does not; whoever asks is an administrator, whom RBAC does not bind. */
-async function forbidPortForward(lab: Lab, pod: string): Promise<void> {
-  const apiVersion = "admissionregistration.k8s.io/v1";
-  const name = "no-port-forward";
-  const resourceRules = [
-    { apiGroups: [""], apiVersions: ["v1"], operations: ["CONNECT"], resources: ["pods/portforward"] },
-  ];
-  const spec = {
-    failurePolicy: "Fail",
-    matchConstraints: { resourceRules },
-    matchConditions: [{ name: "named", expression: `request.name == '${pod}'` }],
-    validations: [{ expression: "false", message: "this pod's ports are not forwarded" }],
-  };
-  const kind = "ValidatingAdmissionPolicy";
-  const objects = [
-    { apiVersion, kind, metadata: { name }, spec },
-    { apiVersion, kind: `${kind}Binding`, metadata: { name }, spec: { policyName: name, validationActions: ["Deny"] } },
-  ];
-  const path = `/api/v1/namespaces/${lab.namespace}/pods/${pod}/portforward?ports=8080`;
-  // Allowed, it is refused for another reason: no upgrade to a stream was asked for.
-  const forbidden = async () =>
-    (await lab.outsider.run("may its ports be forwarded", ["kubectl", "get", "--raw", path])).stderr.includes(
-      "this pod's ports are not forwarded",
-    );
-  lab.afterwards(async () => {
-    for (const object of objects) await lab.requestDeletion("no longer", object);
-    await lab.until("its ports to be forwarded again", forbidden, (yes) => !yes);
-  });
-  for (const object of objects) await lab.create(object.kind, object);
-  await lab.until("its ports not to be forwarded", forbidden, Boolean);
-}
 
 claim("ingress-lets-the-outside-in", {
   observe: async (lab) => {

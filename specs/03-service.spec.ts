@@ -2,7 +2,7 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
 import { isReady } from "../helpers/claim/cast.ts";
-import { iptablesRule, refuse, storeOtherwise } from "../helpers/claim/changes.ts";
+import { iptablesRule, refuse, storeOtherwise, withoutServiceLinks } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -222,11 +222,7 @@ claim("service-makes-an-application-reachable-and-discoverable", {
     expect(withService.variable, "WEB_CLUSTERIP_SERVICE_HOST of a pod that started after").toBe(withService.clusterIP);
   },
   control: live("a pod that starts after the Service is not told of it by variables", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Pod", name: "younger" },
-      "JSONPatch{op: 'add', path: '/spec/enableServiceLinks', value: false}",
-    ),
+    withoutServiceLinks(lab, "younger"),
   ),
 });
 

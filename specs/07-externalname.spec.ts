@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
-import { configure, storeOtherwise } from "../helpers/claim/changes.ts";
+import { answerWithAddress, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
@@ -14,21 +14,9 @@ import { rulesNaming } from "../helpers/probe/rules.ts";
 /** The name that the article maps its Service to. */
 const target = "my.database.example.com";
 
-/** CoreDNS looks into its templates before it looks into the cluster's Services. */
 const addressInsteadOfCname = live(
   "CoreDNS answers with an address instead of a CNAME",
-  (lab) =>
-    configure(lab, "coredns", "Corefile", "k8s-app=kube-dns", (corefile) =>
-      corefile.replace(
-        ".:53 {\n",
-        `$&    template IN ANY ${lab.world.dnsDomain} {
-      match "^(database|my-externalname-service)[.]"
-      answer "{{ .Name }} 5 IN A 127.0.0.1"
-      fallthrough
-    }
-`,
-      ),
-    ),
+  (lab) => answerWithAddress(lab, "database", "my-externalname-service"),
   { alone: true },
 );
 

@@ -1,7 +1,7 @@
 import type { V1Namespace, V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { isReady, namespaceLabel } from "../helpers/claim/cast.ts";
-import { configure, editFile, storeOtherwise } from "../helpers/claim/changes.ts";
+import { answerWithAddress, editFile, storeOtherwise, withoutServiceLinks } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -11,32 +11,15 @@ import { lookUp } from "../helpers/probe/dns.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 import { outputOf, type Peer } from "../helpers/probe/peer.ts";
 
-/** CoreDNS looks into its templates before it looks into the cluster's Services. */
 const otherAddresses = live(
   "CoreDNS answers for some Services with another address than theirs",
-  (lab) =>
-    configure(lab, "coredns", "Corefile", "k8s-app=kube-dns", (corefile) =>
-      corefile.replace(
-        ".:53 {\n",
-        `$&    template IN ANY ${lab.world.dnsDomain} {
-      match "^(web|headless|recommended)[.]"
-      answer "{{ .Name }} 5 IN A 127.0.0.1"
-      fallthrough
-    }
-`,
-      ),
-    ),
+  (lab) => answerWithAddress(lab, "web", "headless", "recommended"),
   { alone: true },
 );
 
-function withoutServiceLinks(pod: string) {
-  return live("the pod is not told of Services by variables", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Pod", name: pod },
-      "JSONPatch{op: 'add', path: '/spec/enableServiceLinks', value: false}",
-    ),
-  );
+/** The pod of that name starts without variables that tell of Services. */
+function notTold(pod: string) {
+  return live("the pod is not told of Services by variables", (lab) => withoutServiceLinks(lab, pod));
 }
 
 claim("dns-record-for-each-service", {
@@ -206,7 +189,7 @@ claim("environment-variables-for-services", {
     expect(after["LATER_PORT_80_TCP_ADDR"], "LATER_PORT_80_TCP_ADDR there").toBe(clusterIP);
     expect(before["LATER_SERVICE_HOST"], "LATER_SERVICE_HOST in a container that started before").toBeUndefined();
   },
-  control: withoutServiceLinks("started-after"),
+  control: notTold("started-after"),
 });
 
 claim("environment-variables-for-every-service", {
@@ -374,7 +357,7 @@ claim("two-discovery-mechanisms", {
     expect(withoutDns.variable?.outcome, "the Service by its variable, without DNS").toBe("answered");
     expect(withoutVariables.name.outcome, "the Service by its name, without variables").toBe("answered");
   },
-  control: withoutServiceLinks("by-variable"),
+  control: notTold("by-variable"),
 });
 
 claim("variables-are-set-when-a-container-starts", {
@@ -422,7 +405,7 @@ claim("variables-are-set-when-a-container-starts", {
     expect(before[0], "LATER_SERVICE_HOST in a pod that started before the Service").toBe("");
     expect(after[0], "the same in the same pod once its container was started again").toBe(clusterIP);
   },
-  control: withoutServiceLinks("with-links"),
+  control: notTold("with-links"),
 });
 
 claim("dns-is-the-recommended-way", {

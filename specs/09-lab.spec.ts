@@ -6,6 +6,7 @@ import { printed, printedCommand, printedObject } from "../helpers/claim/article
 import { iptablesRule, moveFile, refuse, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
+import type { Lab } from "../helpers/claim/lab.ts";
 import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { articleNamespace, walk } from "../helpers/claim/walkthrough.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
@@ -429,6 +430,15 @@ claim("temporary-pod-is-temporary", {
   ),
 });
 
+/** Has the temporary pod's own file of hosts lead a name to an address (hostAliases). */
+async function nameInTemporaryPod(lab: Lab, name: string, address: string): Promise<void> {
+  await storeOtherwise(
+    lab,
+    { kind: "Pod", name: "temp" },
+    `JSONPatch{op: 'add', path: '/spec/hostAliases', value: [{'ip': dyn('${address}'), 'hostnames': dyn(['${name}'])}]}`,
+  );
+}
+
 claim("welcome-page-by-name", {
   observe: (lab) => walk(lab, "temporaryPod"),
   judge: ({ outputs: [byName, , byAddress] }) => {
@@ -437,12 +447,7 @@ claim("welcome-page-by-name", {
   },
   control: live(
     "the temporary pod has another address for the Service's name",
-    (lab) =>
-      storeOtherwise(
-        lab,
-        { kind: "Pod", name: "temp" },
-        "JSONPatch{op: 'add', path: '/spec/hostAliases', value: [{'ip': dyn('127.0.0.1'), 'hostnames': dyn(['web-clusterip'])}]}",
-      ),
+    (lab) => nameInTemporaryPod(lab, "web-clusterip", "127.0.0.1"),
     { lane },
   ),
 });
@@ -468,11 +473,7 @@ claim("welcome-page-by-the-printed-ip", {
         { kind: "Service", name: "web-clusterip" },
         `JSONPatch{op: 'add', path: '/spec/clusterIP', value: '${address}'}`,
       );
-      await storeOtherwise(
-        lab,
-        { kind: "Pod", name: "temp" },
-        `JSONPatch{op: 'add', path: '/spec/hostAliases', value: [{'ip': dyn('${address}'), 'hostnames': dyn(['${printedAddress}'])}]}`,
-      );
+      await nameInTemporaryPod(lab, printedAddress, address);
     },
     { lane },
   ),

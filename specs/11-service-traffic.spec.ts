@@ -77,7 +77,7 @@ claim("kind-default-proxy-mode-is-iptables", {
           lab.timeouts.podsReady,
         );
       lab.afterwards(async () => void (await everywhere("iptables")));
-      await configure(lab, "kube-proxy", "config.conf", "k8s-app=kube-proxy", (text) =>
+      await configure(lab, "kube-proxy", "config.conf", { "k8s-app": "kube-proxy" }, (text) =>
         text.replace(/^mode: .*$/m, "mode: nftables"),
       );
       await everywhere("nftables");

@@ -3,8 +3,7 @@ import type { V1ConfigMap, V1Pod } from "@kubernetes/client-node";
 import type { KubernetesObject } from "../probe/api.ts";
 import { outputOf, type Peer } from "../probe/peer.ts";
 import type { WorldNode } from "../world/world.ts";
-import { isReady } from "./cast.ts";
-import type { Lab } from "./lab.ts";
+import { type Lab, podsPath } from "./lab.ts";
 
 /** Which objects the API server is to treat otherwise. */
 export interface Objects {
@@ -60,7 +59,6 @@ function matching({ kind, name, operations = ["CREATE"] }: Objects) {
 export async function storeOtherwise(lab: Lab, objects: Objects, ...patches: readonly string[]): Promise<void> {
   const annotations = `Object{metadata: Object.metadata{annotations: {'${mark}': 'yes'}}}`;
   await enforce(lab, "Mutating", objects, {
-    failurePolicy: "Fail",
     reinvocationPolicy: "Never",
     mutations: [
       { patchType: "ApplyConfiguration", applyConfiguration: { expression: annotations } },
@@ -71,13 +69,28 @@ export async function storeOtherwise(lab: Lab, objects: Objects, ...patches: rea
 
 /** Has the API server refuse objects with HTTP 422, by a ValidatingAdmissionPolicy, and waits until it does (Kubernetes ≥ 1.30). */
 export async function refuse(lab: Lab, objects: Objects, message: string, unless = "false"): Promise<void> {
-  await enforce(
-    lab,
-    "Validating",
-    objects,
-    { failurePolicy: "Fail", validations: [{ expression: unless, message, reason: "Invalid" }] },
-    { validationActions: ["Deny"] },
-  );
+  await enforce(lab, "Validating", objects, { validations: [{ expression: unless, message, reason: "Invalid" }] });
+}
+
+/**
+ * Has the API server forward no port of a pod, whoever asks, and waits until it does not (Kubernetes ≥ 1.30): RBAC does not
+ * bind administrators, a policy does.
+ */
+export async function forbidPortForward(lab: Lab, pod: string): Promise<void> {
+  const message = "this pod's ports are not forwarded";
+  const resourceRules = [
+    { apiGroups: [""], apiVersions: ["v1"], operations: ["CONNECT"], resources: ["pods/portforward"] },
+  ];
+  const path = `/api/v1/namespaces/${lab.namespace}/pods/${pod}/portforward?ports=8080`;
+  // Allowed, it is refused for another reason: no upgrade to a stream was asked for.
+  const forbidden = async () =>
+    (await lab.outsider.run("may its ports be forwarded", ["kubectl", "get", "--raw", path])).stderr.includes(message);
+  const spec = {
+    matchConstraints: { resourceRules },
+    matchConditions: [{ name: "named", expression: `request.name == '${pod}'` }],
+    validations: [{ expression: "false", message }],
+  };
+  await putInForce(lab, "Validating", `forwarding ports of ${pod}`, spec, forbidden);
 }
 
 async function enforce(
@@ -85,27 +98,44 @@ async function enforce(
   verb: "Mutating" | "Validating",
   objects: Objects,
   policy: Readonly<Record<string, unknown>>,
-  binding: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
-  const name = `knc-${randomBytes(4).toString("hex")}`;
-  const apiVersion = "admissionregistration.k8s.io/v1";
-  const kind = `${verb}AdmissionPolicy`;
   const specimen = specimens[objects.kind](objects.name);
   const inForce = async () => {
     const { code, body } = await lab.tryCreate("is it in force", specimen, { dryRun: true });
     const { metadata } = body as { metadata?: { annotations?: Record<string, string> } };
     return code >= 400 || metadata?.annotations?.[mark] !== undefined;
   };
-  const objectsMade = [
-    { apiVersion, kind, metadata: { name }, spec: { ...matching(objects), ...policy } },
-    { apiVersion, kind: `${kind}Binding`, metadata: { name }, spec: { policyName: name, ...binding } },
+  await putInForce(lab, verb, `${objects.kind} ${objects.name}`, { ...matching(objects), ...policy }, inForce);
+}
+
+/** Creates an admission policy with its binding, and waits until it is in force and, when the change ends, until it is not. */
+async function putInForce(
+  lab: Lab,
+  verb: "Mutating" | "Validating",
+  subject: string,
+  policy: Readonly<Record<string, unknown>>,
+  inForce: () => Promise<boolean>,
+): Promise<void> {
+  const metadata = { name: `knc-${randomBytes(4).toString("hex")}` };
+  const apiVersion = "admissionregistration.k8s.io/v1";
+  const kind = `${verb}AdmissionPolicy`;
+  const binding = { policyName: metadata.name, ...(verb === "Validating" ? { validationActions: ["Deny"] } : {}) };
+  const objects = [
+    { apiVersion, kind, metadata, spec: { failurePolicy: "Fail", ...policy } },
+    { apiVersion, kind: `${kind}Binding`, metadata, spec: binding },
   ];
   lab.afterwards(async () => {
-    for (const object of objectsMade) await lab.requestDeletion("no longer", object);
+    for (const object of objects) await lab.requestDeletion("no longer", object);
     await lab.until("the policy to be out of force", inForce, (yes) => !yes);
   });
-  for (const object of objectsMade) await lab.create(`${object.kind} for ${objects.kind} ${objects.name}`, object);
+  for (const object of objects) await lab.create(`${object.kind} for ${subject}`, object);
   await lab.until("the policy to be in force", inForce, Boolean);
+}
+
+/** Has a pod start without the variables that tell of Services. */
+export async function withoutServiceLinks(lab: Lab, pod: string): Promise<void> {
+  const patch = "JSONPatch{op: 'add', path: '/spec/enableServiceLinks', value: false}";
+  await storeOtherwise(lab, { kind: "Pod", name: pod }, patch);
 }
 
 /** Puts a rule in front of a chain of iptables on a node, until the change ends. */
@@ -162,13 +192,13 @@ export async function wrapProgram(
 /**
  * Rewrites a text in a ConfigMap of kube-system and has pods that read it when they start replaced, until the change ends.
  *
- * @param pods label selector of the pods, in kube-system
+ * @param pods labels of the pods, in kube-system
  */
 export async function configure(
   lab: Lab,
   name: string,
   key: string,
-  pods: string,
+  pods: Readonly<Record<string, string>>,
   edit: (text: string) => string,
 ): Promise<void> {
   const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "kube-system" } };
@@ -202,20 +232,30 @@ export function meanwhile(lab: Lab, what: string, act: () => Promise<boolean>): 
 }
 
 /** Deletes pods of kube-system, and waits until as many others are ready. */
-async function replacePods(lab: Lab, selector: string): Promise<void> {
-  const path = `/api/v1/namespaces/kube-system/pods?labelSelector=${encodeURIComponent(selector)}`;
-  const pods = async () => (await lab.get<{ items: V1Pod[] }>(`pods with ${selector}`, path)).items;
-  const old = await pods();
-  const uids = new Set(old.map(({ metadata }) => metadata?.uid));
-  for (const { metadata } of old)
-    await lab.requestDeletion("to be replaced", {
-      ...{ apiVersion: "v1", kind: "Pod" },
-      metadata: { name: metadata?.name ?? "", namespace: "kube-system" },
-    });
-  await lab.until(
-    `${old.length} other pods with ${selector} to be ready`,
-    pods,
-    (now) => now.length === old.length && now.every((pod) => isReady(pod) && !uids.has(pod.metadata?.uid)),
-    lab.timeouts.podsReady,
+async function replacePods(lab: Lab, labels: Readonly<Record<string, string>>): Promise<void> {
+  const namespace = "kube-system";
+  const { items } = await lab.get<{ items: V1Pod[] }>("the pods to be replaced", podsPath(labels, namespace));
+  await Promise.all(
+    items.map(({ metadata }) =>
+      lab.delete("the pod", { apiVersion: "v1", kind: "Pod", metadata: { name: metadata?.name ?? "", namespace } }),
+    ),
+  );
+  await lab.readyPods(items.length, labels, namespace);
+}
+
+/**
+ * Has CoreDNS answer every question about Services of these names with an address at which nobody answers, whatever their
+ * namespace, until the change ends.
+ */
+export async function answerWithAddress(lab: Lab, ...services: readonly string[]): Promise<void> {
+  // CoreDNS looks into its templates before it looks into the cluster's Services.
+  const template = `$&    template IN ANY ${lab.world.dnsDomain} {
+      match "^(${services.join("|")})[.]"
+      answer "{{ .Name }} 5 IN A 127.0.0.1"
+      fallthrough
+    }
+`;
+  await configure(lab, "coredns", "Corefile", { "k8s-app": "kube-dns" }, (corefile) =>
+    corefile.replace(".:53 {\n", template),
   );
 }

@@ -34,6 +34,12 @@ function podObject(
   return { apiVersion: "v1", kind: "Pod", metadata, spec: { terminationGracePeriodSeconds: 0, ...spec } };
 }
 
+/** Returns the API path of the pods of a namespace that have these labels. */
+export function podsPath(labels: Readonly<Record<string, string>>, namespace: string): string {
+  const selector = Object.entries(labels).map((label) => label.map(encodeURIComponent).join("%3D"));
+  return `/api/v1/namespaces/${namespace}/pods?labelSelector=${selector.join(",")}`;
+}
+
 /** What `observe` works with: the stage, with everything done on it kept as evidence of one claim. */
 export class Lab {
   readonly world: World;
@@ -98,10 +104,9 @@ export class Lab {
     labels: Readonly<Record<string, string>>,
     namespace = this.namespace,
   ): Promise<V1Pod[]> {
-    const selector = Object.entries(labels).map(([key, value]) => `${key}%3D${value}`);
-    const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${selector.join(",")}`;
+    const path = podsPath(labels, namespace);
     const list = await until(
-      `${count} ready pods with ${selector.join(",")}`,
+      `${count} ready pods at ${path}`,
       this.timeouts.podsReady,
       async () => {
         const { items } = await this.#stage.api.get<{ items: V1Pod[] }>(path);

@@ -20,11 +20,11 @@ const shift = 1e9;
 export function* mutants(observation: unknown): Generator<Mutant> {
   const all = [...places(observation, "", (value) => value)];
   const alike = Map.groupBy(all, ({ path }) => nameOf(path));
-  for (const { path, put } of all) {
-    const swapped = (alike.get(nameOf(path)) ?? []).map((place) => place.put.now).filter((value) => value !== put.now);
-    const scalar = typeof put.now === "string" || typeof put.now === "number";
-    for (const value of [...otherwise(put.now), ...(scalar ? new Set(swapped.slice(0, sampled)) : [])])
-      yield { path, observation: put.as(value) };
+  for (const { path, now, as } of all) {
+    const scalar = typeof now === "string" || typeof now === "number";
+    const others = scalar ? (alike.get(nameOf(path)) ?? []).filter((place) => place.now !== now) : [];
+    const swapped = new Set(others.slice(0, sampled).map((place) => place.now));
+    for (const value of [...otherwise(now), ...swapped]) yield { path, observation: as(value) };
   }
 }
 
@@ -50,11 +50,14 @@ export function survivors<Observation>(observation: Observation, judge: (observa
 
 interface Place {
   readonly path: string;
-  readonly put: { readonly now: unknown; readonly as: (value: unknown) => unknown };
+  /** What stands there. */
+  readonly now: unknown;
+  /** Returns the whole observation with another value there. */
+  readonly as: (value: unknown) => unknown;
 }
 
-function* places(value: unknown, path: string, as: (value: unknown) => unknown): Generator<Place> {
-  if (path !== "") yield { path, put: { now: value, as } };
+function* places(value: unknown, path: string, as: Place["as"]): Generator<Place> {
+  if (path !== "") yield { path, now: value, as };
   if (Array.isArray(value)) {
     const items: unknown[] = value;
     for (const [index, item] of items.entries()) {

@@ -1,8 +1,7 @@
 import type { Hop } from "./hops.ts";
 
-/** What stands at an end of a path, or a node on it. */
+/** A node on the path, and the words for it. */
 interface Lane {
-  /** A node's name; the lane of a client or server that is on no node has another. */
   readonly node: string;
   readonly words: string;
 }
@@ -46,20 +45,12 @@ export function drawPath({ title, hops, client, server, lanes }: Drawing): strin
     );
   const left = (index: number) => 25 + index * column;
   const top = (node: string) => 50 + laneOf(node) * laneHeight + 76;
-  const [first, last] = [hops[0], hops.at(-1)];
+  // The ends stand in the lanes of the hops beside them.
   const stations = [
-    { x: left(0), y: top(first?.node ?? ""), text: end(client, left(0), top(first?.node ?? "")) },
-    ...hops.map((hop, index) => ({
-      x: left(index + 1),
-      y: top(hop.node),
-      text: station(hop, left(index + 1), top(hop.node)),
-    })),
-    {
-      x: left(hops.length + 1),
-      y: top(last?.node ?? ""),
-      text: end(server, left(hops.length + 1), top(last?.node ?? "")),
-    },
-  ];
+    { node: hops[0]?.node, draw: (x: number, y: number) => end(client, x, y) },
+    ...hops.map((hop) => ({ node: hop.node, draw: (x: number, y: number) => station(hop, x, y) })),
+    { node: hops.at(-1)?.node, draw: (x: number, y: number) => end(server, x, y) },
+  ].map(({ node = "", draw }, index) => ({ x: left(index), y: top(node), draw }));
   const arrows = stations.slice(1).map(({ x, y }, index) => {
     const from = stations[index] ?? { x, y };
     const middle = box.height / 2;
@@ -75,7 +66,7 @@ export function drawPath({ title, hops, client, server, lanes }: Drawing): strin
       return `<rect x="10" y="${y}" width="${width - 20}" height="${laneHeight - 10}" rx="8" fill="${colours.lane}" stroke="#c8d0d8"/>${text(20, y + 20, words, `fill="${colours.faint}"`)}`;
     }),
     ...arrows,
-    ...stations.map((each) => each.text),
+    ...stations.map(({ x, y, draw }) => draw(x, y)),
     "</svg>",
     "",
   ].join("\n");

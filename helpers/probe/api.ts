@@ -39,6 +39,7 @@ export interface KubernetesObject {
 const resources: Readonly<Record<string, string>> = {
   ClusterRole: "clusterroles",
   ClusterRoleBinding: "clusterrolebindings",
+  ConfigMap: "configmaps",
   CustomResourceDefinition: "customresourcedefinitions",
   DaemonSet: "daemonsets",
   Deployment: "deployments",
@@ -50,7 +51,6 @@ const resources: Readonly<Record<string, string>> = {
   MutatingAdmissionPolicyBinding: "mutatingadmissionpolicybindings",
   Namespace: "namespaces",
   NetworkPolicy: "networkpolicies",
-  ConfigMap: "configmaps",
   Pod: "pods",
   Role: "roles",
   RoleBinding: "rolebindings",
