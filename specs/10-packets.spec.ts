@@ -2,99 +2,81 @@ import { expect } from "vitest";
 import { iptablesRule } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
+import { follow } from "../helpers/claim/follow.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
-import { type Packet, startCapture } from "../helpers/probe/capture.ts";
+import { translationsOf } from "../helpers/path/hops.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
-import { outputOf } from "../helpers/probe/peer.ts";
 
 claim("packets-can-be-watched", {
   slow: true,
   observe: async (lab) => {
-    const client = lab.pod("client-1");
-    const server = lab.pod("far-server");
-    const routes = await outputOf(lab.pod("host-1"), "the client's end on its node", [
-      "ip",
-      "route",
-      "get",
-      client.address,
-    ]);
-    const veth = / dev (\S+)/.exec(routes)?.[1] ?? "";
-    const farRoutes = await outputOf(lab.pod("host-2"), "the server's end on its node", [
-      "ip",
-      "route",
-      "get",
-      server.address,
-    ]);
-    const farVeth = / dev (\S+)/.exec(farRoutes)?.[1] ?? "";
-    const points = [
-      { point: "the client's veth", peer: lab.pod("host-1"), device: veth },
-      { point: "eth0 of the client's node", peer: lab.pod("host-1"), device: "eth0" },
-      { point: "eth0 of the server's node", peer: lab.pod("host-2"), device: "eth0" },
-      { point: "the server's veth", peer: lab.pod("host-2"), device: farVeth },
+    const nodes = { near: lab.worker(0).name, far: lab.worker(1).name };
+    // One that asks itself by a Service has to have a client and a server.
+    const containers = [
+      { name: "client", image: lab.image("probe"), command: ["sleep", "infinity"] },
+      { name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] },
     ];
-    const filter = `tcp[tcpflags] == tcp-syn and src host ${client.address} and dst port 8080`;
-    const captures = await Promise.all(points.map(({ peer, device }) => startCapture(peer, device, filter)));
-    const seen = () => Promise.all(captures.map((capture) => capture.packets()));
-    const quiet = (await seen()).flat().filter(({ to }) => to === server.address).length;
-    const answer = await meet(client, hostPort(server.address, 8080), lab.timeouts.answer);
-    const direct = await lab.eventually(seen, (all) =>
-      all.every((packets) => packets.some(({ to }) => to === server.address)),
-    );
-    await Promise.all(captures.map((capture) => capture.stop()));
-    // The same walk by a Service: only the client's own link sees the clusterIP.
-    const { spec } = await lab.service("watched", {
-      selector: { app: "server" },
-      ports: [{ port: 8083, targetPort: 8080 }],
-    });
-    const clusterIP = spec?.clusterIP ?? "";
-    await lab.until(
-      "the Service to answer",
-      () => meet(client, hostPort(clusterIP, 8083), lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
-    );
-    const before = await startCapture(lab.pod("host-1"), veth, `tcp[tcpflags] == tcp-syn and dst port 8083`);
-    const behind = await startCapture(
-      lab.pod("host-1"),
-      "any",
-      `tcp[tcpflags] == tcp-syn and host ${clusterIP} and not src host ${client.address}`,
-    );
-    await meet(client, hostPort(clusterIP, 8083), lab.timeouts.answer);
-    const byService = await lab.until(
-      "the packet to the clusterIP",
-      () => before.packets(),
-      (packets) => packets.length > 0,
-    );
-    const strays = await behind.packets();
-    await Promise.all([before.stop(), behind.stop()]);
-    const first = (packets: readonly Packet[]) => packets.find(({ to }) => to === server.address) ?? null;
-    return {
-      quiet,
-      answer,
-      client: client.address,
-      server: server.address,
-      path: points.map(({ point }, index) => ({ point, packet: first(direct[index] ?? []) })),
-      clusterIP,
-      byService: byService[0] ?? null,
-      strays: strays.length,
+    const [own, near, far] = await Promise.all([
+      lab.start(lab.serverPod("both", { app: "both" }, { nodeName: nodes.near, containers })),
+      lab.start(lab.serverPod("near", {}, { nodeName: nodes.near })),
+      lab.start(lab.serverPod("far", { app: "far" }, { nodeName: nodes.far })),
+    ]);
+    const serviceOf = async (app: string) => {
+      const { spec } = await lab.service(`${app}-watched`, {
+        selector: { app },
+        ports: [{ port: 80, targetPort: 8080 }],
+      });
+      const address = spec?.clusterIP ?? "";
+      await lab.until(
+        "the Service to answer",
+        () => meet(own, hostPort(address, 80), lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      );
+      return { address, port: 80 };
     };
+    const [byService, toItself] = await Promise.all([serviceOf("far"), serviceOf("both")]);
+    const watch = (title: string, name: string, server: typeof own, target = { address: server.address, port: 8080 }) =>
+      follow(
+        lab,
+        {
+          ...{ title, protocol: "tcp", target },
+          client: { name: "both", address: own.address },
+          servers: { name, addresses: [server.address], port: 8080 },
+        },
+        () => meet(own, hostPort(target.address, target.port), lab.timeouts.answer),
+      );
+    const paths = await Promise.all([
+      watch("pod to pod on the same node", "near", near),
+      watch("pod to pod on another node", "far", far),
+      watch("pod to ClusterIP", "far", far, byService),
+      watch("pod to itself by a Service", "both", own, toItself),
+    ]);
+    return { nodes, paths };
   },
-  judge: ({ quiet, answer, client, server, path, clusterIP, byService }) => {
-    positiveControl(
-      quiet === 0 && answer.outcome === "answered",
-      "without a request there is no packet, and the request is answered",
-    );
-    for (const { point, packet } of path) {
-      expect([packet?.from, packet?.to, packet?.toPort], `source, destination and port at ${point}`).toEqual([
-        client,
-        server,
-        8080,
-      ]);
-    }
+  judge: ({ nodes: { near, far }, paths }) => {
+    for (const { title, answer } of paths) positiveControl(answer.outcome === "answered", `${title}: it is answered`);
     expect(
-      path.map(({ packet }) => packet?.ttl),
-      "TTL from the client's link to the server's",
+      paths.map(
+        ({ title, there }) => `${title}: ${there.map(({ node, direction }) => `${node} ${direction}`).join(", ")}`,
+      ),
+      "where the packet was seen",
+    ).toEqual([
+      `pod to pod on the same node: ${near} in, ${near} out`,
+      `pod to pod on another node: ${near} in, ${near} out, ${far} in, ${far} out`,
+      `pod to ClusterIP: ${near} in, ${near} out, ${far} in, ${far} out`,
+      `pod to itself by a Service: ${near} in, ${near} out`,
+    ]);
+    expect(
+      paths[1]?.there.map(({ ttl }) => ttl),
+      "TTL from the client's link to the server's on another node",
     ).toEqual([64, 63, 63, 62]);
-    expect(byService?.to, "destination on the client's link, by a Service").toBe(clusterIP);
+    expect(
+      paths.flatMap(({ title, there }) => translationsOf(there).map((what) => `${title}: ${what}`)),
+      "what was translated on the way",
+    ).toEqual([
+      `pod to ClusterIP: ${near}: destination`,
+      `pod to itself by a Service: ${near}: source and destination`,
+    ]);
   },
   control: live(
     "the client's node masquerades what the client sends",

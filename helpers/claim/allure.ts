@@ -102,9 +102,10 @@ export async function reportVerdict({
       if (turned.length > 0) await allure.logStep(`Turned with it: ${turned.join(", ")}`);
     });
   }
-  for (const { title, command, text, file } of evidence.items) {
+  for (const { title, command, text, file, attachments } of evidence.items) {
     await allure.step(title, async (step) => {
       await step.parameter("command", command);
+      for (const { name, type, content } of attachments) await allure.attachment(name, content, type);
       await allure.attachment(basename(file), `$ ${command}\n${text}\n`, "text/plain");
     });
   }

@@ -3,7 +3,7 @@ import type { V1EndpointSlice, V1Pod, V1Service } from "@kubernetes/client-node"
 import { containerNodes } from "../cluster/nodes.ts";
 import { outsiderLabel } from "../cluster/outsider.ts";
 import { engineCommand, removeContainers } from "../engine/engine.ts";
-import { type Evidence, shellCommand } from "../evidence/evidence.ts";
+import { type Attachment, type Evidence, shellCommand } from "../evidence/evidence.ts";
 import type { CommandResult } from "../host/command.ts";
 import type { ApiAnswer, KubernetesObject } from "../probe/api.ts";
 import { execInPod } from "../probe/exec.ts";
@@ -186,7 +186,9 @@ export class Lab {
       for (const standIn of standIns) this.#evidence.standIns.add(standIn);
       if (mention)
         this.note(`before: ${name}`, "done once for all checks that follow it; what came of it stands with its own");
-      else for (const { title, command, text } of evidence) this.#evidence.add(title, command, text);
+      else
+        for (const { title, command, text, attachments } of evidence)
+          this.#evidence.add(title, command, text, attachments);
       return observation as T;
     }
     const from = this.#evidence.items.length;
@@ -482,9 +484,9 @@ export class Lab {
     this.#evidence.standIns.add(text);
   }
 
-  /** Keeps something that is neither a command nor an object, such as a distribution that was counted. */
-  note(title: string, text: string): void {
-    this.#evidence.add(title, "", text);
+  /** Keeps something that is neither a command nor an object, such as a distribution that was counted or a picture. */
+  note(title: string, text: string, attachments: readonly Attachment[] = []): void {
+    this.#evidence.add(title, "", text, attachments);
   }
 
   /** Returns the first value of `look` that is `done`. @throws NotInTime after the propagation time-out */

@@ -10,6 +10,15 @@ export interface EvidenceItem {
   readonly text: string;
   /** Where it is kept, relative to the output folder. */
   readonly file: string;
+  readonly attachments: readonly Attachment[];
+}
+
+/** A picture or another file that says more than text. */
+export interface Attachment {
+  /** Ends in what the media type is known by. */
+  readonly name: string;
+  readonly type: "image/svg+xml" | "application/vnd.tcpdump.pcap";
+  readonly content: string | Buffer;
 }
 
 /** Keeps what a check did, a file an item, below `evidence/<claim>/` of the output folder. */
@@ -28,7 +37,7 @@ export class Evidence {
   }
 
   /** Keeps an item. */
-  add(title: string, command: string, text: string): void {
+  add(title: string, command: string, text: string, attachments: readonly Attachment[] = []): void {
     const number = String(this.items.length + 1).padStart(2, "0");
     const slug = title
       .toLowerCase()
@@ -36,8 +45,9 @@ export class Evidence {
       .replaceAll(/^-|-$/g, "")
       .slice(0, 60);
     const file = join(this.#folder, `${number}-${slug}.txt`);
+    for (const { name, content } of attachments) writeFileSync(join(this.#folder, `${number}-${name}`), content);
     writeFileSync(file, `# ${title}\n${command === "" ? "" : `$ ${command}\n`}${text}\n`);
-    this.items.push({ title, command, text, file: relative(this.#out, file) });
+    this.items.push({ title, command, text, file: relative(this.#out, file), attachments });
   }
 }
 

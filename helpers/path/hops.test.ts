@@ -1,17 +1,27 @@
 import { expect, test } from "vitest";
 import { pathOf, sightingsIn, tableOf } from "./hops.ts";
 
-const worker = `1764092000.100000 veth1a   In  IP 10.244.1.12.40000 > 10.96.7.7.80: Flags [S], seq 4294967295, win 64240, options [mss 1460], length 0
-1764092000.100100 eth0     Out IP 172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], seq 4294967295, win 64240, options [mss 1460], length 0
-1764092000.100400 eth0     In  IP 10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], seq 7, ack 0, win 65160, length 0
-1764092000.100500 veth1a   Out IP 10.96.7.7.80 > 10.244.1.12.40000: Flags [S.], seq 7, ack 0, win 65160, length 0
-1764092000.100600 veth1a   In  IP 10.244.1.12.40000 > 10.96.7.7.80: Flags [.], ack 8, win 63, length 0
-1764092000.200000 veth1a   In  IP 10.244.1.12.40002 > 10.96.7.7.80: Flags [S], seq 5, win 64240, length 0
+const worker = `1764092000.100000 veth1a   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    10.244.1.12.40000 > 10.96.7.7.80: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, options [mss 1460], length 0
+1764092000.100100 eth0     Out IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, options [mss 1460], length 0
+1764092000.100400 eth0     In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], cksum 0x1a2b (incorrect -> 0x9f3c), seq 7, ack 0, win 65160, length 0
+1764092000.100500 veth1a   Out IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    10.96.7.7.80 > 10.244.1.12.40000: Flags [S.], cksum 0x1a2b (incorrect -> 0x9f3c), seq 7, ack 0, win 65160, length 0
+1764092000.100600 veth1a   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    10.244.1.12.40000 > 10.96.7.7.80: Flags [.], cksum 0x1a2b (incorrect -> 0x9f3c), ack 8, win 63, length 0
+1764092000.200000 veth1a   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    10.244.1.12.40002 > 10.96.7.7.80: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 5, win 64240, length 0
 `;
-const other = `1764092000.100200 eth0     In  IP 172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], seq 4294967295, win 64240, length 0
-1764092000.100250 veth2b   Out IP 172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], seq 4294967295, win 64240, length 0
-1764092000.100300 veth2b   In  IP 10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], seq 7, ack 0, win 65160, length 0
-1764092000.100350 eth0     Out IP 10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], seq 7, ack 0, win 65160, length 0
+const other = `1764092000.100200 eth0     In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, length 0
+1764092000.100250 veth2b   Out IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, length 0
+1764092000.100300 veth2b   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], cksum 0x1a2b (incorrect -> 0x9f3c), seq 7, ack 0, win 65160, length 0
+1764092000.100350 eth0     Out IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+    10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], cksum 0x1a2b (incorrect -> 0x9f3c), seq 7, ack 0, win 65160, length 0
 `;
 
 test("one connection is followed over two nodes, and the hop where it is translated is told", () => {
@@ -38,10 +48,14 @@ test("another connection, or none, has no part in it", () => {
 });
 
 test("a DNS query is known by its ID", () => {
-  const text = `1764092000.1 veth1a In  IP 10.244.1.12.40000 > 10.96.0.10.53: 4242+ [1au] CNAME? database.x.svc.cluster.local. (70)
-1764092000.2 vethc Out IP 10.244.1.12.40000 > 10.244.0.3.53: 4242+ [1au] CNAME? database.x.svc.cluster.local. (70)
-1764092000.3 vethc In  IP 10.244.0.3.53 > 10.244.1.12.40000: 4242*- 1/0/1 CNAME my.database.example.com. (150)
-1764092000.4 veth1a Out IP 10.96.0.10.53 > 10.244.1.12.40000: 4242*- 1/0/1 CNAME my.database.example.com. (150)
+  const text = `1764092000.1 veth1a In  IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto UDP (17), length 98)
+    10.244.1.12.40000 > 10.96.0.10.53: [udp sum ok] 4242+ [1au] CNAME? database.x.svc.cluster.local. (70)
+1764092000.2 vethc Out IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto UDP (17), length 98)
+    10.244.1.12.40000 > 10.244.0.3.53: [udp sum ok] 4242+ [1au] CNAME? database.x.svc.cluster.local. (70)
+1764092000.3 vethc In  IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto UDP (17), length 98)
+    10.244.0.3.53 > 10.244.1.12.40000: [udp sum ok] 4242*- 1/0/1 CNAME my.database.example.com. (150)
+1764092000.4 veth1a Out IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto UDP (17), length 98)
+    10.96.0.10.53 > 10.244.1.12.40000: [udp sum ok] 4242*- 1/0/1 CNAME my.database.example.com. (150)
 `;
   const { there, back } = pathOf(sightingsIn("worker", text), ({ flow }) => flow === 4242);
   expect(there.map(({ translated }) => translated)).toEqual([[], ["destination"]]);
@@ -51,16 +65,27 @@ test("a DNS query is known by its ID", () => {
 test("IPv6 addresses are told from their ports", () => {
   const [seen] = sightingsIn(
     "worker",
-    "1764092000.1 eth0 In  IP6 fd00:10:244:1::2.40000 > fd00:10:96::a.80: Flags [S], seq 9, win 64800, length 0\n",
+    "1764092000.1 eth0 In  IP6 (flowlabel 0x1, hlim 64, next-header TCP (6) payload length: 40) fd00:10:244:1::2.40000 > fd00:10:96::a.80: Flags [S], cksum 0x1 (correct), seq 9, win 64800, length 0\n",
   );
-  expect(seen).toMatchObject({ from: "fd00:10:244:1::2", fromPort: 40_000, to: "fd00:10:96::a", toPort: 80, flow: 9 });
+  expect(seen).toMatchObject({
+    from: "fd00:10:244:1::2",
+    fromPort: 40_000,
+    to: "fd00:10:96::a",
+    toPort: 80,
+    flow: 9,
+    ttl: 64,
+  });
 });
 
-test("the table names the hop that translates", () => {
-  const { there } = pathOf(sightingsIn("worker", worker), ({ fromPort }) => fromPort === 40_000);
+test("the table names the hop that translates, and the rules", () => {
+  const { there } = pathOf(
+    sightingsIn("worker", worker),
+    ({ fromPort }) => fromPort === 40_000,
+    (_node, end) => [`rule for ${end}`],
+  );
   expect(tableOf(there).split("\n")).toEqual([
-    "node    interface  source             destination      translated",
-    "worker  veth1a in  10.244.1.12:40000  10.96.7.7:80",
-    "worker  eth0 out   172.31.0.4:51000   10.244.2.7:8080  source and destination",
+    "node    interface  source             destination      TTL  translated              by",
+    "worker  veth1a in  10.244.1.12:40000  10.96.7.7:80     64",
+    "worker  eth0 out   172.31.0.4:51000   10.244.2.7:8080  64   source and destination  rule for source; rule for destination",
   ]);
 });

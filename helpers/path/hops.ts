@@ -8,12 +8,19 @@ export interface Hop {
   readonly fromPort: number;
   readonly to: string;
   readonly toPort: number;
+  /** Time to live, IPv6's hop limit: one less at every router. */
+  readonly ttl: number;
   /** Which of its ends are others than at the hop before. */
-  readonly translated: readonly ("source" | "destination")[];
+  readonly translated: readonly End[];
+  /** The node's rules that did it, as far as they are known. */
+  readonly by: readonly string[];
 }
 
+/** The ends of a packet, as addresses and ports. */
+export type End = "source" | "destination";
+
 /** A packet that can be known again wherever it comes by, whatever NAT makes of its addresses. */
-export interface Sighting extends Omit<Hop, "translated"> {
+export interface Sighting extends Omit<Hop, "translated" | "by"> {
   /** Seconds since 1970; the nodes are containers of one machine, and have one clock. */
   readonly at: number;
   /**
@@ -25,15 +32,15 @@ export interface Sighting extends Omit<Hop, "translated"> {
   readonly answer: boolean;
 }
 
-const head = String.raw`^(\d+\.\d+) (\S+)\s+(In|Out)\s+IP6? (\S+)\.(\d+) > (\S+)\.(\d+): `;
-const tcp = new RegExp(`${head}Flags \\[(S\\.?)[EW]*\\], seq (\\d+),(?: ack (\\d+),)?`, "gm");
-const dns = new RegExp(`${head}(\\d+)[^\\n]*$`, "gm");
+const head = String.raw`^(\d+\.\d+) (\S+)\s+(In|Out)\s+IP6? \([^\n]*?(?:ttl|hlim) (\d+)[^\n]*\)\s+(\S+)\.(\d+) > (\S+)\.(\d+): `;
+const tcp = new RegExp(String.raw`${head}Flags \[(S\.?)[EW]*\],[^\n]*? seq (\d+),(?: ack (\d+),)?`, "gm");
+const dns = new RegExp(String.raw`${head}(?:\[[^\]\n]*\] )?(\d+)[^\n]*$`, "gm");
 
-/** Returns what can be known again in what `tcpdump -i any -tt -nn -S` printed on a node (tcpdump(8), OUTPUT FORMAT). */
+/** Returns what can be known again in what `tcpdump -i any -v -tt -nn -S` printed on a node (tcpdump(8), OUTPUT FORMAT). */
 export function sightingsIn(node: string, text: string): Sighting[] {
   return [
     ...[...text.matchAll(tcp)].map((found) => {
-      const [flags, sequence, acknowledged] = found.slice(8);
+      const [flags, sequence, acknowledged] = found.slice(9);
       const answer = flags === "S.";
       // Sequence numbers are 32 bits wide and begin anew.
       return {
@@ -45,17 +52,17 @@ export function sightingsIn(node: string, text: string): Sighting[] {
     ...[...text.matchAll(dns)].flatMap((found) => {
       const seen = sighting(node, found);
       return seen.fromPort === 53 || seen.toPort === 53
-        ? [{ ...seen, flow: Number(found[8]), answer: seen.fromPort === 53 }]
+        ? [{ ...seen, flow: Number(found[9]), answer: seen.fromPort === 53 }]
         : [];
     }),
   ];
 }
 
 function sighting(node: string, found: RegExpExecArray): Omit<Sighting, "flow" | "answer"> {
-  const [, at, device = "", direction, from = "", fromPort, to = "", toPort] = found;
+  const [, at, device = "", direction, ttl, from = "", fromPort, to = "", toPort] = found;
   return {
     ...{ node, interface: device, direction: direction === "In" ? "in" : "out", at: Number(at) },
-    ...{ from, fromPort: Number(fromPort), to, toPort: Number(toPort) },
+    ...{ from, fromPort: Number(fromPort), to, toPort: Number(toPort), ttl: Number(ttl) },
   };
 }
 
@@ -69,38 +76,60 @@ export interface Path {
  * Returns the hops of a flow's first packet and of the answer to it, each in its order; none where it was not seen.
  *
  * @param isFirst recognizes the packet where it leaves the client
+ * @param rulesOf names the rules of a node that translate that end of the first packet
  */
-export function pathOf(sightings: readonly Sighting[], isFirst: (sighting: Sighting) => boolean): Path {
+export function pathOf(
+  sightings: readonly Sighting[],
+  isFirst: (sighting: Sighting) => boolean,
+  rulesOf: (node: string, end: End) => readonly string[] = () => [],
+): Path {
   const inTime = sightings.toSorted((a, b) => a.at - b.at);
   const first = inTime.find((each) => !each.answer && isFirst(each));
   if (first === undefined) return { there: [], back: [] };
   const ofTheFlow = inTime.filter(({ at, flow }) => at >= first.at && flow === first.flow);
   return {
-    there: hops(ofTheFlow.filter(({ answer }) => !answer)),
-    back: hops(ofTheFlow.filter(({ answer }) => answer)),
+    there: hops(
+      ofTheFlow.filter(({ answer }) => !answer),
+      rulesOf,
+    ),
+    // Only a connection's first packet meets the rules; what comes back is translated by its entry.
+    back: hops(
+      ofTheFlow.filter(({ answer }) => answer),
+      () => ["the connection's entry in conntrack"],
+    ),
   };
 }
 
-function hops(sightings: readonly Sighting[]): Hop[] {
+function hops(sightings: readonly Sighting[], rulesOf: (node: string, end: End) => readonly string[]): Hop[] {
   return sightings.map(({ at: _at, flow: _flow, answer: _answer, ...hop }, index) => {
     const before = sightings[index - 1] ?? hop;
     const translated = (["from", "to"] as const)
       .filter((end) => before[end] !== hop[end] || before[`${end}Port`] !== hop[`${end}Port`])
-      .map((end) => (end === "from" ? ("source" as const) : ("destination" as const)));
-    return { ...hop, translated };
+      .map((end): End => (end === "from" ? "source" : "destination"));
+    const by = new Set(translated.flatMap((end) => rulesOf(hop.node, end)));
+    return { ...hop, translated, by: [...by] };
   });
+}
+
+/** Returns the places of a path at which something was translated, and what: `<node>: source and destination`. */
+export function translationsOf(hops: readonly Hop[]): string[] {
+  return hops.flatMap(({ node, translated }) =>
+    translated.length === 0 ? [] : [`${node}: ${translated.join(" and ")}`],
+  );
 }
 
 /** Returns hops as a table that a reader of plain text can follow. */
 export function tableOf(hops: readonly Hop[]): string {
   const rows = [
-    ["node", "interface", "source", "destination", "translated"],
+    ["node", "interface", "source", "destination", "TTL", "translated", "by"],
     ...hops.map((hop) => [
       hop.node,
       `${hop.interface} ${hop.direction}`,
       `${hop.from}:${hop.fromPort}`,
       `${hop.to}:${hop.toPort}`,
+      String(hop.ttl),
       hop.translated.join(" and "),
+      hop.by.join("; "),
     ]),
   ];
   const width = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0));

@@ -3,7 +3,8 @@ import type { Hop } from "./hops.ts";
 import { drawPath } from "./picture.ts";
 
 const hop = (node: string, device: string, from: string, to: string, translated: Hop["translated"] = []): Hop => ({
-  ...{ node, interface: device, direction: "in", from, fromPort: 40_000, to, toPort: 80, translated },
+  ...{ node, interface: device, direction: "in", from, fromPort: 40_000, to, toPort: 80, ttl: 64, translated },
+  by: translated.length === 0 ? [] : ["nat KUBE-SEP-X: DNAT --to-destination 10.244.2.3:80"],
 });
 
 const drawing = {
@@ -13,20 +14,19 @@ const drawing = {
     hop("worker", "eth0", "10.244.1.2", "10.244.2.3", ["destination"]),
     hop("worker2", "veth2", "10.244.1.2", "10.244.2.3"),
   ],
-  client: "client-1",
-  server: "server-2",
-  lanes: [
-    { node: "worker", words: "worker" },
-    { node: "worker2", words: "worker2" },
-  ],
+  client: { lane: "worker", words: "client-1" },
+  server: { lane: "worker2", words: "server-2" },
 };
 
-test("what was translated is red, at that hop and no other", () => {
+test("what was translated is red, at that hop and no other, with the rule below", () => {
   const red = drawPath(drawing)
     .split("<text ")
     .filter((part) => part.includes("#b3261e"));
-  expect(red).toHaveLength(1);
-  expect(red[0]).toContain("→ 10.244.2.3:80");
+  expect(red.map((part) => />([^<]*)</.exec(part)?.[1])).toEqual([
+    "→ 10.244.2.3:80",
+    "nat KUBE-SEP-X:",
+    "DNAT --to-destination 10.244.2.3:80",
+  ]);
 });
 
 test("each hop is in its node's lane, and words are escaped", () => {
@@ -40,6 +40,7 @@ test("each hop is in its node's lane, and words are escaped", () => {
   expect(svg).not.toContain("<its");
 });
 
-test("a path that was not seen is drawn without hops", () => {
+test("a path that ends without an answer, or was not seen, is drawn too", () => {
+  expect(drawPath({ ...drawing, server: undefined })).toContain("nobody answers");
   expect(drawPath({ ...drawing, hops: [] })).toMatch(/^<svg [^>]*>[^]*<\/svg>\n$/);
 });

@@ -3,6 +3,8 @@ import { outputOf, type Peer } from "./peer.ts";
 
 /** A command that runs on while others do. */
 export interface Background {
+  /** Process ID in the peer's namespace. */
+  readonly pid: string;
   /** Returns what it has printed so far, errors too. */
   output(): Promise<string>;
   /** Sends it SIGINT, which a capture or a port-forward ends on; one that has ended already is fine. */
@@ -15,6 +17,7 @@ export async function inBackground(peer: Peer, title: string, command: readonly 
   const script = 'file="$1"; shift; "$@" >"$file" 2>&1 </dev/null & echo $!';
   const pid = (await outputOf(peer, title, ["sh", "-c", script, "sh", file, ...command])).trim();
   return {
+    pid,
     output: () => outputOf(peer, `${title}: what it printed`, ["cat", file]),
     stop: async () => {
       // A shell has background commands ignore SIGINT unless they ask for it; SIGTERM ends the rest.

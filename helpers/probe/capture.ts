@@ -1,5 +1,6 @@
-import { inBackground } from "./background.ts";
-import { type Peer, ProbeFailed } from "./peer.ts";
+import { randomBytes } from "node:crypto";
+import { type Background, inBackground } from "./background.ts";
+import { outputOf, type Peer, ProbeFailed } from "./peer.ts";
 import { until } from "./until.ts";
 
 /** A packet as tcpdump prints it. Ports are absent where the protocol has none. */
@@ -26,13 +27,21 @@ export interface Capture {
  * @throws ProbeFailed where tcpdump says why it does not listen; NotInTime where it says nothing for 10 s
  */
 export async function startCapture(peer: Peer, device: string, filter: string): Promise<Capture> {
+  const tcpdump = await startTcpdump(peer, device, filter, ["-nn", "-v", "-l"]);
+  return { packets: async () => packetsIn(await tcpdump.output()), stop: () => tcpdump.stop() };
+}
+
+async function startTcpdump(
+  peer: Peer,
+  device: string,
+  filter: string,
+  options: readonly string[],
+): Promise<Background> {
   const command = [
     "timeout",
     "120",
     "tcpdump",
-    "-nn",
-    "-v",
-    "-l",
+    ...options,
     "-p",
     "-Z",
     "root",
@@ -49,7 +58,35 @@ export async function startCapture(peer: Peer, device: string, filter: string): 
     (text) => text.includes("listening on") || /^tcpdump: (?!data link|listening)/m.test(text),
   );
   if (!said.includes("listening on")) throw new ProbeFailed(`tcpdump on ${peer.label}: ${said.trim()}`);
-  return { packets: async () => packetsIn(await tcpdump.output()), stop: () => tcpdump.stop() };
+  return tcpdump;
+}
+
+/** A capture that is kept as a file. */
+export interface RecordedPackets {
+  /** Returns what tcpdump prints of the packets seen so far: one at a time, with the interface, absolute sequence numbers and the TTL. */
+  text(): Promise<string>;
+  /** Returns the file: pcap(5), by way of Linux' interface `any` (LINKTYPE_LINUX_SLL2). */
+  pcap(): Promise<Buffer>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts tcpdump on all interfaces of a peer and returns once it listens; it ends by itself after two minutes.
+ *
+ * @param filter in the language of pcap-filter(7)
+ * @throws ProbeFailed where tcpdump says why it does not listen; NotInTime where it says nothing for 10 s
+ */
+export async function recordPackets(peer: Peer, filter: string): Promise<RecordedPackets> {
+  const file = `/tmp/knc-${randomBytes(4).toString("hex")}.pcap`;
+  const tcpdump = await startTcpdump(peer, "any", filter, ["-U", "-w", file]);
+  return {
+    text: () => outputOf(peer, `${peer.label}: the packets`, ["tcpdump", "-v", "-nn", "-tt", "-S", "-r", file]),
+    pcap: async () => Buffer.from(await outputOf(peer, `${peer.label}: the file`, ["base64", file]), "base64"),
+    stop: async () => {
+      await tcpdump.stop();
+      await peer.run("remove the file", ["rm", "-f", file]);
+    },
+  };
 }
 
 const lines = /IP6? \([^)]*?(?:ttl|hlim) (\d+)[^\n]*\)\s+(\S+) > (\S+): /g;

@@ -1,0 +1,95 @@
+import type { End } from "./hops.ts";
+
+/** A rule of netfilter that a packet met on a node. */
+export interface MetRule {
+  readonly family: string;
+  readonly table: string;
+  readonly chain: string;
+  /** As iptables-save has it where iptables wrote it, comment included; as nft has it otherwise. */
+  readonly rule: string;
+}
+
+interface TracedRule extends MetRule {
+  readonly handle: number;
+}
+
+const traced = /^trace id (\S+) (\S+) (\S+) (\S+) rule (.*?) # handle (\d+) \(verdict /gm;
+
+/** Returns the rules that a packet met which `own` has traced, in their order (nft(8), MONITOR). */
+function rulesTraced(text: string, own: string): TracedRule[] {
+  const all = [...text.matchAll(traced)];
+  // Whoever listens hears of all packets that anybody has traced.
+  const id = all.find(([, , , table]) => table === own)?.[1];
+  return all
+    .filter((rule) => rule[1] === id && rule[3] !== own)
+    .map(([, , family = "", table = "", chain = "", rule = "", handle]) => {
+      return { family, table, chain, rule: rule.trim(), handle: Number(handle) };
+    });
+}
+
+/** What a node shows of its rules. */
+export interface RuleListings {
+  /** What `nft --handle monitor trace` printed. */
+  readonly trace: string;
+  /** What `nft --json --handle list ruleset` printed: where in its chain each rule stands (libnftables-json(5)). */
+  readonly ruleset: string;
+  /** What `iptables-save` printed, which alone knows comments: rules are in the same order there. */
+  readonly iptables: string;
+}
+
+interface Ruleset {
+  readonly nftables: readonly {
+    readonly rule?: {
+      readonly family: string;
+      readonly table: string;
+      readonly chain: string;
+      readonly handle: number;
+    };
+  }[];
+}
+
+/**
+ * Returns the rules that a packet met on a node, in their order.
+ *
+ * @param own the table that has the packet traced, which is none of the node's
+ */
+export function rulesMet({ trace, ruleset, iptables }: RuleListings, own: string): MetRule[] {
+  const { nftables } = JSON.parse(ruleset) as Ruleset;
+  const chains = Map.groupBy(
+    nftables.flatMap(({ rule }) => rule ?? []),
+    ({ family, table, chain }) => `${family} ${table} ${chain}`,
+  );
+  const saved = savedRules(iptables);
+  return rulesTraced(trace, own).map(({ handle, family, table, chain, rule }) => {
+    const place = chains.get(`${family} ${table} ${chain}`)?.findIndex((each) => each.handle === handle) ?? -1;
+    const written = family === "ip" ? saved.get(`${table} ${chain}`)?.[place] : undefined;
+    return { family, table, chain, rule: written ?? rule };
+  });
+}
+
+function savedRules(text: string): Map<string, string[]> {
+  let table = "";
+  const rules = new Map<string, string[]>();
+  for (const line of text.split("\n")) {
+    if (line.startsWith("*")) table = line.slice(1);
+    const [, chain = "", rule = ""] = /^-A (\S+) ?(.*)$/.exec(line) ?? [];
+    if (chain === "") continue;
+    const name = `${table} ${chain}`;
+    rules.set(name, [...(rules.get(name) ?? []), rule]);
+  }
+  return rules;
+}
+
+const translations = { source: ["masquerade", "snat"], destination: ["dnat", "redirect"] } as const;
+
+/** Returns the rules among these that translate that end of a packet, as `<table> <chain>: <what it does>`. */
+export function translatingRules(rules: readonly MetRule[], end: End): string[] {
+  return rules.flatMap(({ table, chain, rule }) => {
+    const statement = /\b((?:DNAT|REDIRECT|SNAT|MASQUERADE|dnat|redirect|snat|masquerade)\b.*)$/.exec(
+      // A comment may speak of NAT too.
+      rule.replace(/--comment "[^"]*"/, ""),
+    )?.[1];
+    const [what = ""] = statement?.toLowerCase().split(" ") ?? [];
+    return (translations[end] as readonly string[]).includes(what) ? [`${table} ${chain}: ${statement}`] : [];
+  });
+}
