@@ -1,16 +1,17 @@
 import { expect } from "vitest";
-import { iptablesRule } from "../helpers/claim/changes.ts";
+import { forbidPortForward, iptablesRule } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
-import { follow } from "../helpers/claim/follow.ts";
+import { follow, followPortForward } from "../helpers/claim/follow.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
-import { translationsOf } from "../helpers/path/hops.ts";
+import { wayOf } from "../helpers/path/hops.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
+import { sourceTowards } from "../helpers/probe/links.ts";
 
 claim("packets-can-be-watched", {
   slow: true,
   observe: async (lab) => {
-    const nodes = { near: lab.worker(0).name, far: lab.worker(1).name };
+    const nodes = { near: lab.worker(0).name, far: lab.worker(1).name, controlPlane: lab.controlPlane.name };
     // One that asks itself by a Service has to have a client and a server.
     const containers = [
       { name: "client", image: lab.image("probe"), command: ["sleep", "infinity"] },
@@ -51,38 +52,44 @@ claim("packets-can-be-watched", {
       watch("pod to ClusterIP", "far", far, byService),
       watch("pod to itself by a Service", "both", own, toItself),
     ]);
-    return { nodes, paths };
+    return {
+      nodes,
+      addresses: { pod: own.address, ownLink: await sourceTowards(lab.node(lab.worker(0)), own.address) },
+      paths,
+      forwarded: await followPortForward(lab, "both"),
+    };
   },
-  judge: ({ nodes: { near, far }, paths }) => {
+  judge: ({ nodes: { near, far, controlPlane }, addresses: { pod, ownLink }, paths, forwarded }) => {
     for (const { title, answer } of paths) positiveControl(answer.outcome === "answered", `${title}: it is answered`);
-    expect(
-      paths.map(
-        ({ title, there }) => `${title}: ${there.map(({ node, direction }) => `${node} ${direction}`).join(", ")}`,
-      ),
-      "where the packet was seen",
-    ).toEqual([
-      `pod to pod on the same node: ${near} in, ${near} out`,
-      `pod to pod on another node: ${near} in, ${near} out, ${far} in, ${far} out`,
-      `pod to ClusterIP: ${near} in, ${near} out, ${far} in, ${far} out`,
-      `pod to itself by a Service: ${near} in, ${near} out`,
-    ]);
     expect(
       paths[1]?.there.map(({ ttl }) => ttl),
       "TTL from the client's link to the server's on another node",
     ).toEqual([64, 63, 63, 62]);
+    const across = (out: string) => `${near} in, ${near} ${out}, ${far} in, ${far} out`;
     expect(
-      paths.flatMap(({ title, there }) => translationsOf(there).map((what) => `${title}: ${what}`)),
-      "what was translated on the way",
+      [
+        ...paths.map(({ title, there, answer }) => `${title}: ${wayOf(there)}; the server saw ${answer.source}`),
+        `port-forward: ${wayOf(forwarded.hops)}; ${forwarded.onTheLink} packets on the pod's link`,
+      ],
+      "the ways of packets",
     ).toEqual([
-      `pod to ClusterIP: ${near}: destination`,
-      `pod to itself by a Service: ${near}: source and destination`,
+      `pod to pod on the same node: ${near} in, ${near} out; the server saw ${pod}`,
+      `pod to pod on another node: ${across("out")}; the server saw ${pod}`,
+      `pod to ClusterIP: ${across("out with another destination")}; the server saw ${pod}`,
+      `pod to itself by a Service: ${near} in, ${near} out with another source and destination; the server saw ${ownLink}`,
+      `port-forward: ${controlPlane} in, ${controlPlane} out, ${near} in, lo of the pod in; 0 packets on the pod's link`,
     ]);
   },
   control: live(
-    "the client's node masquerades what the client sends",
+    "the client's node gives what its pods send another source, and the API server forwards no ports",
     async (lab) => {
-      const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("far-server").address];
-      await iptablesRule(lab, lab.worker(0), "nat", "POSTROUTING", ...flow, "-j", "MASQUERADE");
+      const node = lab.worker(0);
+      const flow = ["-s", node.podCIDRs[0] ?? "", "-p", "tcp", "--dport", "8080"];
+      const rule = (...words: readonly string[]) => iptablesRule(lab, node, "nat", "POSTROUTING", ...flow, ...words);
+      await rule("-j", "MASQUERADE");
+      // What kube-proxy has masqueraded, since it comes back to the pod that sent it, gets the other of the node's addresses.
+      await rule("-m", "mark", "--mark", "0x4000/0x4000", "-j", "SNAT", "--to-source", node.addresses[0] ?? "");
+      await forbidPortForward(lab, "both");
     },
     { alone: true },
   ),

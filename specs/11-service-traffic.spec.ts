@@ -4,10 +4,12 @@ import { expect } from "vitest";
 import { configure, iptablesRule, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
+import { follow } from "../helpers/claim/follow.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
-import { startCapture } from "../helpers/probe/capture.ts";
+import { wayOf } from "../helpers/path/hops.ts";
 import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
+import { sourceTowards } from "../helpers/probe/links.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 import { rulesNaming } from "../helpers/probe/rules.ts";
 
@@ -173,54 +175,93 @@ claim("nodeport-path", {
     const nodes = { with: lab.worker(0), without: lab.worker(1) };
     const server = await lab.start(lab.serverPod("only", { app: "only" }, { nodeName: nodes.with.name }, namespace));
     const ports = [{ port: 80, targetPort: 8080 }];
-    const port = async (name: string, externalTrafficPolicy: string) => {
+    const nodePortOf = async (externalTrafficPolicy: "Cluster" | "Local") => {
       const spec = { type: "NodePort", selector: { app: "only" }, ports, externalTrafficPolicy };
-      return (await lab.service(name, spec, namespace)).spec?.ports?.[0]?.nodePort ?? 0;
+      const service = await lab.service(`path-by-${externalTrafficPolicy.toLowerCase()}`, spec, namespace);
+      return service.spec?.ports?.[0]?.nodePort ?? 0;
     };
-    const [cluster, local] = [await port("cluster", "Cluster"), await port("local", "Local")];
-    const ask = ({ addresses: [address = ""] }: typeof nodes.with, nodePort: number, timeout = lab.timeouts.attempt) =>
-      meet(lab.outsider, hostPort(address, nodePort), timeout);
-    const answered = (what: string, look: () => ReturnType<typeof meet>) =>
-      lab.until(what, look, ({ outcome }) => outcome === "answered");
-    const capture = await startCapture(
-      lab.pod("host-2"),
-      "eth0",
-      `tcp[tcpflags] == tcp-syn and (dst port ${cluster} or dst host ${server.address})`,
+    const nodePorts = { Cluster: await nodePortOf("Cluster"), Local: await nodePortOf("Local") };
+    const outsider = lab.outsiderAddresses[0] ?? "";
+    const addressOf = (which: keyof typeof nodes) => nodes[which].addresses[0] ?? "";
+    const ask = (which: keyof typeof nodes, policy: keyof typeof nodePorts, timeout: number) =>
+      meet(lab.outsider, hostPort(addressOf(which), nodePorts[policy]), timeout);
+    const ways = (["without", "with"] as const).flatMap((which) =>
+      (["Cluster", "Local"] as const).map((policy) => ({
+        which,
+        policy,
+        reached: policy === "Cluster" || which === "with",
+      })),
     );
-    const viaOther = await answered("an answer by the node without the pod", () => ask(nodes.without, cluster));
-    const legs = await capture.packets();
-    await capture.stop();
+    await Promise.all(
+      ways.map(({ which, policy, reached }) =>
+        lab.eventually(
+          () => ask(which, policy, lab.timeouts.attempt),
+          ({ outcome }) => (outcome === "answered") === reached,
+        ),
+      ),
+    );
+    const paths = await Promise.all(
+      ways.map(({ which, policy, reached }) =>
+        follow(
+          lab,
+          {
+            title: `outsider to the NodePort of a node ${which} the pod, policy ${policy}`,
+            protocol: "tcp",
+            client: { name: "outsider", address: outsider, outside: true },
+            target: { address: addressOf(which), port: nodePorts[policy] },
+            servers: { name: "only", addresses: [server.address], port: 8080 },
+            silent: !reached,
+          },
+          () => ask(which, policy, reached ? lab.timeouts.answer : lab.timeouts.silence),
+        ),
+      ),
+    );
     return {
-      outsider: lab.outsiderAddresses[0],
-      nodes: { with: nodes.with.addresses[0], without: nodes.without.addresses[0] },
-      nodePort: cluster,
-      pod: server.address,
-      viaOther,
-      legs: legs.map(({ from, to, toPort }) => ({ from, to, toPort })),
-      localWith: await answered("an answer with policy Local", () => ask(nodes.with, local)),
-      localWithout: await ask(nodes.without, local, lab.timeouts.silence),
+      nodes: { with: nodes.with.name, without: nodes.without.name },
+      addresses: {
+        outsider,
+        without: addressOf("without"),
+        link: await sourceTowards(lab.node(nodes.with), server.address),
+      },
+      paths,
     };
   },
-  judge: ({ outsider, nodes, nodePort, pod, viaOther, legs, localWith, localWithout }) => {
-    positiveControl(localWithout.outcome !== "answered", "with policy Local a node without the pod does not answer");
-    expect(viaOther.pod, "who answers an outsider at the node port of a node without the pod").toBe("only");
-    expect(legs, "the first leg: from the outsider to the node's port").toContainEqual({
-      from: outsider,
-      to: nodes.without,
-      toPort: nodePort,
-    });
-    expect(legs, "the second leg: from that node to the pod").toContainEqual({
-      from: nodes.without,
-      to: pod,
-      toPort: 8080,
-    });
-    expect(viaOther.source, "the source that the pod sees: the node, not the client").toBe(nodes.without);
-    expect(localWith.source, "with policy Local it sees the client").toBe(outsider);
+  judge: ({ nodes, addresses, paths }) => {
+    const [, , , direct] = paths;
+    positiveControl(direct?.answer.pod === "only", `${direct?.title}: the pod answers`);
+    const node = (which: "with" | "without") => `outsider to the NodePort of a node ${which} the pod, policy`;
+    expect(
+      paths.map(
+        ({ title, there, answer }) => `${title}: ${wayOf(there)}; the server saw ${answer.source ?? "nothing"}`,
+      ),
+      "the ways of packets",
+    ).toEqual([
+      `${node("without")} Cluster: ${nodes.without} in, ${nodes.without} out with another source and destination, ${nodes.with} in, ${nodes.with} out; the server saw ${addresses.without}`,
+      `${node("without")} Local: ${nodes.without} in; the server saw nothing`,
+      `${node("with")} Cluster: ${nodes.with} in, ${nodes.with} out with another source and destination; the server saw ${addresses.link}`,
+      `${node("with")} Local: ${nodes.with} in, ${nodes.with} out with another destination; the server saw ${addresses.outsider}`,
+    ]);
   },
-  control: live("the pod's node masquerades what comes from outside", async (lab) => {
-    const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-p", "tcp", "--dport", "8080"];
-    await iptablesRule(lab, lab.worker(0), "nat", "POSTROUTING", ...flow, "-j", "MASQUERADE");
-  }),
+  control: live(
+    "the pod's node gives what comes from outside another source, and policy Local is stored as Cluster",
+    async (lab) => {
+      const [node, other] = [lab.worker(0), lab.worker(1)];
+      const [to = ""] = node.addresses;
+      const rule = (from: string, ...mark: readonly string[]) =>
+        iptablesRule(
+          ...([lab, node, "nat", "POSTROUTING"] as const),
+          ...["-s", from, "-p", "tcp", "--dport", "8080", ...mark, "-j", "SNAT", "--to-source", to],
+        );
+      await rule(lab.outsiderAddresses[0] ?? "", "-m", "mark", "--mark", "0x4000/0x4000");
+      await rule(other.addresses[0] ?? "");
+      const local = { kind: "Service", name: "path-by-local" } as const;
+      await storeOtherwise(
+        lab,
+        local,
+        "JSONPatch{op: 'replace', path: '/spec/externalTrafficPolicy', value: 'Cluster'}",
+      );
+    },
+  ),
 });
 
 /** What this version's kube-proxy says when it is asked for a mode that does not exist; it checks before it does anything. */

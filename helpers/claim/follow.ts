@@ -1,12 +1,16 @@
 import { randomBytes } from "node:crypto";
 import type { Attachment } from "../evidence/evidence.ts";
-import { type Path, pathOf, sightingsIn, tableOf } from "../path/hops.ts";
+import { type Hop, legsOf, type Path, pathOf, sightingsIn, tableOf } from "../path/hops.ts";
 import { drawPath } from "../path/picture.ts";
 import { type MetRule, rulesMet, translatingRules } from "../path/rules.ts";
 import { inBackground } from "../probe/background.ts";
-import { recordPackets } from "../probe/capture.ts";
+import { type RecordedPackets, recordPackets } from "../probe/capture.ts";
+import { hostPort, type Meeting, meet } from "../probe/http.ts";
 import { outputOf, type Peer } from "../probe/peer.ts";
 import type { Lab } from "./lab.ts";
+
+/** The lane of whoever is none of the cluster's. */
+const outside = "outside the cluster";
 
 /** What is followed: one TCP connection, or one DNS query by UDP. */
 export interface Flow {
@@ -24,7 +28,7 @@ export interface Flow {
   /** Who may be the one that answers, on one port; nobody else asks them meanwhile. */
   readonly servers: { readonly name: string; readonly addresses: readonly string[]; readonly port: number };
   /** Nobody is to answer, so that no answer is waited for. */
-  readonly silent?: true;
+  readonly silent?: boolean;
 }
 
 /** What came of a flow, and the path of its packets. */
@@ -64,6 +68,71 @@ export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): P
   return { title: flow.title, answer, ...path };
 }
 
+/** A request by `kubectl port-forward`, as its connections hand it on to each other. */
+export interface Forwarded {
+  readonly answer: Meeting;
+  /** The outsider to the API server, that to the kubelet, and what the kubelet opens in the pod. */
+  readonly hops: readonly Hop[];
+  /** New connections to the pod's port that were seen on its node: on the pod's link, that is. */
+  readonly onTheLink: number;
+}
+
+/** Follows one request by `kubectl port-forward` to a pod on the first worker that has tcpdump in its first container. */
+export async function followPortForward(lab: Lab, name: string): Promise<Forwarded> {
+  const [node, controlPlane] = [lab.worker(0), lab.controlPlane];
+  const pod = await lab.ready(name);
+  const [outsider = ""] = lab.outsiderAddresses;
+  const inThePod = `lo of ${name}`;
+  const record = async (title: string, peer: Peer, filter: string) => {
+    const packets = await recordPackets(peer, `tcp and (${filter})`);
+    lab.afterwards(() => packets.stop());
+    return { title, packets, seen: async () => sightingsIn(title, await packets.text()) };
+  };
+  const legs = await Promise.all([
+    record(controlPlane.name, lab.pod("host-cp"), `(host ${outsider} and port 6443) or port 10250`),
+    record(node.name, lab.pod("host-1"), "port 10250"),
+    record(inThePod, pod, "port 8080"),
+  ]);
+  const link = await record(node.name, lab.pod("host-1"), `host ${pod.address} and port 8080`);
+  const words = ["kubectl", "port-forward", "--namespace", lab.namespace, `pod/${name}`, "18084:8080"];
+  const forward = await inBackground(lab.outsider, "forward a port of the pod", words);
+  lab.afterwards(() => forward.stop());
+  const answer = await lab.eventually(
+    () => meet(lab.outsider, "localhost:18084", lab.timeouts.attempt),
+    ({ outcome }) => outcome === "answered",
+  );
+  const sightings = (await Promise.all(legs.map(({ seen }) => seen()))).flat();
+  const hops = legsOf(sightings, [
+    { node: controlPlane.name, direction: "in", toPort: 6443 },
+    { node: controlPlane.name, direction: "out", toPort: 10_250 },
+    { node: node.name, direction: "in", toPort: 10_250 },
+    { node: inThePod, direction: "in", toPort: 8080 },
+  ]);
+  const title = "port-forward: outsider to API server to kubelet to the pod's own lo";
+  const picture = drawPath({
+    ...{ title, hops },
+    client: { lane: outside, words: `kubectl (${outsider})` },
+    server: answer.outcome === "answered" ? { lane: inThePod, words: name } : undefined,
+  });
+  const onTheLink = (await link.seen()).length;
+  const text = [
+    tableOf(hops),
+    "Each is a connection of its own; the API server has others with that kubelet.",
+    `New connections to ${hostPort(pod.address, 8080)} on the pod's link: ${onTheLink}`,
+  ];
+  lab.note(`the path: ${title}`, text.join("\n\n"), [
+    { name: "port-forward.svg", type: "image/svg+xml", content: picture },
+    ...(await Promise.all(
+      legs.map(async ({ title: where, packets }) => pcapOf(`port-forward-${where.replaceAll(" ", "-")}`, packets)),
+    )),
+  ]);
+  return { answer, hops, onTheLink };
+}
+
+async function pcapOf(name: string, packets: RecordedPackets): Promise<Attachment> {
+  return { name: `${name}.pcap`, type: "application/vnd.tcpdump.pcap", content: await packets.pcap() };
+}
+
 /** A node, and a pod of the cast on its network, which has tcpdump. */
 interface Station {
   readonly name: string;
@@ -86,7 +155,7 @@ function stations(lab: Lab): Station[] {
 /** A node that is watched. */
 interface Watch {
   readonly name: string;
-  readonly packets: Awaited<ReturnType<typeof recordPackets>>;
+  readonly packets: RecordedPackets;
   /** Returns the rules that the flow's first packet met. */
   readonly met: () => Promise<MetRule[]>;
   /** Returns conntrack's entries of the flow. */
@@ -172,7 +241,6 @@ async function keep(
   watches: readonly Watch[],
   rules: ReadonlyMap<string, readonly MetRule[]>,
 ): Promise<void> {
-  const outside = "outside the cluster";
   const [first, last] = [path.there[0], path.there.at(-1)];
   const name = (address: string | undefined) => `${servers.name} (${address ?? "?"})`;
   const picture = drawPath({
@@ -189,16 +257,14 @@ async function keep(
   const nodes = await Promise.all(
     cameBy.map(async ({ name: node, packets, entries }) => ({
       node,
-      pcap: await packets.pcap(),
+      pcap: await pcapOf(`${slug}-${node}`, packets),
       entries: await entries(),
       rules: (rules.get(node) ?? []).map(({ family, table, chain, rule }) => `  ${family} ${table} ${chain}: ${rule}`),
     })),
   );
   const attachments: Attachment[] = [
     { name: `${slug}.svg`, type: "image/svg+xml", content: picture },
-    ...nodes.map(({ node, pcap }): Attachment => {
-      return { name: `${slug}-${node}.pcap`, type: "application/vnd.tcpdump.pcap", content: pcap };
-    }),
+    ...nodes.map(({ pcap }) => pcap),
   ];
   const text = [
     `there:\n${tableOf(path.there)}`,

@@ -111,11 +111,32 @@ function hops(sightings: readonly Sighting[], rulesOf: (node: string, end: End) 
   });
 }
 
-/** Returns the places of a path at which something was translated, and what: `<node>: source and destination`. */
-export function translationsOf(hops: readonly Hop[]): string[] {
-  return hops.flatMap(({ node, translated }) =>
-    translated.length === 0 ? [] : [`${node}: ${translated.join(" and ")}`],
-  );
+/** A connection among those that hand a request on to each other. */
+export type Leg = Pick<Hop, "node" | "direction" | "toPort">;
+
+/** Returns the first packet of each leg: from the last one back, the latest that was there before the leg after it. */
+export function legsOf(sightings: readonly Sighting[], legs: readonly Leg[]): Hop[] {
+  const found: Sighting[] = [];
+  for (const { node, direction, toPort } of legs.toReversed()) {
+    const before = found[0]?.at ?? Number.POSITIVE_INFINITY;
+    const first = sightings
+      .filter((each) => !each.answer && each.at <= before)
+      .filter((each) => each.node === node && each.direction === direction && each.toPort === toPort)
+      .toSorted((a, b) => b.at - a.at)[0];
+    if (first === undefined) break;
+    found.unshift(first);
+  }
+  return found.flatMap((each) => hops([each], () => []));
+}
+
+/** Returns the way of a packet in words: `worker in, worker out with another destination, worker2 in, worker2 out`. */
+export function wayOf(hops: readonly Hop[]): string {
+  return hops
+    .map(
+      ({ node, direction, translated }) =>
+        `${node} ${direction}${translated.length === 0 ? "" : ` with another ${translated.join(" and ")}`}`,
+    )
+    .join(", ");
 }
 
 /** Returns hops as a table that a reader of plain text can follow. */

@@ -13,6 +13,13 @@ export async function routesOf(node: Peer): Promise<Route[]> {
   return jsonOf<Route[]>(node, "routes of the node", ["ip", "-json", "route", "show"]);
 }
 
+/** Returns the address that a node sends from to another: what masquerading makes the source (iptables-extensions(8)). */
+export async function sourceTowards(node: Peer, address: string): Promise<string | undefined> {
+  const command = ["ip", "-json", "route", "get", address];
+  const routes = await jsonOf<{ prefsrc?: string }[]>(node, `the way to ${address}`, command);
+  return routes[0]?.prefsrc;
+}
+
 /** Returns a node's ends of virtual Ethernet pairs. @throws ProbeFailed where it does not show them */
 export async function vethsOf(node: Peer): Promise<{ ifindex: number; ifname: string }[]> {
   const command = ["ip", "-json", "link", "show", "type", "veth"];
