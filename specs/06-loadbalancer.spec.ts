@@ -5,8 +5,10 @@ import { printedObject } from "../helpers/claim/article.ts";
 import { iptablesRule, meanwhile, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
+import { follow } from "../helpers/claim/follow.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
+import { wayOf } from "../helpers/path/hops.ts";
 import { startCapture } from "../helpers/probe/capture.ts";
 import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
 import { contains, lastAddresses } from "../helpers/probe/ip.ts";
@@ -146,9 +148,9 @@ async function withMetalLB(lab: Lab) {
   const name = "balanced-by-metallb";
   const object = lab.serviceObject(name, { ...spec, loadBalancerClass });
   const service = await lab.create<V1Service>("a LoadBalancer Service", object);
-  const path = `/api/v1/namespaces/${lab.namespace}/services/${name}`;
+  const statusPath = `/api/v1/namespaces/${lab.namespace}/services/${name}`;
   const externalIP = async () =>
-    (await lab.get<V1Service>("the Service's status", path)).status?.loadBalancer?.ingress?.[0]?.ip ?? null;
+    (await lab.get<V1Service>("the Service's status", statusPath)).status?.loadBalancer?.ingress?.[0]?.ip ?? null;
   await delay(lab.timeouts.window);
   const before = await externalIP();
   const subnet = await clusterSubnet(lab);
@@ -180,6 +182,21 @@ async function withMetalLB(lab: Lab) {
   const counts = distribution(await meetOften(lab.outsider, hostPort(ip, 80), 200, lab.timeouts.answer));
   const packets = (await Promise.all(captures.map((capture) => capture.packets()))).flat();
   await Promise.all(captures.map((capture) => capture.stop()));
+  const path = await follow(
+    lab,
+    {
+      title: "outsider to the external IP that MetalLB gave",
+      protocol: "tcp",
+      client: { name: "outsider", address: lab.outsiderAddresses[0] ?? "", outside: true },
+      target: { address: ip, port: 80 },
+      servers: {
+        name: "server-1 or server-2",
+        addresses: ["server-1", "server-2"].map((pod) => lab.pod(pod).address),
+        port: 8080,
+      },
+    },
+    ask,
+  );
   await lab.patch("select no pods", object, { spec: { selector: { app: "nobody" } } });
   const withoutPods = await lab.until("the load balancer to refuse", ask, ({ outcome }) => outcome !== "answered");
   await lab.delete("the Service", object);
@@ -194,6 +211,7 @@ async function withMetalLB(lab: Lab) {
     nodePort,
     targets: [...new Set(packets.map(({ to, toPort }) => `${to}:${toPort}`))],
     packets: packets.length,
+    path,
     withoutPods: withoutPods.outcome,
     withoutService: withoutService.outcome,
   };
@@ -215,12 +233,17 @@ claim("loadbalancer-needs-a-provider", {
 claim("loadbalancer-forwards-to-the-service", {
   slow: true,
   observe: metallb,
-  judge: ({ counts, withoutPods, withoutService }) => {
+  judge: ({ counts, path: { there, answer }, withoutPods, withoutService }) => {
     positiveControl(withoutPods !== "answered", "nobody answers while the Service selects no pods");
+    positiveControl(answer.outcome === "answered", "the connection that was followed was answered");
     expect(Object.keys(counts).toSorted(), "who answered 200 connections to the external IP").toEqual([
       "server-1",
       "server-2",
     ]);
+    expect(
+      there.filter(({ translated }) => translated.length > 0).map(({ node, translated }) => [node, ...translated]),
+      `what was translated on the way: ${wayOf(there)}`,
+    ).toEqual([[there[0]?.node, "source", "destination"]]);
     expect(["answered", "refused"], "the external IP once the Service is gone: nobody has it").not.toContain(
       withoutService,
     );
@@ -255,12 +278,12 @@ claim("local-loadbalancers-need-a-tool", {
 claim("loadbalancer-traffic-passes-the-node-port", {
   slow: true,
   observe: metallb,
-  judge: ({ packets, ip, nodePort, targets, counts }) => {
+  judge: ({ packets, ip, nodePort, targets, counts, path }) => {
     positiveControl(Object.keys(counts).includes("server-1"), "the external IP answers");
     positiveControl(packets >= 200, "the captures on the nodes saw the connections");
     expect(
       targets.filter((target) => target.endsWith(`:${nodePort}`)),
-      `packets to the node port ${nodePort}; the nodes saw packets to ${targets.join(", ")}, ${ip} being the load balancer`,
+      `packets to the node port ${nodePort}; the nodes saw packets to ${targets.join(", ")}, ${ip} being the load balancer; one went by ${wayOf(path.there)}`,
     ).not.toEqual([]);
   },
   control: live(

@@ -1,11 +1,14 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
-import { answerWithAddress, storeOtherwise } from "../helpers/claim/changes.ts";
+import { answerWithAddress, iptablesRule, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
+import { follow } from "../helpers/claim/follow.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
+import { wayOf } from "../helpers/path/hops.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { meet, request } from "../helpers/probe/http.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
@@ -149,6 +152,19 @@ claim("externalname-selects-no-pods", {
       () => lookUp(client, dnsName, "CNAME"),
       ({ records }) => records.length > 0,
     );
+    const asker = await lab.start(lab.clientPod("asker", { nodeName: lab.worker(0).name }));
+    const dns = await lab.get<V1Service>("the Service of DNS", "/api/v1/namespaces/kube-system/services/kube-dns");
+    const query = await follow(
+      lab,
+      {
+        title: "pod to the name server, for an ExternalName Service",
+        protocol: "udp",
+        client: { name: "asker", address: asker.address },
+        target: { address: dns.spec?.clusterIP ?? "", port: 53 },
+        servers: { name: "CoreDNS", addresses: await lab.endpointsOf("kube-dns", "kube-system"), port: 53 },
+      },
+      () => lookUp(asker, dnsName, "CNAME"),
+    );
     const rules = async () => (await rulesNaming(lab.node(lab.worker(0)), `${lab.namespace}/${name}`)).length;
     const asExternalName = { rules: await rules(), answer: await meet(client, dnsName, lab.timeouts.silence) };
     await lab.patch("make it a ClusterIP Service", object, {
@@ -160,29 +176,45 @@ claim("externalname-selects-no-pods", {
       ({ outcome }) => outcome === "answered",
       lab.timeouts.podsReady,
     );
-    return { code: created.code, record, asExternalName, asClusterIP: { rules: await rules(), answer } };
+    return { code: created.code, record, query, asExternalName, asClusterIP: { rules: await rules(), answer } };
   },
-  judge: ({ code, record, asExternalName, asClusterIP }) => {
+  judge: ({ code, record, query: { there, answer }, asExternalName, asClusterIP }) => {
     positiveControl(code === 201, "an ExternalName Service with a selector is accepted");
     positiveControl(
       asClusterIP.rules > 0 && asClusterIP.answer.outcome === "answered",
       "as a ClusterIP Service the same one leads to pods",
     );
+    positiveControl(answer.status === "NOERROR", "the query that was followed was answered");
+    const translated = there.filter((hop) => hop.translated.length > 0);
     expect(
-      record.records.map(({ data }) => data),
-      `what ${record.name} is mapped to`,
-    ).toEqual([`${target}.`]);
-    expect(asExternalName.rules, "rules of a node that name it").toBe(0);
-    expect(asExternalName.answer.outcome, `${asExternalName.answer.to}, asked from a pod`).not.toBe("answered");
+      [
+        ...record.records.map(({ data }) => `it is mapped to ${data}`),
+        `${asExternalName.rules} rules of a node name it`,
+        `a pod that asks there is ${asExternalName.answer.outcome === "answered" ? "answered" : "not answered"}`,
+        ...translated.map((hop) => `${hop.node} gives the query another ${hop.translated.join(" and ")}`),
+      ],
+      `what comes of ${record.name}; the query went by ${wayOf(there)}`,
+    ).toEqual([
+      `it is mapped to ${target}.`,
+      "0 rules of a node name it",
+      "a pod that asks there is not answered",
+      `${there[0]?.node} gives the query another destination`,
+    ]);
   },
-  control: live("the Service is stored as a ClusterIP Service", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "selecting" },
-      "JSONPatch{op: 'replace', path: '/spec/type', value: 'ClusterIP'}",
-      "JSONPatch{op: 'remove', path: '/spec/externalName'}",
-      "JSONPatch{op: 'add', path: '/spec/ports', value: [{'port': 80, 'targetPort': 8080}]}",
-    ),
+  control: live(
+    "the Service is stored as a ClusterIP Service, and the client's node gives queries another source",
+    async (lab) => {
+      const node = lab.worker(0);
+      const flow = ["-s", node.podCIDRs[0] ?? "", "-p", "udp", "--dport", "53"];
+      await iptablesRule(lab, node, "nat", "POSTROUTING", ...flow, "-j", "MASQUERADE");
+      await storeOtherwise(
+        lab,
+        { kind: "Service", name: "selecting" },
+        "JSONPatch{op: 'replace', path: '/spec/type', value: 'ClusterIP'}",
+        "JSONPatch{op: 'remove', path: '/spec/externalName'}",
+        "JSONPatch{op: 'add', path: '/spec/ports', value: [{'port': 80, 'targetPort': 8080}]}",
+      );
+    },
   ),
 });
 

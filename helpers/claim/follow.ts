@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Attachment } from "../evidence/evidence.ts";
-import { type Hop, legsOf, type Path, pathOf, sightingsIn, tableOf } from "../path/hops.ts";
+import { type Hop, legsOf, type Path, pathOf, sightingsIn, tableOf, translatedBy } from "../path/hops.ts";
 import { drawPath } from "../path/picture.ts";
 import { type MetRule, rulesMet, translatingRules } from "../path/rules.ts";
 import { inBackground } from "../probe/background.ts";
@@ -25,7 +25,7 @@ export interface Flow {
   };
   /** Whom the client asks. */
   readonly target: { readonly address: string; readonly port: number };
-  /** Who may be the one that answers, on one port; nobody else asks them meanwhile. */
+  /** Who may be the one that answers, on one port. */
   readonly servers: { readonly name: string; readonly addresses: readonly string[]; readonly port: number };
   /** Nobody is to answer, so that no answer is waited for. */
   readonly silent?: boolean;
@@ -46,26 +46,28 @@ export interface Followed<T> extends Path {
 export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): Promise<Followed<T>> {
   const watches = await Promise.all(stations(lab).map((station) => watch(lab, flow, station)));
   const answer = await send();
-  const sightings = async () => {
+  const look = async () => {
     const texts = await Promise.all(watches.map(async ({ name, packets }) => sightingsIn(name, await packets.text())));
-    return texts.flat();
-  };
-  const walked = (seen: Awaited<ReturnType<typeof sightings>>, rulesOf?: Parameters<typeof pathOf>[2]) =>
-    pathOf(
-      seen,
+    return pathOf(
+      texts.flat(),
       ({ from, to, toPort }) =>
-        from === flow.client.address && to === flow.target.address && toPort === flow.target.port,
-      rulesOf,
+        [from, to, toPort].join() === [flow.client.address, flow.target.address, flow.target.port].join(),
     );
-  const isBack = ({ there: [first], back }: Path) =>
-    first !== undefined &&
-    back.some(({ node, interface: device }) => node === first.node && device === first.interface);
-  const seen = flow.silent === true ? await sightings() : await lab.eventually(sightings, (now) => isBack(walked(now)));
-  const rules = new Map(await Promise.all(watches.map(async ({ name, met }) => [name, await met()] as const)));
-  const path = walked(seen, (node, end) => translatingRules(rules.get(node) ?? [], end));
+  };
+  const { there, back } = flow.silent === true ? await look() : await lab.eventually(look, isThereAndBack);
+  const rules = new Map<string, MetRule[]>();
+  for (const { name, met } of watches) {
+    const entering = there.find(({ node }) => node === name);
+    if (entering !== undefined) rules.set(name, await met(entering));
+  }
+  const path = { there: translatedBy(there, (node, end) => translatingRules(rules.get(node) ?? [], end)), back };
   await keep(lab, flow, path, watches, rules);
   await Promise.all(watches.map(({ stop }) => stop()));
   return { title: flow.title, answer, ...path };
+}
+
+function isThereAndBack({ there: [first], back }: Path): boolean {
+  return back.some(({ node, interface: device }) => node === first?.node && device === first.interface);
 }
 
 /** A request by `kubectl port-forward`, as its connections hand it on to each other. */
@@ -156,8 +158,8 @@ function stations(lab: Lab): Station[] {
 interface Watch {
   readonly name: string;
   readonly packets: RecordedPackets;
-  /** Returns the rules that the flow's first packet met. */
-  readonly met: () => Promise<MetRule[]>;
+  /** Returns the rules that the flow's first packet met, given as it came into the node. */
+  readonly met: (packet: Hop) => Promise<MetRule[]>;
   /** Returns conntrack's entries of the flow. */
   readonly entries: () => Promise<string>;
   readonly stop: () => Promise<void>;
@@ -193,15 +195,13 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
   );
   return {
     ...{ name, packets, stop },
-    met: async () => {
-      const trace = await monitor.output();
-      // A node that the packet does not come by has nothing to show.
-      if (trace === "") return [];
-      const [ruleset, iptables] = await Promise.all([
+    met: async (packet) => {
+      const [trace, ruleset, iptables] = await Promise.all([
+        monitor.output(),
         outputOf(node, "all rules, by handle", ["nft", "--json", "--handle", "list", "ruleset"]),
         outputOf(node, "all rules of iptables", ["iptables-save"]),
       ]);
-      return rulesMet({ trace, ruleset, iptables }, table);
+      return rulesMet({ trace, ruleset, iptables }, table, packet);
     },
     entries: async () => {
       const entries = await outputOf(node, "conntrack's entries", ["conntrack", "-L", "-p", protocol]);

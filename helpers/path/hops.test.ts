@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { pathOf, sightingsIn, tableOf } from "./hops.ts";
+import { legsOf, pathOf, sightingsIn, tableOf, translatedBy, wayOf } from "./hops.ts";
 
 const worker = `1764092000.100000 veth1a   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     10.244.1.12.40000 > 10.96.7.7.80: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, options [mss 1460], length 0
@@ -78,14 +78,39 @@ test("IPv6 addresses are told from their ports", () => {
 });
 
 test("the table names the hop that translates, and the rules", () => {
-  const { there } = pathOf(
-    sightingsIn("worker", worker),
-    ({ fromPort }) => fromPort === 40_000,
-    (_node, end) => [`rule for ${end}`],
-  );
-  expect(tableOf(there).split("\n")).toEqual([
+  const { there } = pathOf(sightingsIn("worker", worker), ({ fromPort }) => fromPort === 40_000);
+  expect(tableOf(translatedBy(there, (_node, end) => [`rule for ${end}`])).split("\n")).toEqual([
     "node    interface  source             destination      TTL  translated              by",
     "worker  veth1a in  10.244.1.12:40000  10.96.7.7:80     64",
     "worker  eth0 out   172.31.0.4:51000   10.244.2.7:8080  64   source and destination  rule for source; rule for destination",
   ]);
+});
+
+test("the way of a packet is told in words", () => {
+  const { there } = pathOf(sightingsIn("worker", worker), ({ fromPort }) => fromPort === 40_000);
+  expect(wayOf(there)).toBe("worker in, worker out with another source and destination");
+});
+
+test("connections that hand a request on are found from the last one back", () => {
+  const syn = (at: number, device: string, to: string, flow: number) =>
+    `${at}.5 ${device} In  IP (tos 0x0, ttl 64, id 1, offset 0, flags [DF], proto TCP (6), length 60)
+    172.31.0.9.40000 > ${to}: Flags [S], cksum 0x1a2b (correct), seq ${flow}, win 64240, length 0
+`;
+  const sightings = [
+    ...sightingsIn("control-plane", syn(1, "eth0", "172.31.0.2.6443", 1) + syn(2, "eth0", "172.31.0.2.6443", 2)),
+    ...sightingsIn("worker", syn(3, "eth0", "172.31.0.4.10250", 3) + syn(5, "eth0", "172.31.0.4.10250", 4)),
+    ...sightingsIn("pod", syn(4, "lo", "127.0.0.1.80", 5)),
+  ];
+  const legs = [
+    { node: "control-plane", direction: "in", toPort: 6443 },
+    { node: "worker", direction: "in", toPort: 10_250 },
+    { node: "pod", direction: "in", toPort: 80 },
+  ] as const;
+  expect(legsOf(sightings, legs)).toMatchObject([
+    { node: "control-plane", interface: "eth0" },
+    { node: "worker", toPort: 10_250 },
+    { node: "pod", interface: "lo", translated: [] },
+  ]);
+  expect(legsOf(sightings, legs.slice(0, 2))[1]?.toPort).toBe(10_250);
+  expect(legsOf([], legs)).toEqual([]);
 });

@@ -76,38 +76,31 @@ export interface Path {
  * Returns the hops of a flow's first packet and of the answer to it, each in its order; none where it was not seen.
  *
  * @param isFirst recognizes the packet where it leaves the client
- * @param rulesOf names the rules of a node that translate that end of the first packet
  */
-export function pathOf(
-  sightings: readonly Sighting[],
-  isFirst: (sighting: Sighting) => boolean,
-  rulesOf: (node: string, end: End) => readonly string[] = () => [],
-): Path {
+export function pathOf(sightings: readonly Sighting[], isFirst: (sighting: Sighting) => boolean): Path {
   const inTime = sightings.toSorted((a, b) => a.at - b.at);
   const first = inTime.find((each) => !each.answer && isFirst(each));
   if (first === undefined) return { there: [], back: [] };
   const ofTheFlow = inTime.filter(({ at, flow }) => at >= first.at && flow === first.flow);
   return {
-    there: hops(
-      ofTheFlow.filter(({ answer }) => !answer),
-      rulesOf,
-    ),
+    there: hops(ofTheFlow.filter(({ answer }) => !answer)),
     // Only a connection's first packet meets the rules; what comes back is translated by its entry.
-    back: hops(
-      ofTheFlow.filter(({ answer }) => answer),
-      () => ["the connection's entry in conntrack"],
-    ),
+    back: translatedBy(hops(ofTheFlow.filter(({ answer }) => answer)), () => ["the connection's entry in conntrack"]),
   };
 }
 
-function hops(sightings: readonly Sighting[], rulesOf: (node: string, end: End) => readonly string[]): Hop[] {
+/** Returns hops with what a node has to say of how it translates that end. */
+export function translatedBy(hops: readonly Hop[], rulesOf: (node: string, end: End) => readonly string[]): Hop[] {
+  return hops.map((hop) => ({ ...hop, by: [...new Set(hop.translated.flatMap((end) => rulesOf(hop.node, end)))] }));
+}
+
+function hops(sightings: readonly Sighting[]): Hop[] {
   return sightings.map(({ at: _at, flow: _flow, answer: _answer, ...hop }, index) => {
     const before = sightings[index - 1] ?? hop;
     const translated = (["from", "to"] as const)
       .filter((end) => before[end] !== hop[end] || before[`${end}Port`] !== hop[`${end}Port`])
       .map((end): End => (end === "from" ? "source" : "destination"));
-    const by = new Set(translated.flatMap((end) => rulesOf(hop.node, end)));
-    return { ...hop, translated, by: [...by] };
+    return { ...hop, translated, by: [] };
   });
 }
 
@@ -126,7 +119,7 @@ export function legsOf(sightings: readonly Sighting[], legs: readonly Leg[]): Ho
     if (first === undefined) break;
     found.unshift(first);
   }
-  return found.flatMap((each) => hops([each], () => []));
+  return found.flatMap((each) => hops([each]));
 }
 
 /** Returns the way of a packet in words: `worker in, worker out with another destination, worker2 in, worker2 out`. */

@@ -4,6 +4,7 @@ import { rulesMet, translatingRules } from "./rules.ts";
 const listings = {
   // What nft 1.0.6 printed of one connection by DNAT and masquerade; the last packet is somebody else's.
   trace: `trace id b2955072 inet knc-1 in packet: iif "c0" ether saddr 52:ec:2e:46:b4:83 ip saddr 10.1.0.2 ip daddr 10.9.9.9 tcp sport 34678 tcp dport 80
+trace id 0badcafe inet knc-1 in packet: iif "c1" ether saddr 52:ec:2e:46:b4:84 ip saddr 10.1.0.3 ip daddr 10.9.9.9 tcp sport 34678 tcp dport 80
 trace id 0badcafe ip nat PREROUTING rule  counter packets 9 bytes 60 jump KUBE-SERVICES # handle 7 (verdict jump KUBE-SERVICES)
 trace id b2955072 inet knc-1 in rule ip saddr 10.1.0.2 tcp flags syn / syn,ack meta nftrace set 1 # handle 3 (verdict continue)
 trace id b2955072 inet knc-1 in policy accept
@@ -36,8 +37,10 @@ trace id 0badcafe ip nat KUBE-SEP-B rule  counter packets 1 bytes 60 dnat to 10.
 `,
 };
 
+const packet = { from: "10.1.0.2", fromPort: 34_678, to: "10.9.9.9", toPort: 80 };
+
 test("the rules that the packet met are in iptables' words where iptables has them", () => {
-  expect(rulesMet(listings, "knc-1").map(({ chain, rule }) => [chain, rule])).toEqual([
+  expect(rulesMet(listings, "knc-1", packet).map(({ chain, rule }) => [chain, rule])).toEqual([
     ["PREROUTING", '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES'],
     [
       "KUBE-SERVICES",
@@ -49,12 +52,13 @@ test("the rules that the packet met are in iptables' words where iptables has th
 });
 
 test("nobody's packet met no rules", () => {
-  expect(rulesMet(listings, "knc-2")).toEqual([]);
-  expect(rulesMet({ ...listings, trace: "" }, "knc-1")).toEqual([]);
+  expect(rulesMet(listings, "knc-2", packet)).toEqual([]);
+  expect(rulesMet(listings, "knc-1", { ...packet, fromPort: 1 })).toEqual([]);
+  expect(rulesMet({ ...listings, trace: "" }, "knc-1", packet)).toEqual([]);
 });
 
 test("the rules that translate are known by what they do, not by what their comments say", () => {
-  const met = rulesMet(listings, "knc-1");
+  const met = rulesMet(listings, "knc-1", packet);
   expect(translatingRules(met, "destination")).toEqual(["nat KUBE-SEP-B: DNAT --to-destination 10.2.0.2:8080"]);
   expect(translatingRules(met, "source")).toEqual(["nat POSTROUTING: masquerade fully-random"]);
   const commented = { family: "ip", table: "nat", chain: "C", rule: '-m comment --comment "requiring SNAT" -j RETURN' };

@@ -1,4 +1,4 @@
-import type { End } from "./hops.ts";
+import type { End, Hop } from "./hops.ts";
 
 /** A rule of netfilter that a packet met on a node. */
 export interface MetRule {
@@ -15,12 +15,14 @@ interface TracedRule extends MetRule {
 
 const traced = /^trace id (\S+) (\S+) (\S+) (\S+) rule (.*?) # handle (\d+) \(verdict /gm;
 
-/** Returns the rules that a packet met which `own` has traced, in their order (nft(8), MONITOR). */
-function rulesTraced(text: string, own: string): TracedRule[] {
-  const all = [...text.matchAll(traced)];
+/** Returns the rules that this packet met since it came into the node, in their order (nft(8), MONITOR). */
+function rulesTraced(text: string, own: string, { from, fromPort, to, toPort }: Ends): TracedRule[] {
   // Whoever listens hears of all packets that anybody has traced.
-  const id = all.find(([, , , table]) => table === own)?.[1];
-  return all
+  const ours = [`saddr ${from}`, `sport ${fromPort}`, `daddr ${to}`, `dport ${toPort}`].map((part) => ` ${part} `);
+  const id = [...text.matchAll(/^trace id (\S+) inet (\S+) \S+ packet: (.*)$/gm)].find(
+    ([, , table, packet]) => table === own && ours.every((part) => `${packet} `.includes(part)),
+  )?.[1];
+  return [...text.matchAll(traced)]
     .filter((rule) => rule[1] === id && rule[3] !== own)
     .map(([, , family = "", table = "", chain = "", rule = "", handle]) => {
       return { family, table, chain, rule: rule.trim(), handle: Number(handle) };
@@ -48,19 +50,23 @@ interface Ruleset {
   }[];
 }
 
+/** A packet's ends. */
+type Ends = Pick<Hop, "from" | "fromPort" | "to" | "toPort">;
+
 /**
  * Returns the rules that a packet met on a node, in their order.
  *
- * @param own the table that has the packet traced, which is none of the node's
+ * @param own the table that has it traced, which is none of the node's
+ * @param packet as it came into the node
  */
-export function rulesMet({ trace, ruleset, iptables }: RuleListings, own: string): MetRule[] {
+export function rulesMet({ trace, ruleset, iptables }: RuleListings, own: string, packet: Ends): MetRule[] {
   const { nftables } = JSON.parse(ruleset) as Ruleset;
   const chains = Map.groupBy(
     nftables.flatMap(({ rule }) => rule ?? []),
     ({ family, table, chain }) => `${family} ${table} ${chain}`,
   );
   const saved = savedRules(iptables);
-  return rulesTraced(trace, own).map(({ handle, family, table, chain, rule }) => {
+  return rulesTraced(trace, own, packet).map(({ handle, family, table, chain, rule }) => {
     const place = chains.get(`${family} ${table} ${chain}`)?.findIndex((each) => each.handle === handle) ?? -1;
     const written = family === "ip" ? saved.get(`${table} ${chain}`)?.[place] : undefined;
     return { family, table, chain, rule: written ?? rule };
