@@ -70,16 +70,16 @@ export async function buildNodeImage(lock: ImageLock, surroundings: Surroundings
   return image;
 }
 
-/** Removes the images of earlier recipes, and the base: the node image holds its layers. */
+/** Removes the images of earlier recipes for that version, and the base: the node image holds its layers. */
 async function removeOlderImages(engine: Engine, image: string): Promise<void> {
-  const [name] = image.split(":");
+  const [name] = image.split(/-[^-]*$/);
   const older = await engineOutput(engine, [
     "image",
     "ls",
     "--format",
     "{{.Repository}}:{{.Tag}}",
     "--filter",
-    `reference=${name}`,
+    `reference=${name}-*`,
   ]);
   const names = [baseName(image), ...older.split("\n").filter((line) => line !== "" && line !== image)];
   await engineCommand(engine, ["image", "rm", "--force", ...names]);

@@ -24,8 +24,12 @@ test("the version of kind is the same everywhere, and Kubernetes' stands in its 
   });
 });
 
-test("no placeholder is left", () => {
-  expect(JSON.stringify(readRecipe("v1.24.17"))).not.toContain("${");
+test("no placeholder is left, and older versions have what they need", () => {
+  const older = readRecipe("v1.24.17");
+  expect(JSON.stringify(older)).not.toContain("${");
+  expect(older.modules["etcd"]?.version).toMatch(/^v3\.5\./);
+  expect(older.modules["kubernetes"]?.ldflags).toContain("gitVersion=v1.24.17");
+  expect(JSON.stringify(recipe)).not.toContain("otherwise");
 });
 
 test("a reference by digest splits into what is pulled and what it has to be", () => {

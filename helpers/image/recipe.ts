@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { SemVer } from "semver";
+import semver, { SemVer } from "semver";
 import { parse } from "yaml";
 import { z } from "zod";
 
@@ -11,9 +11,11 @@ const GoModule = z.strictObject({
   module: z.string(),
   version: z.string(),
   programs: programs.describe("program -> package below the module"),
-  tags: z.array(z.string()).default([]),
-  ldflags: z.string().default(""),
+  tags: z.array(z.string()),
+  ldflags: z.string(),
 });
+/** What of a module is otherwise for other versions of Kubernetes; the first that fits counts. */
+const Otherwise = GoModule.partial().extend({ kubernetes: z.string().describe("range of versions") });
 /** Programs to build from a published Go module. */
 export type GoModule = z.infer<typeof GoModule>;
 
@@ -37,6 +39,15 @@ const Image = z.strictObject({
   arguments: z.array(z.string()).default([]),
 });
 
+const Modules = z.record(
+  z.string(),
+  GoModule.extend({
+    tags: GoModule.shape.tags.default([]),
+    ldflags: GoModule.shape.ldflags.default(""),
+    otherwise: z.array(Otherwise).default([]),
+  }),
+);
+
 const BuildRecipe = z.strictObject({
   debianSuite: z.string(),
   modules: z.record(z.string(), GoModule),
@@ -54,5 +65,10 @@ export function readRecipe(kubernetes: string): BuildRecipe {
     .replaceAll("${kubernetes}", kubernetes)
     .replaceAll("${major}", String(version.major))
     .replaceAll("${minor}", String(version.minor));
-  return BuildRecipe.parse(parse(text));
+  const { modules, ...rest } = parse(text) as { modules: unknown };
+  const fitting = Object.entries(Modules.parse(modules)).map(([name, { otherwise, ...module }]) => {
+    const { kubernetes: _, ...changes } = otherwise.find((each) => semver.satisfies(version, each.kubernetes)) ?? {};
+    return [name, { ...module, ...changes }] as const;
+  });
+  return BuildRecipe.parse({ ...rest, modules: Object.fromEntries(fitting) });
 }
