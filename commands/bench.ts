@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { performance } from "node:perf_hooks";
 import { execa } from "execa";
+import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { createCluster, findKind } from "../helpers/cluster/kind.ts";
 import { findImage, planCluster, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
@@ -10,7 +11,6 @@ import { main } from "../helpers/host/main.ts";
 import { runMarker } from "../helpers/host/process.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { readImageLock } from "../helpers/image/lock.ts";
 
 const defaultRounds = 3;
 
@@ -86,7 +86,7 @@ async function bareCluster(): Promise<number> {
     async (session) => {
       const { engine, run, signal } = session;
       const say = () => {};
-      const lock = readImageLock(settings.imageLock);
+      const lock = imageLockFor(settings);
       const image = await findImage(session, lock, settings.nodeImage, say);
       const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
       const { plan } = planCluster(session, lock, image);

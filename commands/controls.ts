@@ -2,12 +2,12 @@ import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
 import { exitCodeOf } from "../helpers/claim/results.ts";
 import { beginRun, emptyOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
+import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { makeCluster, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettings } from "../helpers/host/settings.ts";
-import { readImageLock } from "../helpers/image/lock.ts";
 import { generateAllureReport } from "../reports/allure.ts";
 import { collectResults } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
@@ -19,7 +19,7 @@ import { summaryOf } from "../reports/summary.ts";
 await main(async () => {
   const settings = readSettings();
   readCatalogue();
-  readImageLock(settings.imageLock);
+  imageLockFor(settings);
   if (settings.kubeconfig !== undefined)
     throw new UserError("controls change the cluster, and make one of their own", "leave KNC_KUBECONFIG out");
   const progress = new Progress();

@@ -1,17 +1,17 @@
 import { mkdirSync, statfsSync } from "node:fs";
 import { execa } from "execa";
+import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { findUserEngine } from "../helpers/engine/engine.ts";
 import { privateEngineLeftovers, privateEnginePlace } from "../helpers/engine/private.ts";
 import { debianMirror } from "../helpers/host/debian.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { goVersion } from "../helpers/image/go.ts";
-import { readImageLock } from "../helpers/image/lock.ts";
 
 /** What this machine can do, a line each, and what a missing thing costs. */
 await main(async () => {
   const settings = readSettings();
-  const lock = readImageLock(settings.imageLock);
+  const lock = imageLockFor(settings);
   const engine = await findUserEngine();
   const ask = async (what: () => Promise<string>) => what().catch((error: Error) => `no: ${error.message}`);
   mkdirSync(settings.cache, { recursive: true, mode: 0o700 });

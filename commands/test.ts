@@ -1,6 +1,7 @@
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { beginRun, emptyOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
+import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
   howToUse,
   keepCluster,
@@ -14,7 +15,6 @@ import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettings } from "../helpers/host/settings.ts";
-import { readImageLock } from "../helpers/image/lock.ts";
 import { generateAllureReport } from "../reports/allure.ts";
 import { collectResults } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
@@ -24,7 +24,7 @@ await main(async () => {
   const settings = readSettings();
   // Before anything is started: a broken catalogue or lock file must not cost a cluster.
   readCatalogue();
-  readImageLock(settings.imageLock);
+  imageLockFor(settings);
   const progress = new Progress();
   const interrupt = interruption((line) => progress.say("signal", line));
   emptyOutput(settings);

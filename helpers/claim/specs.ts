@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
+import { imageLockFor } from "../cluster/cells.ts";
 import { contextVariable, writeContext } from "../cluster/context.ts";
 import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
 import { containerNodes } from "../cluster/nodes.ts";
@@ -8,7 +9,6 @@ import { inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
 import { runMarker } from "../host/process.ts";
 import { projectRoot, type Settings } from "../host/settings.ts";
-import { readImageLock } from "../image/lock.ts";
 import { detectWorld } from "../world/detect.ts";
 
 /** Results of an earlier run would read as this one's. */
@@ -50,7 +50,7 @@ export async function beginRun(
   await progress.phase("world", async (say) => {
     const world = await detectWorld(containerNodes(engine), controlPlane, {
       ...{ cluster: name, fresh },
-      kind: readImageLock(settings.imageLock).kind.version,
+      kind: imageLockFor(settings).kind.version,
       engine: { name: engine.cli, version: engine.version, owner: engine.owner, cgroup: engine.cgroup },
       images: Object.fromEntries(Object.entries(image.workloads).map(([which, { reference }]) => [which, reference])),
       provenance: { ...image.provenance, "kind program": kind.provenance },

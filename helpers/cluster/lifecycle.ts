@@ -25,14 +25,13 @@ import { endProcesses, processesOfRun, runMarker, runsWithProcesses } from "../h
 import type { Progress, Say } from "../host/progress.ts";
 import type { Settings } from "../host/settings.ts";
 import { findNodeImage, loadWorkloads, type NodeImage } from "../image/find.ts";
-import { type ImageLock, readImageLock } from "../image/lock.ts";
+import type { ImageLock } from "../image/lock.ts";
 import { adaptConfig } from "./adapt.ts";
+import { cellNamed, configOf, imageLockFor } from "./cells.ts";
 import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
 import { nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
-
-const configFile = new URL("../../fixtures/clusters/default.yaml", import.meta.url);
 
 /** The container network that kind puts its nodes on. */
 const network = process.env["KIND_EXPERIMENTAL_DOCKER_NETWORK"] ?? "kind";
@@ -118,7 +117,7 @@ export async function withEngine<T>(
 }
 
 /**
- * Creates a cluster of the locked version with kind's defaults, or uses the kept one, or the one of `KNC_KUBECONFIG`.
+ * Creates a cluster of the settings' cell, or of the locked version with kind's defaults, or uses the kept one, or the one of `KNC_KUBECONFIG`.
  * It is deleted when the session ends, unless it is kept or the user's own.
  */
 export async function openCluster(session: Session): Promise<RunningCluster> {
@@ -126,6 +125,11 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
   const kept = keptRun(settings.cache);
   if (settings.kubeconfig !== undefined)
     return progress.phase("cluster", () => openGiven(session, settings.kubeconfig as string));
+  if (kept?.kept !== undefined && kept.kept.cell !== settings.cell)
+    throw new UserError(
+      `the kept cluster ${kept.cluster} is ${kept.kept.cell === undefined ? "of no cell" : `of the cell ${kept.kept.cell}`}`,
+      "set KNC_CELL as it was then, or npm run cluster -- down",
+    );
   if (kept?.kept !== undefined)
     return progress.phase("cluster", async (say) => {
       say(`using the kept cluster ${kept.cluster}`);
@@ -134,10 +138,10 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
   return makeCluster(session);
 }
 
-/** Creates a cluster of the locked version with kind's defaults. It is deleted when the session ends. */
+/** Creates a cluster of the settings' cell, or of the locked version with kind's defaults. It is deleted when the session ends. */
 export async function makeCluster(session: Session): Promise<RunningCluster> {
   const { settings, progress, engine, run, signal } = session;
-  const lock = readImageLock(settings.imageLock);
+  const lock = imageLockFor(settings);
   const image = await progress.phase("image", async (say) => {
     const found = await findImage(session, lock, settings.nodeImage, say);
     say(`node image ${found.reference}, ${found.origin}`);
@@ -184,8 +188,8 @@ export function planCluster(
   lock: ImageLock,
   image: NodeImage,
 ): { plan: ClusterPlan; adaptations: readonly string[] } {
-  const defaults = parse(readFileSync(configFile, "utf8")) as Record<string, unknown>;
-  const { yaml, adaptations } = adaptConfig(defaults, lock.node.kubernetes, engine);
+  const wanted = configOf(settings.cell === undefined ? undefined : cellNamed(settings.cell));
+  const { yaml, adaptations } = adaptConfig(wanted, lock.node.kubernetes, engine);
   const config = join(run.folder, "kind.yaml");
   writeFileSync(config, yaml);
   const logs = join(settings.out, "logs", "kind");
@@ -200,6 +204,7 @@ export function keepCluster(session: Session, cluster: RunningCluster): Run {
     image: image.reference,
     kind: kind.provenance,
     adaptations: [...adaptations],
+    ...(session.settings.cell === undefined ? {} : { cell: session.settings.cell }),
   });
 }
 
@@ -231,7 +236,7 @@ async function openKept(session: Session, run: Run, kept: Kept): Promise<Running
   const nodes = await nodeContainers(engine, run.cluster);
   if (nodes.length === 0)
     throw new UserError(`the kept cluster ${run.cluster} has no nodes any more`, "npm run cluster -- down");
-  const lock = readImageLock(settings.imageLock);
+  const lock = imageLockFor(settings);
   const say = (line: string) => progress.say("cluster", line);
   const image = await findImage(session, lock, kept.image, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
@@ -262,7 +267,7 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
       `KNC_KUBECONFIG=${kubeconfig}: its current context is no kind cluster of this engine`,
       "name the kubeconfig of a running kind cluster",
     );
-  const lock = readImageLock(settings.imageLock);
+  const lock = imageLockFor(settings);
   const say = (line: string) => progress.say("cluster", line);
   const reference = await engineOutput(engine, ["inspect", "--format", "{{.Config.Image}}", nodes[0] as string]);
   const image = await findImage(session, lock, reference, say);

@@ -12,6 +12,7 @@ const Kept = z.strictObject({
   image: z.string(),
   kind: z.string(),
   adaptations: z.array(z.string()),
+  cell: z.string().optional(),
 });
 /** What a later command has to know of a kept cluster. */
 export type Kept = z.infer<typeof Kept>;

@@ -24,6 +24,7 @@ const Variables = z.strictObject({
     )
     .optional(),
   KNC_IMAGE_LOCK: existingFile.optional(),
+  KNC_CELL: z.string().min(1, "must name a cell of fixtures/clusters/matrix.yaml").optional(),
   KNC_KEEP_CLUSTER: flag.default(false),
   KNC_KUBECONFIG: existingFile.optional(),
   KNC_INSTALL: z.enum(["auto", "never"], "must be auto or never").default("auto"),
@@ -42,6 +43,8 @@ export interface Settings {
   readonly nodeImage: string | undefined;
   /** Image lock file to use instead of the project's own. */
   readonly imageLock: string | undefined;
+  /** Cell of the matrix to check instead of the image lock's own version. */
+  readonly cell: string | undefined;
   /** Keep the cluster after the run. */
   readonly keepCluster: boolean;
   /** Check this existing kind cluster instead of a fresh one. */
@@ -76,6 +79,7 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
   return {
     nodeImage: value.KNC_NODE_IMAGE,
     imageLock: value.KNC_IMAGE_LOCK,
+    cell: value.KNC_CELL,
     keepCluster: value.KNC_KEEP_CLUSTER,
     kubeconfig: value.KNC_KUBECONFIG,
     install: value.KNC_INSTALL,

@@ -59,13 +59,14 @@ export async function findNodeImage(search: NodeImageSearch): Promise<NodeImage>
     return describe(search, given, "given");
   }
   const built = builtNodeImage(lock);
-  for (const reference of [lock.node.published, built])
+  const { published } = lock.node;
+  for (const reference of published === undefined ? [built] : [published, built])
     if (await isPresent(engine, reference)) return describe(search, reference, "present");
   // The private engine has no uplink, so there is nothing that it could pull from.
-  if (engine.owner === "user") {
-    const pulled = await pull(search, lock.node.published);
-    if (pulled.ok) return describe(search, lock.node.published, "pulled");
-    say(`${lock.node.published} cannot be pulled (${pulled.reason}); building one`);
+  if (engine.owner === "user" && published !== undefined) {
+    const pulled = await pull(search, published);
+    if (pulled.ok) return describe(search, published, "pulled");
+    say(`${published} cannot be pulled (${pulled.reason}); building one`);
   }
   const tools =
     search.tools ?? (await engineTools(new PartStore(search.cache), search.cache, search.install, say, search.signal));

@@ -5,13 +5,16 @@ import { UserError } from "../host/errors.ts";
 
 const file = new URL("../../fixtures/images/images.lock.yaml", import.meta.url);
 
-const digested = z.string().regex(/^[\w.:/-]+:[\w.-]+@sha256:[0-9a-f]{64}$/, "must be name:tag@sha256:digest");
+/** A reference by digest, as it can be pulled. */
+export const digestedReference: z.ZodString = z
+  .string()
+  .regex(/^[\w.:/-]+:[\w.-]+@sha256:[0-9a-f]{64}$/, "must be name:tag@sha256:digest");
 const local = z.string().regex(/^localhost\/[a-z/-]+$/, "must begin with localhost/");
 
 const ImageLock = z.strictObject({
   kind: z.strictObject({ version: z.string(), sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)) }),
-  node: z.strictObject({ kubernetes: z.string(), published: digested, built: local }),
-  workloads: z.record(z.string(), z.strictObject({ for: z.string(), published: digested, built: local })),
+  node: z.strictObject({ kubernetes: z.string(), published: digestedReference.optional(), built: local }),
+  workloads: z.record(z.string(), z.strictObject({ for: z.string(), published: digestedReference, built: local })),
 });
 /** The images that the suite uses; see fixtures/images/images.lock.yaml. */
 export type ImageLock = z.infer<typeof ImageLock>;

@@ -1,0 +1,80 @@
+import { readFileSync } from "node:fs";
+import semver from "semver";
+import { parse } from "yaml";
+import { z } from "zod";
+import { UserError } from "../host/errors.ts";
+import type { Settings } from "../host/settings.ts";
+import { digestedReference, type ImageLock, readImageLock } from "../image/lock.ts";
+
+const file = new URL("../../fixtures/clusters/matrix.yaml", import.meta.url);
+const configFile = new URL("../../fixtures/clusters/default.yaml", import.meta.url);
+
+const version = z
+  .string()
+  .refine((text) => semver.valid(text) !== null && text.startsWith("v"), "must be like v1.37.0");
+
+const Cell = z.strictObject({
+  id: z.string().regex(/^[a-z0-9.-]+$/),
+  kind: version,
+  kubernetes: version,
+  node: digestedReference.optional(),
+  proxyMode: z.enum(["iptables", "ipvs", "nftables"]).optional(),
+  ipFamily: z.enum(["ipv4", "ipv6", "dual"]).optional(),
+  workers: z.int().min(0).max(9).optional(),
+  why: z.string(),
+});
+/** A cell of the matrix: one world to check; see fixtures/clusters/matrix.yaml. */
+export type Cell = z.infer<typeof Cell>;
+
+/** Returns the cells of the matrix, in its order. @throws Error where the file is not valid or two have one name */
+export function readCells(): Cell[] {
+  const { cells } = z.strictObject({ cells: z.array(Cell).min(1) }).parse(parse(readFileSync(file, "utf8")));
+  const twice = cells.find(({ id }, index) => cells.findIndex((cell) => cell.id === id) < index);
+  if (twice !== undefined) throw new Error(`fixtures/clusters/matrix.yaml has the cell ${twice.id} twice`);
+  return cells;
+}
+
+/** Returns the cell of that name. @throws UserError naming those that there are */
+export function cellNamed(id: string): Cell {
+  const cells = readCells();
+  const found = cells.find((cell) => cell.id === id);
+  if (found === undefined)
+    throw new UserError(
+      `there is no cell ${id}`,
+      `fixtures/clusters/matrix.yaml has ${cells.map((cell) => cell.id).join(", ")}`,
+    );
+  return found;
+}
+
+/** Returns an image lock with a cell's versions of kind and Kubernetes in it. */
+export function lockOf({ kind, kubernetes, node }: Cell, lock: ImageLock): ImageLock {
+  return {
+    ...lock,
+    // The checksums are of one release.
+    kind: kind === lock.kind.version ? lock.kind : { version: kind, sha256: {} },
+    node: { built: lock.node.built, kubernetes, ...(node === undefined ? {} : { published: node }) },
+  };
+}
+
+/** Returns the image lock that the settings ask for, with their cell's versions. @throws UserError where it or the cell is wrong */
+export function imageLockFor({ imageLock, cell }: Pick<Settings, "imageLock" | "cell">): ImageLock {
+  const lock = readImageLock(imageLock);
+  return cell === undefined ? lock : lockOf(cellNamed(cell), lock);
+}
+
+/** Returns the kind configuration of a cell; kind's defaults on three nodes without one. */
+export function configOf(cell?: Cell): Readonly<Record<string, unknown>> {
+  const defaults = parse(readFileSync(configFile, "utf8")) as { nodes: { role: string }[] };
+  const { proxyMode, ipFamily, workers } = cell ?? {};
+  const networking = {
+    ...(proxyMode === undefined ? {} : { kubeProxyMode: proxyMode }),
+    ...(ipFamily === undefined ? {} : { ipFamily }),
+  };
+  const [controlPlane, ...others] = defaults.nodes;
+  const worker = others[0];
+  return {
+    ...defaults,
+    ...(workers === undefined ? {} : { nodes: [controlPlane, ...Array.from({ length: workers }, () => worker)] }),
+    ...(Object.keys(networking).length === 0 ? {} : { networking }),
+  };
+}
