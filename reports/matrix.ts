@@ -1,0 +1,120 @@
+import { z } from "zod";
+import { ClaimResult, Results } from "../helpers/claim/results.ts";
+import type { Cell } from "../helpers/cluster/cells.ts";
+
+const Verdict = ClaimResult.pick({ verdict: true, expected: true, why: true, because: true, since: true });
+
+const MatrixCell = z.strictObject({
+  id: z.string(),
+  why: z.string().describe("what this cell shows that its neighbours do not"),
+  ...Results.pick({ started: true, finished: true, complete: true }).shape,
+  ...Results.shape.world.pick({ kubernetes: true, kind: true, proxyMode: true, ipFamilies: true, provenance: true })
+    .shape,
+  nodes: z.int(),
+});
+
+const Flip = z.strictObject({
+  from: z.string().describe("a cell"),
+  to: z.string().describe("the cell that differs from it in one thing"),
+  before: z.string(),
+  after: z.string(),
+  because: z.string().describe("the known reason for the verdict after it; empty where none is known"),
+});
+/** A border between two verdicts. */
+export type Flip = z.infer<typeof Flip>;
+
+const MatrixClaim = z.strictObject({
+  ...ClaimResult.pick({ id: true, ref: true, section: true, quote: true, en: true, zh: true }).shape,
+  verdicts: z.record(z.string(), Verdict).describe("by cells; those in which it was judged"),
+  flips: z.array(Flip),
+});
+
+/** Claims × cells; published as `reports/matrix.schema.json`. */
+export const Matrix = z.strictObject({
+  format: z.literal("kind-network-conformance/matrix/1"),
+  ...Results.pick({ article: true, sections: true }).shape,
+  cells: z.array(MatrixCell),
+  claims: z.array(MatrixClaim).describe("in the article's order, without those that are excluded"),
+});
+export type Matrix = z.infer<typeof Matrix>;
+
+/** A cell and what was found in it. */
+export interface CellResults {
+  readonly cell: Cell;
+  readonly results: Results;
+}
+
+/** Returns the matrix of what was found in cells, which are in the order of their file. @throws RangeError without any */
+export function matrixOf(found: readonly CellResults[]): Matrix {
+  const [first] = found;
+  if (first === undefined) throw new RangeError("no cell has results");
+  const { article, sections, claims } = first.results;
+  return Matrix.parse({
+    format: "kind-network-conformance/matrix/1",
+    ...{ article, sections },
+    cells: found.map(({ cell: { id, why }, results: { started, finished, complete, world } }) => {
+      const { kubernetes, kind, proxyMode, ipFamilies, provenance, nodes } = world;
+      return {
+        ...{ id, why, started, finished, complete, kubernetes, kind, proxyMode, ipFamilies, provenance },
+        nodes: nodes.length,
+      };
+    }),
+    claims: claims
+      .filter(({ excluded }) => excluded === undefined)
+      .map(({ id, ref, section, quote, en, zh }) => ({
+        ...{ id, ref, section, quote, en, zh },
+        verdicts: Object.fromEntries(
+          found.flatMap(({ cell, results }) => {
+            const { verdict, expected, why, because, since } = claimIn(results, id) ?? {};
+            return verdict === undefined ? [] : [[cell.id, { verdict, expected, why, because, since }]];
+          }),
+        ),
+        flips: flipsOf(id, found),
+      })),
+  } satisfies z.input<typeof Matrix>);
+}
+
+function claimIn({ claims }: Results, id: string): ClaimResult | undefined {
+  return claims.find((claim) => claim.id === id);
+}
+
+function flipsOf(id: string, found: readonly CellResults[]): Flip[] {
+  return found.flatMap((each, index) => {
+    const before = neighbourOf(each.cell, found.slice(0, index));
+    const [was, is] = [before === undefined ? undefined : claimIn(before.results, id), claimIn(each.results, id)];
+    if (before === undefined || was?.verdict === undefined || is?.verdict === undefined) return [];
+    if (was.verdict === is.verdict || [was.verdict, is.verdict].includes("inconclusive")) return [];
+    const because = is.verdict === is.expected ? (is.because?.en ?? "") : "";
+    return [{ from: before.cell.id, to: each.cell.id, before: was.verdict, after: is.verdict, because }];
+  });
+}
+
+/** The earlier cell that differs in one thing: the last one of another version, or kind's defaults of the same version. */
+function neighbourOf(cell: Cell, earlier: readonly CellResults[]): CellResults | undefined {
+  const settings = ({ proxyMode, ipFamily, workers }: Cell) => [proxyMode, ipFamily, workers].join("/");
+  return (
+    earlier.findLast((each) => settings(each.cell) === settings(cell)) ??
+    earlier.find((each) => each.cell.kubernetes === cell.kubernetes && settings(each.cell) === "//")
+  );
+}
+
+/** Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells. */
+export function flipsAsMarkdown({ cells, claims }: Matrix): string {
+  const differing = claims.filter(
+    ({ verdicts }) => new Set(Object.values(verdicts).map(({ verdict }) => verdict)).size > 1,
+  );
+  const row = (cellsOfRow: readonly string[]) => `| ${cellsOfRow.join(" | ")} |`;
+  const count = (id: string, verdict: string) =>
+    String(claims.filter(({ verdicts }) => verdicts[id]?.verdict === verdict).length);
+  return [
+    row(["claim", ...cells.map(({ id }) => id)]),
+    row(["---", ...cells.map(() => "---")]),
+    ...differing.map(({ en, verdicts }) =>
+      row([en.replaceAll("|", "\\|"), ...cells.map(({ id }) => verdicts[id]?.verdict ?? "–")]),
+    ),
+    ...["holds", "refuted", "external"].map((verdict) =>
+      row([`*all claims: ${verdict}*`, ...cells.map(({ id }) => count(id, verdict))]),
+    ),
+    "",
+  ].join("\n");
+}
