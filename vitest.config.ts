@@ -23,6 +23,8 @@ export default defineConfig({
     globalSetup: [join(import.meta.dirname, "helpers", "claim", "cast.ts")],
     setupFiles: [join(import.meta.dirname, "helpers", "claim", "setup.ts")],
     // The claims share a cast of pods, and waiting, not computing, is most of what they do.
+    // What was seen is told in full: it is the explanation of a verdict.
+    chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",
     isolate: false,
     maxWorkers: 3,

@@ -10,6 +10,8 @@ export default defineConfig({
     name: "controls",
     include: ["specs/controls.run.ts"],
     globalSetup: [join(import.meta.dirname, "helpers", "claim", "cast.ts")],
+    // What was seen is told in full: it is the explanation of a verdict.
+    chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",
     isolate: false,
     maxWorkers: 1,

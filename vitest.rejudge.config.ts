@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     name: "rejudge",
     include: ["specs/**/*.spec.ts"],
+    // What was seen is told in full: it is the explanation of a verdict.
+    chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",
     isolate: false,
     maxWorkers: 2,

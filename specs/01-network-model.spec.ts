@@ -121,7 +121,7 @@ claim("containers-share-network-namespace", {
     const web = await lab.start(lab.clientPod("together", { nodeName: lab.worker(0).name, containers }), "web");
     return {
       web: await namespaceOf(web),
-      client: await namespaceOf(await lab.ready("together", lab.namespace, "client")),
+      client: await namespaceOf(await lab.ready("together", lab.namespace, { container: "client" })),
       otherPod: await namespaceOf(lab.pod("client-1")),
     };
   },
@@ -145,7 +145,7 @@ claim("containers-share-network-namespace", {
 
 claim("containers-reach-each-other-on-localhost", {
   observe: async (lab) => ({
-    samePod: await request(lab.pod("pair", "client"), "http://localhost:80/", lab.timeouts.answer),
+    samePod: await request(lab.pod("pair", { container: "client" }), "http://localhost:80/", lab.timeouts.answer),
     otherPod: await request(lab.pod("client-1"), "http://localhost:80/", lab.timeouts.answer),
   }),
   judge: ({ samePod, otherPod }) => {
@@ -157,7 +157,9 @@ claim("containers-reach-each-other-on-localhost", {
     "the pod's loopback interface is down",
     async (lab) => {
       const inode = ["stat", "-L", "-c", "%i", "/proc/self/ns/net"];
-      const namespace = (await outputOf(lab.pod("pair", "client"), "the pod's network namespace", inode)).trim();
+      const namespace = (
+        await outputOf(lab.pod("pair", { container: "client" }), "the pod's network namespace", inode)
+      ).trim();
       const node = lab.node(lab.worker(0));
       const inTheNamespace =
         'for ns in /run/netns/*; do [ "$(stat -L -c %i "$ns")" != "$0" ] || exec nsenter --net="$ns" "$@"; done; exit 1';

@@ -465,7 +465,7 @@ claim("service-defines-policies-of-the-pods", {
     const policy = { internalTrafficPolicy: "Local", sessionAffinity: "ClientIP" };
     const ports = [{ port: 80, targetPort: 8080 }];
     const { spec } = await lab.service("strict", { selector: { app: "server" }, ports, ...policy });
-    const client = lab.pod("pair", "client");
+    const client = lab.pod("pair", { container: "client" });
     return {
       byService: await lab.until(
         "the Service to answer",

@@ -46,12 +46,16 @@ claim("packets-can-be-watched", {
         },
         () => meet(own, hostPort(target.address, target.port), lab.timeouts.answer),
       );
-    const paths = await Promise.all([
+    // One after the other, where both come to one pod.
+    const direct = await Promise.all([
       watch("pod to pod on the same node", "near", near),
       watch("pod to pod on another node", "far", far),
+    ]);
+    const byServices = await Promise.all([
       watch("pod to ClusterIP", "far", far, byService),
       watch("pod to itself by a Service", "both", own, toItself),
     ]);
+    const paths = [...direct, ...byServices];
     return {
       nodes,
       addresses: { pod: own.address, ownLink: await sourceTowards(lab.node(lab.worker(0)), own.address) },
@@ -77,7 +81,7 @@ claim("packets-can-be-watched", {
       `pod to pod on another node: ${across("out")}; the server saw ${pod}`,
       `pod to ClusterIP: ${across("out with another destination")}; the server saw ${pod}`,
       `pod to itself by a Service: ${near} in, ${near} out with another source and destination; the server saw ${ownLink}`,
-      `port-forward: ${controlPlane} in, ${controlPlane} out, ${near} in, lo of the pod in; 0 packets on the pod's link`,
+      `port-forward: ${controlPlane} in, ${controlPlane} out, ${near} in, lo of both in; 0 packets on the pod's link`,
     ]);
   },
   control: live(

@@ -9,6 +9,9 @@ import { hostPort, type Meeting, meet } from "../probe/http.ts";
 import { outputOf, type Peer } from "../probe/peer.ts";
 import type { Lab } from "./lab.ts";
 
+/** What is done to follow a packet is kept as one item, with what came of it. */
+const silent = { silent: true };
+
 /** The lane of whoever is none of the cluster's. */
 const outside = "outside the cluster";
 
@@ -55,13 +58,19 @@ export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): P
     );
   };
   const { there, back } = flow.silent === true ? await look() : await lab.eventually(look, isThereAndBack);
-  const rules = new Map<string, MetRule[]>();
-  for (const { name, met } of watches) {
-    const entering = there.find(({ node }) => node === name);
-    if (entering !== undefined) rules.set(name, await met(entering));
-  }
-  const path = { there: translatedBy(there, (node, end) => translatingRules(rules.get(node) ?? [], end)), back };
-  await keep(lab, flow, path, watches, rules);
+  const visits = await Promise.all(
+    watches.flatMap(({ name, visit }) => {
+      const entering = there.find(({ node }) => node === name);
+      return entering === undefined ? [] : [visit(entering)];
+    }),
+  );
+  const rulesOf = (node: string) => visits.find((visit) => visit.node === node)?.rules ?? [];
+  const path = { there: translatedBy(there, (node, end) => translatingRules(rulesOf(node), end)), back };
+  const slug = flow.title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  lab.note(`the path: ${flow.title}`, wordsOf(path, visits), [
+    { name: `${slug}.svg`, type: "image/svg+xml", content: pictureOf(flow, path) },
+    ...visits.map(({ node, pcap }) => attachedPcap(`${slug}-${node}`, pcap)),
+  ]);
   await Promise.all(watches.map(({ stop }) => stop()));
   return { title: flow.title, answer, ...path };
 }
@@ -82,7 +91,7 @@ export interface Forwarded {
 /** Follows one request by `kubectl port-forward` to a pod on the first worker that has tcpdump in its first container. */
 export async function followPortForward(lab: Lab, name: string): Promise<Forwarded> {
   const [node, controlPlane] = [lab.worker(0), lab.controlPlane];
-  const pod = await lab.ready(name);
+  const pod = await lab.ready(name, lab.namespace, silent);
   const [outsider = ""] = lab.outsiderAddresses;
   const inThePod = `lo of ${name}`;
   const record = async (title: string, peer: Peer, filter: string) => {
@@ -91,11 +100,11 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
     return { title, packets, seen: async () => sightingsIn(title, await packets.text()) };
   };
   const legs = await Promise.all([
-    record(controlPlane.name, lab.pod("host-cp"), `(host ${outsider} and port 6443) or port 10250`),
-    record(node.name, lab.pod("host-1"), "port 10250"),
+    record(controlPlane.name, lab.pod("host-cp", silent), `(host ${outsider} and port 6443) or port 10250`),
+    record(node.name, lab.pod("host-1", silent), "port 10250"),
     record(inThePod, pod, "port 8080"),
   ]);
-  const link = await record(node.name, lab.pod("host-1"), `host ${pod.address} and port 8080`);
+  const link = await record(node.name, lab.pod("host-1", silent), `host ${pod.address} and port 8080`);
   const words = ["kubectl", "port-forward", "--namespace", lab.namespace, `pod/${name}`, "18084:8080"];
   const forward = await inBackground(lab.outsider, "forward a port of the pod", words);
   lab.afterwards(() => forward.stop());
@@ -125,14 +134,16 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
   lab.note(`the path: ${title}`, text.join("\n\n"), [
     { name: "port-forward.svg", type: "image/svg+xml", content: picture },
     ...(await Promise.all(
-      legs.map(async ({ title: where, packets }) => pcapOf(`port-forward-${where.replaceAll(" ", "-")}`, packets)),
+      legs.map(async ({ title: where, packets }) =>
+        attachedPcap(`port-forward-${where.replaceAll(" ", "-")}`, await packets.pcap()),
+      ),
     )),
   ]);
   return { answer, hops, onTheLink };
 }
 
-async function pcapOf(name: string, packets: RecordedPackets): Promise<Attachment> {
-  return { name: `${name}.pcap`, type: "application/vnd.tcpdump.pcap", content: await packets.pcap() };
+function attachedPcap(name: string, content: Buffer): Attachment {
+  return { name: `${name}.pcap`, type: "application/vnd.tcpdump.pcap", content };
 }
 
 /** A node, and a pod of the cast on its network, which has tcpdump. */
@@ -150,23 +161,31 @@ function stations(lab: Lab): Station[] {
   ]);
   return lab.world.nodes.flatMap((node) => {
     const host = hosts.get(node.name);
-    return host === undefined ? [] : [{ name: node.name, node: lab.node(node), host: lab.pod(host) }];
+    return host === undefined ? [] : [{ name: node.name, node: lab.node(node, silent), host: lab.pod(host, silent) }];
   });
+}
+
+/** What a node shows of a packet that came by. */
+interface Visit {
+  readonly node: string;
+  readonly pcap: Buffer;
+  /** The rules that it met, in their order. */
+  readonly rules: readonly MetRule[];
+  /** conntrack's entry of the connection. */
+  readonly entry: string;
 }
 
 /** A node that is watched. */
 interface Watch {
   readonly name: string;
   readonly packets: RecordedPackets;
-  /** Returns the rules that the flow's first packet met, given as it came into the node. */
-  readonly met: (packet: Hop) => Promise<MetRule[]>;
-  /** Returns conntrack's entries of the flow. */
-  readonly entries: () => Promise<string>;
+  /** Returns what the node shows of the flow's first packet, given as it came into the node. */
+  readonly visit: (packet: Hop) => Promise<Visit>;
   readonly stop: () => Promise<void>;
 }
 
 async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promise<Watch> {
-  const { protocol, client, target, servers } = flow;
+  const { protocol, target, servers } = flow;
   const steps: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const undo of steps.splice(0).toReversed()) await undo();
@@ -195,21 +214,20 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
   );
   return {
     ...{ name, packets, stop },
-    met: async (packet) => {
-      const [trace, ruleset, iptables] = await Promise.all([
+    visit: async (packet) => {
+      const [pcap, trace, ruleset, iptables, entries] = await Promise.all([
+        packets.pcap(),
         monitor.output(),
         outputOf(node, "all rules, by handle", ["nft", "--json", "--handle", "list", "ruleset"]),
         outputOf(node, "all rules of iptables", ["iptables-save"]),
+        outputOf(node, "conntrack's entries", ["conntrack", "-L", "-p", protocol]),
       ]);
-      return rulesMet({ trace, ruleset, iptables }, table, packet);
-    },
-    entries: async () => {
-      const entries = await outputOf(node, "conntrack's entries", ["conntrack", "-L", "-p", protocol]);
-      return entries
-        .split("\n")
-        .filter((line) => line.includes(`src=${client.address} `) || line.includes(`dst=${servers.addresses[0]} `))
-        .filter((line) => ports.some((port) => line.includes(`dport=${port} `)))
-        .join("\n");
+      const original = `src=${packet.from} dst=${packet.to} sport=${packet.fromPort} dport=${packet.toPort} `;
+      return {
+        ...{ node: name, pcap },
+        rules: rulesMet({ trace, ruleset, iptables }, table, packet),
+        entry: entries.split("\n").find((line) => line.includes(original)) ?? "none",
+      };
     },
   };
 }
@@ -234,44 +252,30 @@ function tracing(
   ].join("\n");
 }
 
-async function keep(
-  lab: Lab,
-  { title, client, servers }: Flow,
-  path: Path,
-  watches: readonly Watch[],
-  rules: ReadonlyMap<string, readonly MetRule[]>,
-): Promise<void> {
-  const [first, last] = [path.there[0], path.there.at(-1)];
-  const name = (address: string | undefined) => `${servers.name} (${address ?? "?"})`;
-  const picture = drawPath({
+function pictureOf({ title, client, servers }: Flow, { there, back }: Path): string {
+  const [first, last] = [there[0], there.at(-1)];
+  return drawPath({
     title,
-    hops: path.there,
+    hops: there,
     client: {
       lane: client.outside === true ? outside : (first?.node ?? outside),
       words: `${client.name} (${client.address})`,
     },
-    server: path.back.length === 0 || last === undefined ? undefined : { lane: last.node, words: name(last.to) },
+    server:
+      back.length === 0 || last === undefined ? undefined : { lane: last.node, words: `${servers.name} (${last.to})` },
   });
-  const slug = title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
-  const cameBy = watches.filter(({ name: node }) => path.there.some((hop) => hop.node === node));
-  const nodes = await Promise.all(
-    cameBy.map(async ({ name: node, packets, entries }) => ({
-      node,
-      pcap: await pcapOf(`${slug}-${node}`, packets),
-      entries: await entries(),
-      rules: (rules.get(node) ?? []).map(({ family, table, chain, rule }) => `  ${family} ${table} ${chain}: ${rule}`),
-    })),
-  );
-  const attachments: Attachment[] = [
-    { name: `${slug}.svg`, type: "image/svg+xml", content: picture },
-    ...nodes.map(({ pcap }) => pcap),
-  ];
-  const text = [
-    `there:\n${tableOf(path.there)}`,
-    `back:\n${path.back.length === 0 ? "nothing came back" : tableOf(path.back)}`,
-    ...nodes.map(({ node, rules: met, entries }) =>
-      [`rules that the first packet met on ${node}:`, ...met, `conntrack on ${node}:`, entries].join("\n"),
+}
+
+function wordsOf({ there, back }: Path, visits: readonly Visit[]): string {
+  return [
+    `there:\n${tableOf(there)}`,
+    `back:\n${back.length === 0 ? "nothing came back" : tableOf(back)}`,
+    ...visits.map(({ node, rules, entry }) =>
+      [
+        `rules that the first packet met on ${node}:`,
+        ...rules.map(({ family, table, chain, rule }) => `  ${family} ${table} ${chain}: ${rule}`),
+        `conntrack's entry on ${node}:\n  ${entry}`,
+      ].join("\n"),
     ),
   ].join("\n\n");
-  lab.note(`the path: ${title}`, text, attachments);
 }

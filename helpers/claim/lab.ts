@@ -71,21 +71,25 @@ export class Lab {
     return controlPlaneOf(this.world);
   }
 
-  /** Returns a pod of the cast as a place to send probes from. */
-  pod(name: string, container?: string): PodPeer {
+  /** Returns a pod of the cast as a place to send probes from; `silent` where the caller keeps what is worth keeping. */
+  pod(name: string, { container, silent = false }: { container?: string; silent?: boolean } = {}): PodPeer {
     const pod = this.#stage.pods.get(name);
     if (pod === undefined) throw new Error(`no pod ${name} in the cast`);
-    return this.#peer(pod, container);
+    return this.#peer(pod, container, silent);
   }
 
   /** Creates a pod, waits until it is ready, and returns it as a place to send probes from and to. */
   async start(pod: KubernetesObject, container?: string): Promise<PodPeer> {
     await this.create(`the pod ${pod.metadata.name}`, pod);
-    return this.ready(pod.metadata.name, pod.metadata.namespace, container);
+    return this.ready(pod.metadata.name, pod.metadata.namespace, { container });
   }
 
   /** Waits until a pod is ready, and returns it as a place to send probes from and to. */
-  async ready(name: string, namespace = this.namespace, container?: string): Promise<PodPeer> {
+  async ready(
+    name: string,
+    namespace = this.namespace,
+    { container, silent }: { container?: string | undefined; silent?: boolean } = {},
+  ): Promise<PodPeer> {
     const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
     const found = await until(
       `${name} to be ready`,
@@ -95,7 +99,7 @@ export class Lab {
       this.#signal,
     );
     this.#evidence.add(`${name} is ready`, `kubectl get --raw ${path}`, JSON.stringify(found, undefined, 2));
-    return this.#peer(found, container);
+    return this.#peer(found, container, silent);
   }
 
   /** Waits until so many pods with these labels are ready, and returns them; they are ordered by name. */
@@ -119,7 +123,7 @@ export class Lab {
     return list.toSorted((a, b) => ((a.metadata?.name ?? "") < (b.metadata?.name ?? "") ? -1 : 1));
   }
 
-  #peer(pod: V1Pod, container = pod.spec?.containers[0]?.name ?? ""): PodPeer {
+  #peer(pod: V1Pod, container = pod.spec?.containers[0]?.name ?? "", silent = false): PodPeer {
     const { name = "", namespace = "" } = pod.metadata ?? {};
     const address = pod.status?.podIP;
     if (address === undefined) throw new Error(`the pod ${name} has no address`);
@@ -128,26 +132,33 @@ export class Lab {
       addresses: pod.status?.podIPs?.flatMap(({ ip }) => ip ?? []) ?? [address],
       label: `${name} (${address})`,
       run: (title, command, timeout = this.timeouts.answer + 10_000) =>
-        this.#recorded(title, ["kubectl", "exec", "-n", namespace, name, "-c", container, "--", ...command], () =>
-          execInPod(
-            this.#stage.api.config,
-            { namespace, pod: name, container },
-            command,
-            AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)]),
-          ),
+        this.#recorded(
+          title,
+          ["kubectl", "exec", "-n", namespace, name, "-c", container, "--", ...command],
+          () =>
+            execInPod(
+              this.#stage.api.config,
+              { namespace, pod: name, container },
+              command,
+              AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)]),
+            ),
+          silent,
         ),
     };
   }
 
-  /** Returns a node as a place to run commands on, in its own namespaces. */
-  node({ name, addresses }: WorldNode): Peer {
+  /** Returns a node as a place to run commands on, in its own namespaces; `silent` where the caller keeps what is worth keeping. */
+  node({ name, addresses }: WorldNode, { silent = false } = {}): Peer {
     const { engine } = this.#stage.context;
     const nodes = containerNodes(engine);
     return {
       label: `${name} (${addresses[0]})`,
       run: (title, command, timeout = 20_000) =>
-        this.#recorded(title, [engine.cli, "exec", name, ...command], () =>
-          nodes.run(name, command, { signal: this.#signal, timeout }),
+        this.#recorded(
+          title,
+          [engine.cli, "exec", name, ...command],
+          () => nodes.run(name, command, { signal: this.#signal, timeout }),
+          silent,
         ),
     };
   }
@@ -524,7 +535,13 @@ export class Lab {
       throw new AggregateError(errors, `could not undo: ${errors.map((error) => (error as Error).message).join("; ")}`);
   }
 
-  async #recorded(title: string, words: readonly string[], run: () => Promise<CommandResult>): Promise<CommandResult> {
+  async #recorded(
+    title: string,
+    words: readonly string[],
+    run: () => Promise<CommandResult>,
+    silent = false,
+  ): Promise<CommandResult> {
+    if (silent) return run();
     const command = shellCommand(words);
     try {
       const result = await run();

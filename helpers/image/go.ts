@@ -139,7 +139,8 @@ async function writeModFile(folder: string, name: string, recipe: GoModule, upst
   const { stdout } = await execa`go mod edit -json ${upstream}`;
   const file = ModFile.parse(JSON.parse(stdout));
   const replaced = new Map((file.Replace ?? []).map((entry) => [entry.Old.Path, entry.New]));
-  const published = new Set((file.Require ?? []).filter(({ Version }) => Version !== "v0.0.0").map(({ Path }) => Path));
+  const required = new Map((file.Require ?? []).map(({ Path, Version }) => [Path, Version]));
+  const isPublished = (path: string) => required.has(path) && required.get(path) !== "v0.0.0";
   const version = semver.parse(recipe.version);
   const lines = [
     `module ${name}.build`,
@@ -147,12 +148,14 @@ async function writeModFile(folder: string, name: string, recipe: GoModule, upst
     ...(file.Godebug ?? []).map(({ Key, Value }) => `godebug ${Key}=${Value}`),
     `require ${recipe.module} ${recipe.version}`,
     ...(file.Require ?? [])
-      .filter(({ Path }) => published.has(Path))
+      .filter(({ Path }) => isPublished(Path))
       .map(({ Path, Version }) => `require ${Path} ${Version}`),
     ...[...replaced].flatMap(([path, target]) => {
       if (target.Version !== undefined) return [`replace ${path} => ${target.Path} ${target.Version}`];
-      // Kubernetes publishes the folders of its staging area as v0.<minor>.<patch>; others are required by version.
-      return published.has(path) ? [] : [`replace ${path} => ${path} v0.${version?.minor}.${version?.patch}`];
+      // Kubernetes publishes the folders of its staging area as v0.<minor>.<patch>; others are required by version, or not at all.
+      return required.get(path) !== "v0.0.0"
+        ? []
+        : [`replace ${path} => ${path} v0.${version?.minor}.${version?.patch}`];
     }),
   ];
   writeFileSync(join(folder, "go.mod"), `${lines.join("\n")}\n`);

@@ -47,6 +47,15 @@ test("another connection, or none, has no part in it", () => {
   expect(pathOf(sightings, ({ fromPort }) => fromPort === 1)).toEqual({ there: [], back: [] });
 });
 
+test("a packet that was sent again is one", () => {
+  const again = worker.replace("1764092000.100000", "1764092001.100000");
+  const { there } = pathOf(
+    [...sightingsIn("worker", worker), ...sightingsIn("worker", again)],
+    ({ fromPort }) => fromPort === 40_000,
+  );
+  expect(there).toHaveLength(2);
+});
+
 test("a DNS query is known by its ID", () => {
   const text = `1764092000.1 veth1a In  IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto UDP (17), length 98)
     10.244.1.12.40000 > 10.96.0.10.53: [udp sum ok] 4242+ [1au] CNAME? database.x.svc.cluster.local. (70)

@@ -95,8 +95,12 @@ export function translatedBy(hops: readonly Hop[], rulesOf: (node: string, end: 
 }
 
 function hops(sightings: readonly Sighting[]): Hop[] {
-  return sightings.map(({ at: _at, flow: _flow, answer: _answer, ...hop }, index) => {
-    const before = sightings[index - 1] ?? hop;
+  // One that nobody answers is sent again.
+  const once = [...Map.groupBy(sightings, ({ at: _, ...seen }) => JSON.stringify(seen)).values()].flatMap(
+    ([first]) => first ?? [],
+  );
+  return once.map(({ at: _at, flow: _flow, answer: _answer, ...hop }, index) => {
+    const before = once[index - 1] ?? hop;
     const translated = (["from", "to"] as const)
       .filter((end) => before[end] !== hop[end] || before[`${end}Port`] !== hop[`${end}Port`])
       .map((end): End => (end === "from" ? "source" : "destination"));

@@ -22,11 +22,14 @@ function rulesTraced(text: string, own: string, { from, fromPort, to, toPort }: 
   const id = [...text.matchAll(/^trace id (\S+) inet (\S+) \S+ packet: (.*)$/gm)].find(
     ([, , table, packet]) => table === own && ours.every((part) => `${packet} `.includes(part)),
   )?.[1];
-  return [...text.matchAll(traced)]
-    .filter((rule) => rule[1] === id && rule[3] !== own)
-    .map(([, , family = "", table = "", chain = "", rule = "", handle]) => {
-      return { family, table, chain, rule: rule.trim(), handle: Number(handle) };
-    });
+  return (
+    [...text.matchAll(traced)]
+      // The rules that have packets traced, anybody's, are none of the node's.
+      .filter(([, traceId, , , , rule]) => traceId === id && !rule?.endsWith("meta nftrace set 1"))
+      .map(([, , family = "", table = "", chain = "", rule = "", handle]) => {
+        return { family, table, chain, rule: rule.trim(), handle: Number(handle) };
+      })
+  );
 }
 
 /** What a node shows of its rules. */

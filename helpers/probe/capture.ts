@@ -80,7 +80,8 @@ export async function recordPackets(peer: Peer, filter: string): Promise<Recorde
   const file = `/tmp/knc-${randomBytes(4).toString("hex")}.pcap`;
   const tcpdump = await startTcpdump(peer, "any", filter, ["-U", "-w", file]);
   return {
-    text: () => outputOf(peer, `${peer.label}: the packets`, ["tcpdump", "-v", "-nn", "-tt", "-S", "-r", file]),
+    text: () =>
+      outputOf(peer, `${peer.label}: the packets`, ["tcpdump", "-v", "-nn", "-tt", "-S", "-Z", "root", "-r", file]),
     pcap: async () => Buffer.from(await outputOf(peer, `${peer.label}: the file`, ["base64", file]), "base64"),
     stop: async () => {
       await tcpdump.stop();
