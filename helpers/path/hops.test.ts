@@ -91,7 +91,7 @@ test("the table names the hop that translates, and the rules", () => {
   expect(tableOf(translatedBy(there, (_node, end) => [`rule for ${end}`])).split("\n")).toEqual([
     "node    interface  source             destination      TTL  translated              by",
     "worker  veth1a in  10.244.1.12:40000  10.96.7.7:80     64",
-    "worker  eth0 out   172.31.0.4:51000   10.244.2.7:8080  64   source and destination  rule for source; rule for destination",
+    "worker  eth0 out   172.31.0.4:51000   10.244.2.7:8080  64   source and destination  rule for destination; rule for source",
   ]);
 });
 

@@ -91,7 +91,9 @@ export function pathOf(sightings: readonly Sighting[], isFirst: (sighting: Sight
 
 /** Returns hops with what a node has to say of how it translates that end. */
 export function translatedBy(hops: readonly Hop[], rulesOf: (node: string, end: End) => readonly string[]): Hop[] {
-  return hops.map((hop) => ({ ...hop, by: [...new Set(hop.translated.flatMap((end) => rulesOf(hop.node, end)))] }));
+  // In the order of netfilter's hooks: where a packet is to go is decided before where it is to come from.
+  const by = ({ node, translated }: Hop) => new Set(translated.toReversed().flatMap((end) => rulesOf(node, end)));
+  return hops.map((hop) => ({ ...hop, by: [...by(hop)] }));
 }
 
 function hops(sightings: readonly Sighting[]): Hop[] {

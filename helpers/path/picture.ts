@@ -17,8 +17,8 @@ export interface Drawing {
   readonly server?: Party | undefined;
 }
 
-const laneHeight = 165;
-const column = 215;
+const laneHeight = 170;
+const column = 235;
 const box = { width: 165, height: 36 };
 const colours = {
   ink: "#24313d",
@@ -39,7 +39,7 @@ export function drawPath({ title, hops, client, server }: Drawing): string {
   const lanes = [...new Set([client.lane, ...hops.map(({ node }) => node), ...(server ? [server.lane] : [])])];
   const width = (hops.length + 2) * column + 20;
   const height = 50 + lanes.length * laneHeight;
-  const top = (lane: string) => 50 + lanes.indexOf(lane) * laneHeight + 72;
+  const top = (lane: string) => 50 + lanes.indexOf(lane) * laneHeight + 64;
   const stations = [
     { lane: client.lane, draw: (x: number, y: number) => party(client.words, x, y) },
     ...hops.map((hop) => ({ lane: hop.node, draw: (x: number, y: number) => station(hop, x, y) })),

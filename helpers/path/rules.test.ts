@@ -10,7 +10,8 @@ trace id b2955072 inet knc-1 in rule ip saddr 10.1.0.2 tcp flags syn / syn,ack m
 trace id b2955072 inet knc-1 in policy accept
 trace id b2955072 ip nat PREROUTING rule  counter packets 1 bytes 60 jump KUBE-SERVICES # handle 7 (verdict jump KUBE-SERVICES)
 trace id b2955072 ip nat KUBE-SERVICES rule meta l4proto tcp ip daddr 10.9.9.9  tcp dport 80 counter packets 1 bytes 60 jump KUBE-SEP-B # handle 10 (verdict jump KUBE-SEP-B)
-trace id b2955072 ip nat KUBE-SEP-B rule meta l4proto tcp   counter packets 1 bytes 60 dnat to 10.2.0.2:8080 # handle 14 (verdict accept)
+trace id b2955072 ip nat KUBE-SEP-B unknown rule handle 14 (verdict accept)
+trace id b2955072 ip filter FORWARD unknown rule handle 99 (verdict continue)
 trace id b2955072 ip nat POSTROUTING packet: iif "c0" oif "s0" ip saddr 10.1.0.2 ip daddr 10.2.0.2
 trace id b2955072 ip nat POSTROUTING rule  counter packets 1 bytes 60 masquerade fully-random # handle 18 (verdict accept)
 trace id 0badcafe ip nat KUBE-SEP-B rule  counter packets 1 bytes 60 dnat to 10.2.0.9:8080 # handle 15 (verdict accept)
@@ -47,6 +48,7 @@ test("the rules that the packet met are in iptables' words where iptables has th
       '-d 10.9.9.9/32 -p tcp -m comment --comment "cast/web cluster IP" -m tcp --dport 80 -j KUBE-SEP-B',
     ],
     ["KUBE-SEP-B", '-p tcp -m comment --comment "cast/web" -m tcp -j DNAT --to-destination 10.2.0.2:8080'],
+    ["FORWARD", "handle 99"],
     ["POSTROUTING", "counter packets 1 bytes 60 masquerade fully-random"],
   ]);
 });

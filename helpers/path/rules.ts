@@ -13,7 +13,8 @@ interface TracedRule extends MetRule {
   readonly handle: number;
 }
 
-const traced = /^trace id (\S+) (\S+) (\S+) (\S+) rule (.*?) # handle (\d+) \(verdict /gm;
+/** A rule that was written after nft began to listen, as kube-proxy writes some anew all the time, is told by its handle alone. */
+const traced = /^trace id (\S+) (\S+) (\S+) (\S+) (?:rule (.*?) #|unknown rule) handle (\d+) \(verdict /gm;
 
 /** Returns the rules that this packet met since it came into the node, in their order (nft(8), MONITOR). */
 function rulesTraced(text: string, own: string, { from, fromPort, to, toPort }: Ends): TracedRule[] {
@@ -27,7 +28,7 @@ function rulesTraced(text: string, own: string, { from, fromPort, to, toPort }: 
       // The rules that have packets traced, anybody's, are none of the node's.
       .filter(([, traceId, , , , rule]) => traceId === id && !rule?.endsWith("meta nftrace set 1"))
       .map(([, , family = "", table = "", chain = "", rule = "", handle]) => {
-        return { family, table, chain, rule: rule.trim(), handle: Number(handle) };
+        return { family, table, chain, rule: rule.trim() || `handle ${handle}`, handle: Number(handle) };
       })
   );
 }
