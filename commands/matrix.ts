@@ -12,19 +12,24 @@ import { type CellResults, flipsAsMarkdown, matrixOf } from "../reports/matrix.t
 
 /**
  * Checks the cells of the matrix one after another, each as `npm test` does, and puts them together. Cells that have all
- * their results are not checked again, so that a run goes on where one was stopped; `--again` checks them all.
+ * their results are not checked again, so that a run goes on where one was stopped; `--again` checks them all, `--merge` none,
+ * and `--list` only names them.
  */
 await main(async () => {
   const settings = readSettings();
   if (settings.cell !== undefined || settings.kubeconfig !== undefined)
     throw new UserError("the matrix has its own cells and clusters", "leave KNC_CELL and KNC_KUBECONFIG out");
   readCatalogue();
-  const { cells, again } = options();
+  const { cells, again, list, merge } = options();
+  if (list) {
+    process.stdout.write(`${JSON.stringify(cells.map(({ id }) => id))}\n`);
+    return 0;
+  }
   for (const { id } of cells) imageLockFor({ ...settings, cell: id });
   const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
   const folderOf = ({ id }: Cell) => join(settings.out, "cells", id);
   let worst = 0;
-  for (const [index, cell] of cells.entries()) {
+  for (const [index, cell] of merge ? [] : cells.entries()) {
     const place = `cell ${index + 1} of ${cells.length}: ${cell.id}`;
     if (!again && resultsIn(folderOf(cell))?.complete === true) {
       process.stdout.write(`${place}, has its results\n`);
@@ -66,21 +71,30 @@ await main(async () => {
   return worst === 2 ? 1 : worst === 1 || missing.length > 0 ? 2 : 0;
 });
 
-function options(): { cells: Cell[]; again: boolean } {
+interface Options {
+  readonly cells: readonly Cell[];
+  readonly again: boolean;
+  readonly list: boolean;
+  readonly merge: boolean;
+}
+
+function options(): Options {
   try {
+    const flag = { type: "boolean", default: false } as const;
     const { values } = parseArgs({
-      options: { cells: { type: "string" }, again: { type: "boolean", default: false } },
+      options: { cells: { type: "string" }, again: flag, list: flag, merge: flag },
       allowPositionals: false,
     });
     const named = values.cells?.split(",").map(cellNamed);
     // In the file's order, whatever the order in which they were named.
-    return {
-      cells: readCells().filter(({ id }) => named?.some((cell) => cell.id === id) ?? true),
-      again: values.again,
-    };
+    const cells = readCells().filter(({ id }) => named?.some((cell) => cell.id === id) ?? true);
+    return { ...values, cells };
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError((error as Error).message.split("\n")[0] ?? "", "npm run matrix [-- --cells a,b] [--again]");
+    throw new UserError(
+      (error as Error).message.split("\n")[0] ?? "",
+      "npm run matrix -- [--cells a,b] [--again | --merge | --list]",
+    );
   }
 }
 

@@ -1,0 +1,66 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Results } from "../helpers/claim/results.ts";
+import { type Cell, cellNamed } from "../helpers/cluster/cells.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
+import { type CellResults, flipsAsMarkdown, matrixOf } from "./matrix.ts";
+
+const recorded = Results.parse(
+  JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
+);
+
+/** The recorded run as if it were of that cell, with other verdicts for some claims. */
+function as(cell: Cell, verdicts: Readonly<Record<string, "holds" | "refuted" | "inconclusive">> = {}): CellResults {
+  const claims = recorded.claims.map((claim) => {
+    const verdict = verdicts[claim.id];
+    return verdict === undefined ? claim : { ...claim, verdict, expected: verdict === "refuted" ? verdict : "holds" };
+  });
+  return { cell, results: Results.parse({ ...recorded, claims }) };
+}
+
+const older = cellNamed("1.33.1");
+const newer = cellNamed("1.37.0");
+const nftables = cellNamed("1.37.0-nftables");
+const claim = "kube-proxy-has-three-modes";
+
+test("a border is between a cell and the earlier one that differs in one thing", () => {
+  const { claims } = matrixOf([
+    as(older, { [claim]: "holds" }),
+    as(newer, { [claim]: "refuted" }),
+    as(nftables, { [claim]: "holds" }),
+  ]);
+  const flips = claims.find(({ id }) => id === claim)?.flips;
+  expect(flips?.map(({ from, to, before, after }) => [from, to, before, after])).toEqual([
+    [older.id, newer.id, "holds", "refuted"],
+    [newer.id, nftables.id, "refuted", "holds"],
+  ]);
+  expect(claims.filter((each) => each.id !== claim).flatMap((each) => each.flips)).toEqual([]);
+});
+
+test("what could not be tested is no border, and has its place", () => {
+  const { claims } = matrixOf([as(older), as(newer, { [claim]: "inconclusive" })]);
+  const found = claims.find(({ id }) => id === claim);
+  expect(found?.flips).toEqual([]);
+  expect(found?.verdicts[newer.id]?.verdict).toBe("inconclusive");
+});
+
+test("claims are in the article's order, without those that are excluded, and cells in their file's", () => {
+  const { claims, cells } = matrixOf([as(older), as(newer)]);
+  expect(claims.map(({ id }) => id)).toEqual(
+    recorded.claims.flatMap(({ id, excluded }) => (excluded === undefined ? [id] : [])),
+  );
+  expect(cells.map(({ id }) => id)).toEqual([older.id, newer.id]);
+});
+
+test("the table has the claims that differ, and counts all", () => {
+  const lines = flipsAsMarkdown(matrixOf([as(older, { [claim]: "holds" }), as(newer)])).split("\n");
+  const en = recorded.claims.find(({ id }) => id === claim)?.en;
+  expect(lines).toContain(`| ${en} | holds | refuted |`);
+  const refuted = recorded.claims.filter(({ verdict }) => verdict === "refuted").length;
+  expect(lines).toContain(`| *all claims: refuted* | ${refuted - 1} | ${refuted} |`);
+});
+
+test("no cell is no matrix", () => {
+  expect(() => matrixOf([])).toThrow(RangeError);
+});
