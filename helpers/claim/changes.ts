@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { V1ConfigMap, V1Pod } from "@kubernetes/client-node";
 import type { KubernetesObject } from "../probe/api.ts";
 import { outputOf, type Peer } from "../probe/peer.ts";
+import { rulesNaming } from "../probe/rules.ts";
 import type { WorldNode } from "../world/world.ts";
 import { type Lab, podsPath } from "./lab.ts";
 
@@ -193,6 +194,7 @@ export async function wrapProgram(
  * Rewrites a text in a ConfigMap of kube-system and has pods that read it when they start replaced, until the change ends.
  *
  * @param pods labels of the pods, in kube-system
+ * @param settle waits until the rest of the cluster knows the pods that are there now
  */
 export async function configure(
   lab: Lab,
@@ -200,6 +202,7 @@ export async function configure(
   key: string,
   pods: Readonly<Record<string, string>>,
   edit: (text: string) => string,
+  settle: (pods: readonly V1Pod[]) => Promise<void> = async () => {},
 ): Promise<void> {
   const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "kube-system" } };
   const { data } = await lab.get<V1ConfigMap>(`${name} as it is`, `/api/v1/namespaces/kube-system/configmaps/${name}`);
@@ -208,7 +211,7 @@ export async function configure(
   if (edited === text) throw new Error(`nothing to change in ${key} of the ConfigMap ${name}: ${text}`);
   const apply = async (title: string, content: string) => {
     await lab.patch(title, object, { data: { [key]: content } });
-    await replacePods(lab, pods);
+    await settle(await replacePods(lab, pods));
   };
   lab.afterwards(() => apply(`${name} as it was`, text));
   await apply(`${name} as it is to be`, edited);
@@ -231,8 +234,8 @@ export function meanwhile(lab: Lab, what: string, act: () => Promise<boolean>): 
   });
 }
 
-/** Deletes pods of kube-system, and waits until as many others are ready. */
-async function replacePods(lab: Lab, labels: Readonly<Record<string, string>>): Promise<void> {
+/** Deletes pods of kube-system, waits until as many others are ready, and returns these. */
+async function replacePods(lab: Lab, labels: Readonly<Record<string, string>>): Promise<V1Pod[]> {
   const namespace = "kube-system";
   const { items } = await lab.get<{ items: V1Pod[] }>("the pods to be replaced", podsPath(labels, namespace));
   await Promise.all(
@@ -240,7 +243,7 @@ async function replacePods(lab: Lab, labels: Readonly<Record<string, string>>): 
       lab.delete("the pod", { apiVersion: "v1", kind: "Pod", metadata: { name: metadata?.name ?? "", namespace } }),
     ),
   );
-  await lab.readyPods(items.length, labels, namespace);
+  return lab.readyPods(items.length, labels, namespace);
 }
 
 /**
@@ -255,7 +258,20 @@ export async function answerWithAddress(lab: Lab, ...services: readonly string[]
       fallthrough
     }
 `;
-  await configure(lab, "coredns", "Corefile", { "k8s-app": "kube-dns" }, (corefile) =>
-    corefile.replace(".:53 {\n", template),
+  const edit = (corefile: string) => corefile.replace(".:53 {\n", template);
+  await configure(lab, "coredns", "Corefile", { "k8s-app": "kube-dns" }, edit, (pods) => nodesLeadTo(lab, pods));
+}
+
+/** Waits until the rules of every node lead queries to these pods, and to no other. */
+async function nodesLeadTo(lab: Lab, pods: readonly V1Pod[]): Promise<void> {
+  const wanted = pods.map(({ status }) => `${status?.podIP}:53`).toSorted();
+  const targets = async (node: WorldNode) => {
+    const rules = await rulesNaming(lab.node(node), "kube-system/kube-dns:dns");
+    return rules.flatMap((rule) => /DNAT --to-destination (\S+)/.exec(rule)?.[1] ?? []).toSorted();
+  };
+  await lab.until(
+    `every node to lead queries to ${wanted.join(" and ")}`,
+    () => Promise.all(lab.world.nodes.map(targets)),
+    (found) => found.every((each) => each.join() === wanted.join()),
   );
 }

@@ -188,7 +188,9 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
   const { protocol, target, servers } = flow;
   const steps: (() => Promise<unknown>)[] = [];
   const stop = async () => {
-    for (const undo of steps.splice(0).toReversed()) await undo();
+    const ends = await Promise.allSettled(steps.splice(0).map((undo) => undo()));
+    const failed = ends.find((end) => end.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
   };
   lab.afterwards(stop);
   const addresses = [target.address, ...servers.addresses];

@@ -31,6 +31,12 @@ export async function startCapture(peer: Peer, device: string, filter: string): 
   return { packets: async () => packetsIn(await tcpdump.output()), stop: () => tcpdump.stop() };
 }
 
+/**
+ * Bytes kept of a packet, and KiB of the buffer before tcpdump reads: one that kept whole packets would have room for eight,
+ * and lose the ninth of a burst without a word.
+ */
+const size = ["-s", "512", "-B", "8192"] as const;
+
 async function startTcpdump(
   peer: Peer,
   device: string,
@@ -42,6 +48,7 @@ async function startTcpdump(
     "120",
     "tcpdump",
     ...options,
+    ...size,
     "-p",
     "-Z",
     "root",
@@ -67,6 +74,7 @@ export interface RecordedPackets {
   text(): Promise<string>;
   /** Returns the file: pcap(5), by way of Linux' interface `any` (LINKTYPE_LINUX_SLL2). */
   pcap(): Promise<Buffer>;
+  /** @throws ProbeFailed where packets were lost: then nobody knows which */
   stop(): Promise<void>;
 }
 
@@ -85,7 +93,16 @@ export async function recordPackets(peer: Peer, filter: string): Promise<Recorde
     pcap: async () => Buffer.from(await outputOf(peer, `${peer.label}: the file`, ["base64", file]), "base64"),
     stop: async () => {
       await tcpdump.stop();
+      const counted = /(\d+) packets? dropped by kernel/;
+      const said = await until(
+        `tcpdump on ${peer.label} to say how many packets it lost`,
+        10_000,
+        () => tcpdump.output(),
+        (text) => counted.test(text),
+      );
       await peer.run("remove the file", ["rm", "-f", file]);
+      const lost = Number(counted.exec(said)?.[1]);
+      if (lost > 0) throw new ProbeFailed(`tcpdump on ${peer.label} lost ${lost} packets`);
     },
   };
 }
