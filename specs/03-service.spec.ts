@@ -280,10 +280,9 @@ claim("service-is-stable-while-pods-are-replaced", {
     const server = {
       name: "server",
       image: lab.image("agnhost"),
-      args: ["netexec", "--http-port=8080", "--udp-port=8081"],
-      readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 },
       // Answers on until kube-proxy everywhere has heard that it goes.
-      lifecycle: { preStop: { sleep: { seconds: 5 } } },
+      args: ["netexec", "--http-port=8080", "--udp-port=8081", "--delay-shutdown=5"],
+      readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 },
     };
     const deployment = lab.serverDeployment("rolled", 3, labels, {
       containers: [server],

@@ -1,3 +1,4 @@
+import semver from "semver";
 import type { World } from "./world.ts";
 
 type Probe = (world: World) => string | undefined;
@@ -16,6 +17,11 @@ const capabilities: Readonly<Record<string, Probe>> = {
     features.tcpdump ? undefined : "tcpdump on the nodes: they do not have it, and no way to install it",
   uplink: ({ features }) =>
     features.uplink ? undefined : "nodes that reach an image registry: these have no way out of their network",
+  // KEP-2885: server-side field validation, beta and on in 1.25.
+  "strict-fields": ({ kubernetes }) =>
+    semver.gte(kubernetes, "1.25.0")
+      ? undefined
+      : "an API server that refuses fields which it does not know, when asked to: that is Kubernetes 1.25 or later",
   "several-workers": ({ nodes }) =>
     nodes.filter(({ role }) => role === "worker").length >= 2
       ? undefined
