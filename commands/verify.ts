@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { main } from "../helpers/host/main.ts";
@@ -15,12 +16,19 @@ const sources = [
   "vitest.unit.config.ts",
 ];
 
+const recordedRun = "recorded run";
+
 const checks: Readonly<Record<string, readonly string[]>> = {
   types: ["tsc", "-p", "."],
   format: ["biome", "check", "."],
   lint: ["oxlint", "--type-aware", "--deny-warnings", ...sources],
   "dead code": ["knip", "--no-progress"],
-  "recorded runs": ["node", "commands/run.js", "rejudge", "fixtures/recordings/v1.37.0"],
+  ...Object.fromEntries(
+    readdirSync(join(projectRoot, "fixtures", "recordings")).map((run) => [
+      `${recordedRun} ${run}`,
+      ["node", "commands/run.js", "rejudge", join("fixtures", "recordings", run)],
+    ]),
+  ),
   "unit tests": ["vitest", "run", "--config", "vitest.unit.config.ts"],
 };
 
@@ -41,7 +49,7 @@ await main(async () => {
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
     process.stdout.write(`${result.failed ? "✗" : "✓"} ${name} (${seconds} s)\n`);
     if (result.failed) failed++;
-    if (result.failed || name === "unit tests" || name === "recorded runs")
+    if (result.failed || name === "unit tests" || name.startsWith(recordedRun))
       process.stdout.write(`${result.all.trimEnd()}\n`);
   }
   process.stdout.write(`${Object.keys(checks).length - failed} passed, ${failed} failed\n`);
