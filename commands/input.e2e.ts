@@ -58,6 +58,10 @@ const inputs: Record<string, Input> = {
     environment: () => ({ KNC_IMAGE_LOCK: file("lock.yaml", "kind: {") }),
     message: /^error: .*lock\.yaml: .* – correct the image lock file$/,
   },
+  "a cell that the matrix does not have": {
+    environment: () => ({ KNC_CELL: "1.99" }),
+    message: /^error: there is no cell 1\.99 – fixtures\/clusters\/matrix\.yaml has 1\.24\.0, /,
+  },
   "an engine that was asked for and does not answer": {
     environment: () => ({ DOCKER_HOST: `unix://${folder}/no.sock` }),
     message: /^error: no Docker engine answers at DOCKER_HOST=unix:.*no\.sock – start it, or unset DOCKER_HOST$/,
