@@ -168,12 +168,15 @@ async function withMetalLB(lab: Lab) {
   const ip = (await lab.until("an external IP", externalIP, (found) => found !== null, lab.timeouts.podsReady)) ?? "";
   const secondsToIP = (performance.now() - started) / 1000;
   const ask = () => meet(lab.outsider, hostPort(ip, 80), lab.timeouts.attempt);
-  const answer = await lab.until(
-    "an answer there",
-    ask,
-    ({ outcome }) => outcome === "answered",
-    lab.timeouts.podsReady,
-  );
+  const answered = ({ outcome }: { outcome: string }) => outcome === "answered";
+  const answer = await lab
+    .until("an answer there", ask, answered, lab.timeouts.podsReady)
+    .catch(async (error: unknown) => {
+      // They are gone with this check, and only they know whether they announced the address.
+      const logs = ["kubectl", "logs", "--namespace", namespace, "--selector", "app=speaker", "--prefix", "--tail=-1"];
+      await lab.outsider.run("what the speakers say", logs);
+      throw error;
+    });
   const nodePort = service.spec?.ports?.[0]?.nodePort ?? 0;
   const filter = `tcp and (dst host ${ip} or dst port ${nodePort})`;
   const captures = await Promise.all(
