@@ -21,7 +21,7 @@ const Flip = z.strictObject({
   because: z.string().describe("the known reason for the verdict after it; empty where none is known"),
 });
 /** A border between two verdicts. */
-export type Flip = z.infer<typeof Flip>;
+type Flip = z.infer<typeof Flip>;
 
 const MatrixClaim = z.strictObject({
   ...ClaimResult.pick({ id: true, ref: true, section: true, quote: true, en: true, zh: true }).shape,

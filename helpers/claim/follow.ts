@@ -195,7 +195,8 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
   lab.afterwards(stop);
   const addresses = [target.address, ...servers.addresses];
   const ports = [target.port, servers.port];
-  const any = (word: string, values: readonly unknown[]) => values.map((value) => `${word} ${value}`).join(" or ");
+  const any = (word: string, values: readonly (string | number)[]) =>
+    values.map((value) => `${word} ${value}`).join(" or ");
   const packets = await recordPackets(host, `${protocol} and (${any("host", addresses)}) and (${any("port", ports)})`);
   steps.push(() => packets.stop());
   const table = `knc-${randomBytes(4).toString("hex")}`;

@@ -98,9 +98,8 @@ export function translatedBy(hops: readonly Hop[], rulesOf: (node: string, end: 
 
 function hops(sightings: readonly Sighting[]): Hop[] {
   // One that nobody answers is sent again.
-  const once = [...Map.groupBy(sightings, ({ at: _, ...seen }) => JSON.stringify(seen)).values()].flatMap(
-    ([first]) => first ?? [],
-  );
+  const seen = Map.groupBy(sightings, (sighting) => JSON.stringify({ ...sighting, at: 0 }));
+  const once = [...seen.values()].flatMap(([first]) => first ?? []);
   return once.map(({ at: _at, flow: _flow, answer: _answer, ...hop }, index) => {
     const before = once[index - 1] ?? hop;
     const translated = (["from", "to"] as const)
