@@ -9,6 +9,7 @@ import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { type CellResults, flipsAsMarkdown, matrixOf } from "../reports/matrix.ts";
+import { matrixPage } from "../reports/matrix-page.ts";
 
 /**
  * Checks the cells of the matrix one after another, each as `npm test` does, and puts them together. Cells that have all
@@ -66,7 +67,8 @@ await main(async () => {
     mkdirSync(settings.out, { recursive: true });
     writeFileSync(join(settings.out, "matrix.json"), `${JSON.stringify(matrix, undefined, 2)}\n`);
     writeFileSync(join(settings.out, "matrix.md"), flipsAsMarkdown(matrix));
-    process.stdout.write(`matrix:  ${join(settings.out, "matrix.json")}, matrix.md\n`);
+    writeFileSync(join(settings.out, "matrix.html"), matrixPage(matrix));
+    process.stdout.write(`matrix:  ${join(settings.out, "matrix.html")}, matrix.json, matrix.md\n`);
   }
   return worst === 2 ? 1 : worst === 1 || missing.length > 0 ? 2 : 0;
 });

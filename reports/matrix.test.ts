@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Results } from "../helpers/claim/results.ts";
@@ -59,6 +59,17 @@ test("the table has the claims that differ, and counts all", () => {
   expect(lines).toContain(`| ${en} | holds | refuted |`);
   const refuted = recorded.claims.filter(({ verdict }) => verdict === "refuted").length;
   expect(lines).toContain(`| *all claims: refuted* | ${refuted - 1} | ${refuted} |`);
+});
+
+test("the README has the table of the recorded runs", () => {
+  const folder = join(projectRoot, "fixtures", "recordings");
+  const runs = readdirSync(folder).map((name): CellResults => {
+    const results = Results.parse(JSON.parse(readFileSync(join(folder, name, "results.json"), "utf8")));
+    return { cell: cellNamed(name.replace(/^v/, "")), results };
+  });
+  const readme = readFileSync(join(projectRoot, "README.md"), "utf8");
+  const [, table] = /<!-- recorded runs[^\n]*\n([^]*?)<!-- end of the recorded runs -->/.exec(readme) ?? [];
+  expect(table).toBe(flipsAsMarkdown(matrixOf(runs)));
 });
 
 test("no cell is no matrix", () => {

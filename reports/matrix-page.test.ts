@@ -1,0 +1,42 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Results } from "../helpers/claim/results.ts";
+import { cellNamed } from "../helpers/cluster/cells.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
+import { matrixOf } from "./matrix.ts";
+import { matrixPage } from "./matrix-page.ts";
+
+const recorded = (version: string) =>
+  Results.parse(
+    JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", `v${version}`, "results.json"), "utf8")),
+  );
+const matrix = matrixOf(["1.24.0", "1.37.0"].map((id) => ({ cell: cellNamed(id), results: recorded(id) })));
+const page = matrixPage(matrix);
+
+test("each claim is a row, with a symbol and a word for each cell", () => {
+  const rows = page.match(/<tr id="[^"]+".*?<\/tr>/g) ?? [];
+  expect(rows).toHaveLength(matrix.claims.length);
+  const [flipped] = matrix.claims.filter(({ id }) => id === "userspace-mode-exists");
+  const row = rows.find((each) => each.includes('id="userspace-mode-exists"'));
+  expect(flipped?.flips).toHaveLength(1);
+  expect(row).toContain('<td class="verdict holds">✓ holds</td><td class="verdict refuted flip">✗ refuted</td>');
+  expect(row).toContain("1.24.0 holds → 1.37.0 refuted.");
+});
+
+test("nothing comes from elsewhere, and no other script or style may run", () => {
+  expect(page).toMatch(
+    /Content-Security-Policy" content="default-src &#39;none&#39;|Content-Security-Policy" content="default-src 'none'/,
+  );
+  expect(page).not.toMatch(/(?:src|href)="https?:/);
+  expect(page.match(/<script>/g)).toHaveLength(1);
+});
+
+test("what came from a cluster stays text", () => {
+  const [first, ...others] = matrix.claims;
+  if (first === undefined) throw new Error("no claims");
+  const evil = { ...first, en: "<script>alert(1)</script>", zh: '"><img src=x>' };
+  const html = matrixPage({ ...matrix, claims: [evil, ...others] });
+  expect(html).toContain("&lt;script>alert(1)&lt;/script>");
+  expect(html).not.toContain("<img");
+});
