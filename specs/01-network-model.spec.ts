@@ -130,7 +130,7 @@ claim("containers-share-network-namespace", {
     expect(client, "the network namespace of the pod's second container").toBe(web);
   },
   control: live("the runtime gives a pod's second container a network namespace of its own", (lab) =>
-    wrapProgram(lab, lab.worker(0), "runc", (aside) => [
+    wrapProgram(lab, lab.node(lab.worker(0)), "runc", (aside) => [
       `bundle=$(printf '%s ' "$@" | sed -n 's/.* create .*--bundle \\([^ ]*\\) .*/\\1/p')`,
       'config="$bundle/config.json"',
       `if [ -n "$bundle" ] && grep -q '"io.kubernetes.cri.sandbox-name": *"together"' "$config" &&`,
@@ -769,7 +769,7 @@ claim("pod-addresses-are-leased-once", {
     const folder = await leasesOn(lab, node);
     lab.afterwards(async () => void (await outputOf(lab.node(node), "give them back", ["sh", "-c", giveBack, folder])));
     // Other pods are served as ever.
-    await wrapProgram(lab, node, "/opt/cni/bin/host-local", (aside) => [
+    await wrapProgram(lab, lab.node(node), "/opt/cni/bin/host-local", (aside) => [
       'case "$CNI_COMMAND $CNI_ARGS" in',
       `DEL*K8S_POD_NAME=leased-*) echo "$CNI_CONTAINERID" >> ${kept} ;;`,
       `*) exec ${aside} ;;`,

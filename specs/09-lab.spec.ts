@@ -3,7 +3,7 @@ import type { V1Pod, V1ReplicaSet, V1Service } from "@kubernetes/client-node";
 import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
 import { printed, printedCommand, printedObject } from "../helpers/claim/article.ts";
-import { iptablesRule, moveFile, refuse, storeOtherwise } from "../helpers/claim/changes.ts";
+import { iptablesRule, moveFile, refuse, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -741,13 +741,21 @@ claim("port-forward-simulates-a-loadbalancer", {
       `pods that served 30 requests by the port-forward (once ${serving} was deleted the port-forward was ${afterwards.outcome}); of ${Object.keys(counts).length} pods`,
     ).toBeGreaterThan(1);
   },
-  control: {
-    name: "each pod served its share (kubectl picks one pod)",
-    alter: (observation) => ({
-      ...observation,
-      counts: Object.fromEntries(Object.keys(observation.counts).map((pod) => [pod, 10])),
-    }),
-  },
+  control: live(
+    "a port-forward leads to the Service's clusterIP instead of to a pod",
+    async (lab) => {
+      const [node = ""] = lab.worker(0).addresses;
+      const own = ["proto", "99"];
+      lab.afterwards(async () => void (await lab.outsider.run("forget the route", ["ip", "route", "flush", ...own])));
+      await wrapProgram(lab, lab.outsider, "kubectl", (aside) => [
+        `[ "$1" = port-forward ] || exec ${aside} "$@"`,
+        `address=$(${aside} get service web-clusterip --output 'jsonpath={.spec.clusterIP}') || exit`,
+        `ip route replace "$address/32" via ${node} ${own.join(" ")} || exit`,
+        "exec socat TCP-LISTEN:8080,bind=127.0.0.1,fork,reuseaddr TCP:$address:80",
+      ]);
+    },
+    { lane },
+  ),
 });
 
 // Watching packets

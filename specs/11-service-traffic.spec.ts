@@ -156,7 +156,7 @@ claim("kube-proxy-is-on-the-way", {
       const { spec } = await lab.serviceOfCast("web");
       const flow = `-s ${lab.pod("client-1").address} -p tcp -m conntrack --ctorigdst ${spec?.clusterIP ?? ""}`;
       const rule = (action: string) => `iptables -w ${action} FORWARD ${flow} -j REJECT --reject-with tcp-reset`;
-      await wrapProgram(lab, lab.worker(0), "kill", (aside) => [
+      await wrapProgram(lab, lab.node(lab.worker(0)), "kill", (aside) => [
         'case "$1" in',
         `-STOP) ${rule("-I")} ;;`,
         `-CONT) ${rule("-D")} 2>/dev/null ;;`,

@@ -170,17 +170,16 @@ export async function editFile(lab: Lab, peer: Peer, path: string, edit: (text: 
 }
 
 /**
- * Puts a shell script in the place of a program on a node, until the change ends.
+ * Puts a shell script in the place of a program on a node or on the outsider, until the change ends.
  *
  * @param script given where the program itself is meanwhile, to hand on to it what it does not meddle with
  */
 export async function wrapProgram(
   lab: Lab,
-  node: WorldNode,
+  peer: Peer,
   program: string,
   script: (aside: string) => readonly string[],
 ): Promise<void> {
-  const peer = lab.node(node);
   const path = (await outputOf(peer, `where ${program} is`, ["which", program])).trim();
   const aside = `/opt/aside-${path.replaceAll("/", "-")}`;
   // Both ways in one step: it is called all the time.
