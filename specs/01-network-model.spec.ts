@@ -414,6 +414,8 @@ claim("all-pods-talk-without-nat", {
         askAll(
           peer,
           pods.map((server) => server.peer.address),
+          // Each of them by three protocols.
+          3 * pods.length * lab.timeouts.answer,
         ),
       ),
     );
@@ -458,11 +460,17 @@ function meshPod(lab: Lab, name: string, nodeName: string, namespace: string) {
 }
 
 /** Pings each server and has agnhost in the client's own pod ask it whom it sees, by TCP and UDP; in one command. */
-async function askAll(client: Peer, servers: readonly string[]): Promise<{ tcp: string | null; udp: string | null }[]> {
+async function askAll(
+  client: Peer,
+  servers: readonly string[],
+  timeout: number,
+): Promise<{ tcp: string | null; udp: string | null }[]> {
   const dial = 'curl --silent --max-time 10 "http://localhost:8080/dial?host=$server&request=clientip&tries=1';
   const script = `for server; do ping -c 1 $server >/dev/null; ${dial}&port=8080&protocol=http"; echo; ${dial}&port=8081&protocol=udp"; echo; done`;
   const title = `${client.label} asks ${servers.join(", ")} by ICMP, TCP and UDP`;
-  const lines = (await outputOf(client, title, ["sh", "-c", script, "sh", ...servers])).split("\n").filter(Boolean);
+  const lines = (await outputOf(client, title, ["sh", "-c", script, "sh", ...servers], timeout))
+    .split("\n")
+    .filter(Boolean);
   const source = (line = "{}") =>
     (JSON.parse(line) as { responses?: string[] }).responses?.[0]?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") ??
     null;

@@ -14,8 +14,13 @@ export class ProbeFailed extends Error {
 }
 
 /** Returns a command's output. @throws ProbeFailed where it failed: it should have worked whatever the network does */
-export async function outputOf(peer: Peer, title: string, command: readonly string[]): Promise<string> {
-  const result = await peer.run(title, command);
+export async function outputOf(
+  peer: Peer,
+  title: string,
+  command: readonly string[],
+  timeout?: number,
+): Promise<string> {
+  const result = await peer.run(title, command, timeout);
   if (result.failed)
     throw new ProbeFailed(
       `${command.join(" ")} failed on ${peer.label} with exit code ${result.exitCode}: ${result.stderr.trim()}`,
