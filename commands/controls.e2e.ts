@@ -27,9 +27,9 @@ beforeAll(async () => {
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 /** What was kept of the paths that a check watched, by the name of the file. */
-function kept(...folder: readonly string[]): Map<string, string> {
+function kept(...folder: readonly string[]): (readonly [name: string, text: string])[] {
   const place = join(out, "evidence", ...folder);
-  return new Map(readdirSync(place).map((name) => [name, readFileSync(join(place, name), "utf8")]));
+  return readdirSync(place).map((name) => [name, readFileSync(join(place, name), "utf8")]);
 }
 
 test("the checks of packets are proven by a change to the cluster, and judged as expected before and after", () => {
@@ -51,7 +51,7 @@ test("each path is kept with its table, its picture, the rules and the captures"
 });
 
 test("a source that a node gives shows at the very hop, in the table and in the picture", () => {
-  const changed = [...kept("controls", "packets-can-be-watched", "changed")];
+  const changed = kept("controls", "packets-can-be-watched", "changed");
   const [, table = ""] = changed.find(([name]) => name.includes("the-path-pod-to-pod-on-another")) ?? [];
   const there = table.split("\n\n")[0]?.split("\n") ?? [];
   expect(there.filter((line) => line.includes("MASQUERADE"))).toEqual([
@@ -59,8 +59,6 @@ test("a source that a node gives shows at the very hop, in the table and in the 
   ]);
   const [, picture = ""] = changed.find(([name]) => name.endsWith("pod-to-pod-on-another-node.svg")) ?? [];
   expect(picture).toContain("nat POSTROUTING:");
-  const untouched = [...kept("packets-can-be-watched")].find(([name]) =>
-    name.includes("the-path-pod-to-pod-on-another"),
-  );
+  const untouched = kept("packets-can-be-watched").find(([name]) => name.includes("the-path-pod-to-pod-on-another"));
   expect(untouched?.[1].split("\n\n")[0]).not.toContain("MASQUERADE");
 });

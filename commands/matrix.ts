@@ -4,10 +4,11 @@ import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { exitCodeOf, Results } from "../helpers/claim/results.ts";
-import { type Cell, cellNamed, imageLockFor, readCells } from "../helpers/cluster/cells.ts";
+import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
+import { readImageLock } from "../helpers/image/lock.ts";
 import { type CellResults, flipsAsMarkdown, matrixOf } from "../reports/matrix.ts";
 import { matrixPage } from "../reports/matrix-page.ts";
 
@@ -26,20 +27,34 @@ await main(async () => {
     process.stdout.write(`${JSON.stringify(cells.map(({ id }) => id))}\n`);
     return 0;
   }
-  for (const { id } of cells) imageLockFor({ ...settings, cell: id });
+  readImageLock(settings.imageLock);
+  if (!merge) await checkCells(cells, settings, again);
+  const found = cells.flatMap((cell): CellResults[] => {
+    const results = resultsOf(cell, settings);
+    return results === undefined ? [] : [{ cell, results }];
+  });
+  const missing = cells.filter((cell) => !found.some((each) => each.cell === cell));
+  for (const { cell, results } of found)
+    for (const claim of results.claims.filter(({ verdict, expected }) => verdict !== expected))
+      process.stdout.write(`✗ ${cell.id} ${claim.id}: ${claim.verdict}, expected ${claim.expected}: ${claim.why}\n`);
+  for (const { id } of missing) process.stdout.write(`✗ ${id}: no results; see its lines above\n`);
+  if (found.length > 0) writeMatrix(found, settings);
+  const codes = new Set(found.map(({ results }) => exitCodeOf(results)));
+  return codes.has(1) ? 1 : codes.has(2) || missing.length > 0 ? 2 : 0;
+});
+
+async function checkCells(cells: readonly Cell[], settings: Settings, again: boolean): Promise<void> {
   const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
-  const folderOf = ({ id }: Cell) => join(settings.out, "cells", id);
-  let worst = 0;
-  for (const [index, cell] of merge ? [] : cells.entries()) {
+  for (const [index, cell] of cells.entries()) {
     const place = `cell ${index + 1} of ${cells.length}: ${cell.id}`;
-    if (!again && resultsIn(folderOf(cell))?.complete === true) {
+    if (!again && resultsOf(cell, settings)?.complete === true) {
       process.stdout.write(`${place}, has its results\n`);
       continue;
     }
     process.stdout.write(`${place}, ${cell.why}\n`);
     await execa(process.execPath, [join("commands", "run.js"), "test"], {
       cwd: projectRoot,
-      env: { KNC_CELL: cell.id, KNC_OUT: folderOf(cell) },
+      env: { KNC_CELL: cell.id, KNC_OUT: folderOf(cell, settings) },
       stdin: "ignore",
       stdout: "inherit",
       stderr: "inherit",
@@ -50,28 +65,16 @@ await main(async () => {
     });
     interrupt.throwIfAborted();
   }
-  const found = cells.flatMap((cell): CellResults[] => {
-    const results = resultsIn(folderOf(cell));
-    return results === undefined ? [] : [{ cell, results }];
-  });
-  const missing = cells.filter((cell) => !found.some((each) => each.cell === cell));
-  for (const { cell, results } of found) {
-    const code = exitCodeOf(results);
-    worst = Math.max(worst, code === 1 ? 2 : code === 2 ? 1 : 0);
-    for (const claim of results.claims.filter(({ verdict, expected }) => verdict !== expected))
-      process.stdout.write(`✗ ${cell.id} ${claim.id}: ${claim.verdict}, expected ${claim.expected}: ${claim.why}\n`);
-  }
-  for (const { id } of missing) process.stdout.write(`✗ ${id}: no results; see its lines above\n`);
-  if (found.length > 0) {
-    const matrix = matrixOf(found);
-    mkdirSync(settings.out, { recursive: true });
-    writeFileSync(join(settings.out, "matrix.json"), `${JSON.stringify(matrix, undefined, 2)}\n`);
-    writeFileSync(join(settings.out, "matrix.md"), flipsAsMarkdown(matrix));
-    writeFileSync(join(settings.out, "matrix.html"), matrixPage(matrix));
-    process.stdout.write(`matrix:  ${join(settings.out, "matrix.html")}, matrix.json, matrix.md\n`);
-  }
-  return worst === 2 ? 1 : worst === 1 || missing.length > 0 ? 2 : 0;
-});
+}
+
+function writeMatrix(found: readonly CellResults[], { out }: Settings): void {
+  const matrix = matrixOf(found);
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, "matrix.json"), `${JSON.stringify(matrix, undefined, 2)}\n`);
+  writeFileSync(join(out, "matrix.md"), flipsAsMarkdown(matrix));
+  writeFileSync(join(out, "matrix.html"), matrixPage(matrix));
+  process.stdout.write(`matrix:  ${join(out, "matrix.html")}, matrix.json, matrix.md\n`);
+}
 
 interface Options {
   readonly cells: readonly Cell[];
@@ -100,8 +103,12 @@ function options(): Options {
   }
 }
 
-function resultsIn(folder: string): Results | undefined {
-  const file = join(folder, "results.json");
+function folderOf({ id }: Cell, { out }: Settings): string {
+  return join(out, "cells", id);
+}
+
+function resultsOf(cell: Cell, settings: Settings): Results | undefined {
+  const file = join(folderOf(cell, settings), "results.json");
   if (!existsSync(file)) return undefined;
   // Those of an earlier version of the suite are none of this matrix.
   const parsed = Results.safeParse(JSON.parse(readFileSync(file, "utf8")));

@@ -49,6 +49,7 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
   const [first] = found;
   if (first === undefined) throw new RangeError("no cell has results");
   const { article, sections, claims } = first.results;
+  const borders = bordersOf(found);
   return Matrix.parse({
     format: "kind-network-conformance/matrix/1",
     ...{ article, sections },
@@ -69,7 +70,7 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
             return verdict === undefined ? [] : [[cell.id, { verdict, expected, why, because, since }]];
           }),
         ),
-        flips: flipsOf(id, found),
+        flips: flipsOf(id, borders),
       })),
   } satisfies z.input<typeof Matrix>);
 }
@@ -78,14 +79,26 @@ function claimIn({ claims }: Results, id: string): ClaimResult | undefined {
   return claims.find((claim) => claim.id === id);
 }
 
-function flipsOf(id: string, found: readonly CellResults[]): Flip[] {
-  return found.flatMap((each, index) => {
-    const before = neighbourOf(each.cell, found.slice(0, index));
-    const [was, is] = [before === undefined ? undefined : claimIn(before.results, id), claimIn(each.results, id)];
-    if (before === undefined || was?.verdict === undefined || is?.verdict === undefined) return [];
-    if (was.verdict === is.verdict || [was.verdict, is.verdict].includes("inconclusive")) return [];
+/** Two cells that differ in one thing. */
+interface Border {
+  readonly from: CellResults;
+  readonly to: CellResults;
+}
+
+function bordersOf(found: readonly CellResults[]): Border[] {
+  return found.flatMap((to, index) => {
+    const from = neighbourOf(to.cell, found.slice(0, index));
+    return from === undefined ? [] : [{ from, to }];
+  });
+}
+
+function flipsOf(id: string, borders: readonly Border[]): Flip[] {
+  return borders.flatMap(({ from, to }) => {
+    const [was, is] = [claimIn(from.results, id), claimIn(to.results, id)];
+    if (was?.verdict === undefined || is?.verdict === undefined || was.verdict === is.verdict) return [];
+    if ([was.verdict, is.verdict].includes("inconclusive")) return [];
     const because = is.verdict === is.expected ? (is.because?.en ?? "") : "";
-    return [{ from: before.cell.id, to: each.cell.id, before: was.verdict, after: is.verdict, because }];
+    return [{ from: from.cell.id, to: to.cell.id, before: was.verdict, after: is.verdict, because }];
   });
 }
 

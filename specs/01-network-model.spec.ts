@@ -445,15 +445,12 @@ claim("all-pods-talk-without-nat", {
 });
 
 function meshPod(lab: Lab, name: string, nodeName: string, namespace: string) {
-  const server = { image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] };
+  const readinessProbe = { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 };
   return lab.clientPod(
     name,
     {
       nodeName,
-      containers: [
-        { name: "client", image: lab.image("probe"), command: ["sleep", "infinity"] },
-        { name: "server", ...server, readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 } },
-      ],
+      containers: [lab.clientContainer, { ...lab.serverContainer, readinessProbe }],
     },
     namespace,
   );

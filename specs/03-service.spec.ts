@@ -284,11 +284,11 @@ claim("service-is-stable-while-pods-are-replaced", {
   slow: true,
   observe: async (lab) => {
     const labels = { app: "rolled" };
+    const { args, ...rest } = lab.serverContainer;
     const server = {
-      name: "server",
-      image: lab.image("agnhost"),
+      ...rest,
       // Answers on until kube-proxy everywhere has heard that it goes.
-      args: ["netexec", "--http-port=8080", "--udp-port=8081", "--delay-shutdown=5"],
+      args: [...args, "--delay-shutdown=5"],
       readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 },
     };
     const deployment = lab.serverDeployment("rolled", 3, labels, {

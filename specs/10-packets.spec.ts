@@ -13,10 +13,7 @@ claim("packets-can-be-watched", {
   observe: async (lab) => {
     const nodes = { near: lab.worker(0).name, far: lab.worker(1).name, controlPlane: lab.controlPlane.name };
     // One that asks itself by a Service has to have a client and a server.
-    const containers = [
-      { name: "client", image: lab.image("probe"), command: ["sleep", "infinity"] },
-      { name: "server", image: lab.image("agnhost"), args: ["netexec", "--http-port=8080", "--udp-port=8081"] },
-    ];
+    const containers = [lab.clientContainer, lab.serverContainer];
     const [own, near, far] = await Promise.all([
       lab.start(lab.serverPod("both", { app: "both" }, { nodeName: nodes.near, containers })),
       lab.start(lab.serverPod("near", {}, { nodeName: nodes.near })),

@@ -247,11 +247,10 @@ claim("nodeport-path", {
     async (lab) => {
       const [node, other] = [lab.worker(0), lab.worker(1)];
       const [to = ""] = node.addresses;
-      const rule = (from: string, ...mark: readonly string[]) =>
-        iptablesRule(
-          ...([lab, node, "nat", "POSTROUTING"] as const),
-          ...["-s", from, "-p", "tcp", "--dport", "8080", ...mark, "-j", "SNAT", "--to-source", to],
-        );
+      const rule = (from: string, ...mark: readonly string[]) => {
+        const flow = ["-s", from, "-p", "tcp", "--dport", "8080", ...mark];
+        return iptablesRule(lab, node, "nat", "POSTROUTING", ...flow, "-j", "SNAT", "--to-source", to);
+      };
       await rule(lab.outsiderAddresses[0] ?? "", "-m", "mark", "--mark", "0x4000/0x4000");
       await rule(other.addresses[0] ?? "");
       const local = { kind: "Service", name: "path-by-local" } as const;

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Attachment } from "../evidence/evidence.ts";
+import { type Attachment, slugOf } from "../evidence/evidence.ts";
 import { type Hop, legsOf, type Path, pathOf, sightingsIn, tableOf, translatedBy } from "../path/hops.ts";
 import { drawPath } from "../path/picture.ts";
 import { type MetRule, rulesMet, translatingRules } from "../path/rules.ts";
@@ -54,7 +54,7 @@ export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): P
     return pathOf(
       texts.flat(),
       ({ from, to, toPort }) =>
-        [from, to, toPort].join() === [flow.client.address, flow.target.address, flow.target.port].join(),
+        from === flow.client.address && to === flow.target.address && toPort === flow.target.port,
     );
   };
   const { there, back } = flow.silent === true ? await look() : await lab.eventually(look, isThereAndBack);
@@ -66,7 +66,7 @@ export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): P
   );
   const rulesOf = (node: string) => visits.find((visit) => visit.node === node)?.rules ?? [];
   const path = { there: translatedBy(there, (node, end) => translatingRules(rulesOf(node), end)), back };
-  const slug = flow.title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  const slug = slugOf(flow.title);
   lab.note(`the path: ${flow.title}`, wordsOf(path, visits), [
     { name: `${slug}.svg`, type: "image/svg+xml", content: pictureOf(flow, path) },
     ...visits.map(({ node, pcap }) => attachedPcap(`${slug}-${node}`, pcap)),
@@ -101,10 +101,9 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
   };
   const legs = await Promise.all([
     record(controlPlane.name, lab.pod("host-cp", silent), `(host ${outsider} and port 6443) or port 10250`),
-    record(node.name, lab.pod("host-1", silent), "port 10250"),
+    record(node.name, lab.pod("host-1", silent), `port 10250 or (host ${pod.address} and port 8080)`),
     record(inThePod, pod, "port 8080"),
   ]);
-  const link = await record(node.name, lab.pod("host-1", silent), `host ${pod.address} and port 8080`);
   const words = ["kubectl", "port-forward", "--namespace", lab.namespace, `pod/${name}`, "18084:8080"];
   const forward = await inBackground(lab.outsider, "forward a port of the pod", words);
   lab.afterwards(() => forward.stop());
@@ -125,7 +124,9 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
     client: { lane: outside, words: `kubectl (${outsider})` },
     server: answer.outcome === "answered" ? { lane: inThePod, words: name } : undefined,
   });
-  const onTheLink = (await link.seen()).length;
+  const onTheLink = sightings.filter(
+    (seen) => seen.node === node.name && [seen.fromPort, seen.toPort].includes(8080),
+  ).length;
   const text = [
     tableOf(hops),
     "Each is a connection of its own; the API server has others with that kubelet.",

@@ -390,6 +390,17 @@ export class Lab {
     return { apiVersion: "v1", kind: "Service", metadata: { name, namespace }, spec };
   }
 
+  /** A container that tells who it is and who asks on port 8080. */
+  get serverContainer() {
+    const args = ["netexec", "--http-port=8080", "--udp-port=8081"];
+    return { name: "server", image: this.image("agnhost"), args };
+  }
+
+  /** A container with curl, dig, ping and tcpdump. */
+  get clientContainer() {
+    return { name: "client", image: this.image("probe"), command: ["sleep", "infinity"] };
+  }
+
   /** Returns a pod that tells who it is and who asks on port 8080, as it would be created. */
   serverPod(
     name: string,
@@ -397,24 +408,12 @@ export class Lab {
     spec: Readonly<Record<string, unknown>> = {},
     namespace = this.namespace,
   ): KubernetesObject {
-    const args = ["netexec", "--http-port=8080", "--udp-port=8081"];
-    return podObject(name, namespace, labels, {
-      containers: [{ name: "server", image: this.image("agnhost"), args }],
-      ...spec,
-    });
+    return podObject(name, namespace, labels, { containers: [this.serverContainer], ...spec });
   }
 
   /** Returns a pod with curl, dig, ping and tcpdump, as it would be created. */
   clientPod(name: string, spec: Readonly<Record<string, unknown>> = {}, namespace = this.namespace): KubernetesObject {
-    return podObject(
-      name,
-      namespace,
-      {},
-      {
-        containers: [{ name: "client", image: this.image("probe"), command: ["sleep", "infinity"] }],
-        ...spec,
-      },
-    );
+    return podObject(name, namespace, {}, { containers: [this.clientContainer], ...spec });
   }
 
   /** Returns a Deployment of such servers, as it would be created: ready only once they answer. */

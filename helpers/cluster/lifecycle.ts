@@ -125,16 +125,18 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
   const kept = keptRun(settings.cache);
   if (settings.kubeconfig !== undefined)
     return progress.phase("cluster", () => openGiven(session, settings.kubeconfig as string));
-  if (kept?.kept !== undefined && kept.kept.cell !== settings.cell)
-    throw new UserError(
-      `the kept cluster ${kept.cluster} is ${kept.kept.cell === undefined ? "of no cell" : `of the cell ${kept.kept.cell}`}`,
-      "set KNC_CELL as it was then, or npm run cluster -- down",
-    );
-  if (kept?.kept !== undefined)
+  if (kept?.kept !== undefined) {
+    const record = kept.kept;
+    if (record.cell !== settings.cell)
+      throw new UserError(
+        `the kept cluster ${kept.cluster} is ${record.cell === undefined ? "of no cell" : `of the cell ${record.cell}`}`,
+        "set KNC_CELL as it was then, or npm run cluster -- down",
+      );
     return progress.phase("cluster", async (say) => {
       say(`using the kept cluster ${kept.cluster}`);
-      return openKept(session, kept, kept.kept as Kept);
+      return openKept(session, kept, record);
     });
+  }
   return makeCluster(session);
 }
 

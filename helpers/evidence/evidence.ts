@@ -39,16 +39,19 @@ export class Evidence {
   /** Keeps an item. */
   add(title: string, command: string, text: string, attachments: readonly Attachment[] = []): void {
     const number = String(this.items.length + 1).padStart(2, "0");
-    const slug = title
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, "-")
-      .replaceAll(/^-|-$/g, "")
-      .slice(0, 60);
-    const file = join(this.#folder, `${number}-${slug}.txt`);
+    const file = join(this.#folder, `${number}-${slugOf(title).slice(0, 60)}.txt`);
     for (const { name, content } of attachments) writeFileSync(join(this.#folder, `${number}-${name}`), content);
     writeFileSync(file, `# ${title}\n${command === "" ? "" : `$ ${command}\n`}${text}\n`);
     this.items.push({ title, command, text, file: relative(this.#out, file), attachments });
   }
+}
+
+/** Returns a title as the name of a file has it. */
+export function slugOf(title: string): string {
+  return title
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .replaceAll(/^-|-$/g, "");
 }
 
 /** Returns a command as it could be typed into a shell. */

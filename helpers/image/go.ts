@@ -135,27 +135,27 @@ async function download(module: string, signal: AbortSignal): Promise<z.infer<ty
   return Downloaded.parse(answer);
 }
 
+/** The version by which a module requires a folder of its own repository. */
+const unpublished = "v0.0.0";
+
 async function writeModFile(folder: string, name: string, recipe: GoModule, upstream: string): Promise<void> {
   const { stdout } = await execa`go mod edit -json ${upstream}`;
   const file = ModFile.parse(JSON.parse(stdout));
   const replaced = new Map((file.Replace ?? []).map((entry) => [entry.Old.Path, entry.New]));
   const required = new Map((file.Require ?? []).map(({ Path, Version }) => [Path, Version]));
-  const isPublished = (path: string) => required.has(path) && required.get(path) !== "v0.0.0";
   const version = semver.parse(recipe.version);
   const lines = [
     `module ${name}.build`,
     `go ${file.Go}`,
     ...(file.Godebug ?? []).map(({ Key, Value }) => `godebug ${Key}=${Value}`),
     `require ${recipe.module} ${recipe.version}`,
-    ...(file.Require ?? [])
-      .filter(({ Path }) => isPublished(Path))
-      .map(({ Path, Version }) => `require ${Path} ${Version}`),
+    ...[...required].flatMap(([path, needed]) => (needed === unpublished ? [] : [`require ${path} ${needed}`])),
     ...[...replaced].flatMap(([path, target]) => {
       if (target.Version !== undefined) return [`replace ${path} => ${target.Path} ${target.Version}`];
       // Kubernetes publishes the folders of its staging area as v0.<minor>.<patch>; others are required by version, or not at all.
-      return required.get(path) !== "v0.0.0"
-        ? []
-        : [`replace ${path} => ${path} v0.${version?.minor}.${version?.patch}`];
+      return required.get(path) === unpublished
+        ? [`replace ${path} => ${path} v0.${version?.minor}.${version?.patch}`]
+        : [];
     }),
   ];
   writeFileSync(join(folder, "go.mod"), `${lines.join("\n")}\n`);

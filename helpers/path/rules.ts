@@ -90,16 +90,16 @@ function savedRules(text: string): Map<string, string[]> {
   return rules;
 }
 
-const translations = { source: ["masquerade", "snat"], destination: ["dnat", "redirect"] } as const;
+const translations = {
+  source: /\b((?:MASQUERADE|SNAT|masquerade|snat)\b.*)$/,
+  destination: /\b((?:DNAT|REDIRECT|dnat|redirect)\b.*)$/,
+} as const;
 
 /** Returns the rules among these that translate that end of a packet, as `<table> <chain>: <what it does>`. */
 export function translatingRules(rules: readonly MetRule[], end: End): string[] {
   return rules.flatMap(({ table, chain, rule }) => {
-    const statement = /\b((?:DNAT|REDIRECT|SNAT|MASQUERADE|dnat|redirect|snat|masquerade)\b.*)$/.exec(
-      // A comment may speak of NAT too.
-      rule.replace(/--comment "[^"]*"/, ""),
-    )?.[1];
-    const [what = ""] = statement?.toLowerCase().split(" ") ?? [];
-    return (translations[end] as readonly string[]).includes(what) ? [`${table} ${chain}: ${statement}`] : [];
+    // A comment may speak of NAT too.
+    const statement = translations[end].exec(rule.replace(/--comment "[^"]*"/, ""))?.[1];
+    return statement === undefined ? [] : [`${table} ${chain}: ${statement}`];
   });
 }
