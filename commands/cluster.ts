@@ -30,7 +30,12 @@ await main(async () => {
     interruption((line) => progress.say("signal", line)),
     async (session) => {
       if (word === "down") {
-        process.stdout.write(`deleted ${await dropKept(session)}\n`);
+        const dropped = await dropKept(session);
+        process.stdout.write(dropped === undefined ? "no cluster is kept any more\n" : `deleted ${dropped}\n`);
+        return;
+      }
+      if (word === "status" && keptRun(settings.cache) === undefined) {
+        process.stdout.write("no cluster is kept any more\n");
         return;
       }
       const cluster = await openCluster(session);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, test } from "vitest";
+import { keepRun, startRun } from "../helpers/cluster/runs.ts";
 import { engineOutput } from "../helpers/engine/engine.ts";
 import {
   clearPrivateEngine,
@@ -90,6 +91,16 @@ test.each(phases)("Ctrl-C in phase %s leaves nothing", async (_phase, line) => {
   expect(matched, output).toBe(true);
   expect(exitCode, output).toBe(130);
   expect(output).not.toContain("    at ");
+  expect(traces()).toEqual(before);
+});
+
+test("a kept cluster that ended with the machine's last start does not stand in the next run's way", async () => {
+  const before = traces();
+  const run = startRun(cache);
+  const lost = keepRun(cache, run, { engine: "suite", image: "localhost/lost", kind: "v0.0.0", adaptations: [] });
+  const { exitCode, output } = await runUntil(/Preparing nodes/, ({ pid }) => process.kill(pid, "SIGINT"));
+  expect(output).toContain(`the kept cluster ${lost.cluster} is gone`);
+  expect(exitCode, output).toBe(130);
   expect(traces()).toEqual(before);
 });
 

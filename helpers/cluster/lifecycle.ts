@@ -96,6 +96,7 @@ export async function withEngine<T>(
           keptRun(settings.cache)?.kept?.engine === "suite" ? await runningPrivateEngine(place, tools) : undefined;
         engine ??= await startPrivateEngine(place, tools, run.id, say, interrupt);
       }
+      await forgetLostCluster(settings.cache, engine, say);
       for (const dead of deadRuns(settings.cache)) {
         say(`removing what run ${dead.id} left behind`);
         await removeRun(engine, dead);
@@ -237,7 +238,10 @@ async function openKept(session: Session, run: Run, kept: Kept): Promise<Running
   const { settings, engine, signal, progress } = session;
   const nodes = await nodeContainers(engine, run.cluster);
   if (nodes.length === 0)
-    throw new UserError(`the kept cluster ${run.cluster} has no nodes any more`, "npm run cluster -- down");
+    throw new UserError(
+      `the kept cluster ${run.cluster} is not on ${engine.cli} ${engine.version}`,
+      "use the engine that it was made on",
+    );
   const lock = imageLockFor(settings);
   const say = (line: string) => progress.say("cluster", line);
   const image = await findImage(session, lock, kept.image, say);
@@ -276,6 +280,14 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
   const outsider = await startOutsider(engine, run.id, reference, network);
   return { run, name, kubeconfig, nodes, outsider: outsider.name, engine, kind, image, adaptations: [], fresh: false };
+}
+
+/** A kept cluster can end by other hands, or with the machine's last start: that is no reason to refuse the next run. */
+async function forgetLostCluster(cache: string, engine: Engine, say: Say): Promise<void> {
+  const kept = keptRun(cache);
+  if (kept?.kept?.engine !== engine.owner || (await nodeContainers(engine, kept.cluster)).length > 0) return;
+  say(`the kept cluster ${kept.cluster} is gone`);
+  await removeRun(engine, kept);
 }
 
 /** Removes what belongs to a run: its cluster, outsiders, processes and folder. A container is known by kind's own label. */
