@@ -1,11 +1,13 @@
 import { join } from "node:path";
 import { defineConfig } from "allure";
 
-const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
+/** Where the run left its results. */
+export const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
 
 type Labels = readonly { readonly name: string; readonly value?: string }[];
 
-const named = (labels: Labels, name: string) => labels.find((label) => label.name === name)?.value;
+/** Returns the value of a label. */
+export const labelled = (labels: Labels, name: string) => labels.find((label) => label.name === name)?.value;
 
 /** Matches a claim that came out as `verdict`, as the catalogue expects it to. */
 const asExpected = (verdict: string) => ({
@@ -34,14 +36,16 @@ export default defineConfig({
       {
         name: "Unexpected verdict",
         matchers: ({ labels }) => {
-          const verdict = named(labels, "verdict");
-          return verdict !== undefined && verdict !== "inconclusive" && verdict !== named(labels, "verdict-expected");
+          const verdict = labelled(labels, "verdict");
+          return (
+            verdict !== undefined && verdict !== "inconclusive" && verdict !== labelled(labels, "verdict-expected")
+          );
         },
       },
       {
         name: "Could not be tested (inconclusive)",
         // A claim without a verdict broke before it could be judged, or after.
-        matchers: ({ labels, status }) => named(labels, "verdict") === "inconclusive" || status !== "passed",
+        matchers: ({ labels, status }) => labelled(labels, "verdict") === "inconclusive" || status !== "passed",
       },
       {
         name: "Refuted, as expected: the article is wrong here",

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { execa } from "execa";
+import { dirname, join } from "node:path";
+import { isDeepStrictEqual, parseArgs } from "node:util";
+import { execa, execaSync } from "execa";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { exitCodeOf, Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
@@ -9,18 +9,23 @@ import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { readImageLock } from "../helpers/image/lock.ts";
+import { generateMatrixReport } from "../reports/allure.ts";
 import { type CellResults, flipsAsMarkdown, matrixOf } from "../reports/matrix.ts";
 import { matrixPage } from "../reports/matrix-page.ts";
+import { suiteCommit } from "../reports/results.ts";
 
 /**
- * Checks the cells of the matrix one after another, each as `npm test` does, and puts them together. Cells that have all
- * their results are not checked again, so that a run goes on where one was stopped; `--again` checks them all, `--merge` none,
- * and `--list` only names them.
+ * Checks the cells of the matrix one after another, each as `npm test` does, and puts together what there is of all. Cells
+ * that have all their results from this commit are not checked again, so that a run goes on where one was stopped; `--again`
+ * checks them all, `--merge` none, and `--list` only names them. `--changed` leaves those that a commit has as they are now.
  */
 await main(async () => {
   const settings = readSettings();
-  if (settings.cell !== undefined || settings.kubeconfig !== undefined)
-    throw new UserError("the matrix has its own cells and clusters", "leave KNC_CELL and KNC_KUBECONFIG out");
+  if ([settings.cell, settings.kubeconfig, settings.nodeImage].some((setting) => setting !== undefined))
+    throw new UserError(
+      "the matrix has its own cells, clusters and images",
+      "leave KNC_CELL, KNC_KUBECONFIG and KNC_NODE_IMAGE out",
+    );
   readCatalogue();
   const { cells, again, list, merge } = options();
   if (list) {
@@ -29,16 +34,17 @@ await main(async () => {
   }
   readImageLock(settings.imageLock);
   if (!merge) await checkCells(cells, settings, again);
-  const found = cells.flatMap((cell): CellResults[] => {
+  const known = readCells().flatMap((cell): CellResults[] => {
     const results = resultsOf(cell, settings);
     return results === undefined ? [] : [{ cell, results }];
   });
-  const missing = cells.filter((cell) => !found.some((each) => each.cell === cell));
+  const found = known.filter(({ cell }) => cells.some(({ id }) => id === cell.id));
+  const missing = cells.filter(({ id }) => !found.some(({ cell }) => cell.id === id));
   for (const { cell, results } of found)
     for (const claim of results.claims.filter(({ verdict, expected }) => verdict !== expected))
       process.stdout.write(`✗ ${cell.id} ${claim.id}: ${claim.verdict}, expected ${claim.expected}: ${claim.why}\n`);
   for (const { id } of missing) process.stdout.write(`✗ ${id}: no results; see its lines above\n`);
-  if (found.length > 0) writeMatrix(found, settings);
+  if (known.length > 0) await writeMatrix(known, settings);
   const codes = new Set(found.map(({ results }) => exitCodeOf(results)));
   return codes.has(1) ? 1 : codes.has(2) || missing.length > 0 ? 2 : 0;
 });
@@ -47,7 +53,8 @@ async function checkCells(cells: readonly Cell[], settings: Settings, again: boo
   const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
   for (const [index, cell] of cells.entries()) {
     const place = `cell ${index + 1} of ${cells.length}: ${cell.id}`;
-    if (!again && resultsOf(cell, settings)?.complete === true) {
+    const results = resultsOf(cell, settings);
+    if (!again && results?.complete === true && results.suite.commit === suiteCommit()) {
       process.stdout.write(`${place}, has its results\n`);
       continue;
     }
@@ -67,13 +74,16 @@ async function checkCells(cells: readonly Cell[], settings: Settings, again: boo
   }
 }
 
-function writeMatrix(found: readonly CellResults[], { out }: Settings): void {
+async function writeMatrix(found: readonly CellResults[], { out }: Settings): Promise<void> {
   const matrix = matrixOf(found);
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "matrix.json"), `${JSON.stringify(matrix, undefined, 2)}\n`);
   writeFileSync(join(out, "matrix.md"), flipsAsMarkdown(matrix));
   writeFileSync(join(out, "matrix.html"), matrixPage(matrix));
+  process.stdout.write("the cells' reports are put together\n");
+  const report = await generateMatrixReport(out, matrix);
   process.stdout.write(`matrix:  ${join(out, "matrix.html")}, matrix.json, matrix.md\n`);
+  process.stdout.write(`report:  npx allure open ${dirname(report)}\n`);
 }
 
 interface Options {
@@ -87,20 +97,30 @@ function options(): Options {
   try {
     const flag = { type: "boolean", default: false } as const;
     const { values } = parseArgs({
-      options: { cells: { type: "string" }, again: flag, list: flag, merge: flag },
+      options: { cells: { type: "string" }, changed: { type: "string" }, again: flag, list: flag, merge: flag },
       allowPositionals: false,
     });
     const named = values.cells?.split(",").map(cellNamed);
+    const before = values.changed === undefined ? [] : cellsAt(values.changed);
     // In the file's order, whatever the order in which they were named.
-    const cells = readCells().filter(({ id }) => named?.some((cell) => cell.id === id) ?? true);
+    const cells = readCells()
+      .filter(({ id }) => named?.some((cell) => cell.id === id) ?? true)
+      .filter((cell) => !before.some((earlier) => isDeepStrictEqual(earlier, cell)));
     return { ...values, cells };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(
       (error as Error).message.split("\n")[0] ?? "",
-      "npm run matrix -- [--cells a,b] [--again | --merge | --list]",
+      "npm run matrix -- [--cells a,b] [--changed COMMIT] [--again | --merge | --list]",
     );
   }
+}
+
+function cellsAt(commit: string): Cell[] {
+  const shown = execaSync({ cwd: projectRoot, reject: false })`git show ${commit}:./fixtures/clusters/matrix.yaml`;
+  if (shown.failed)
+    throw new UserError(`--changed ${commit}: ${shown.stderr.split("\n")[0]}`, "name a commit that git knows");
+  return readCells(shown.stdout);
 }
 
 function folderOf({ id }: Cell, { out }: Settings): string {

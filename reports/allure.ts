@@ -4,6 +4,7 @@ import { stringifyEnvInfo } from "allure-js-commons/sdk/reporter";
 import { execa } from "execa";
 import { Results } from "../helpers/claim/results.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
+import type { Matrix } from "./matrix.ts";
 
 /**
  * Makes `allure-report/index.html`, one self-contained file, from a run's results on disk, and returns its path.
@@ -17,10 +18,33 @@ export async function generateAllureReport(out: string, signal?: AbortSignal): P
   const results = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
   writeFileSync(join(found, "environment.properties"), stringifyEnvInfo(environmentOf(results)));
   const report = join(out, "allure-report");
+  const index = await generate(out, "allure-results", "allurerc.ts", report, results.article.en, signal);
+  for (const name of readdirSync(report)) if (name !== "index.html") rmSync(join(report, name), { recursive: true });
+  return index;
+}
+
+/**
+ * Makes `matrix-report/`, the Allure report of all cells that are in `matrix.json`, each an environment of its own, and
+ * returns the path of its index. It is a folder that has to be served: in one file it would be too large for a browser.
+ *
+ * @throws Error with the last lines of the generator where it fails
+ */
+export async function generateMatrixReport(out: string, { article }: Pick<Matrix, "article">): Promise<string> {
+  return generate(out, "cells/*/allure-results", "allurerc.matrix.ts", join(out, "matrix-report"), article.en);
+}
+
+async function generate(
+  out: string,
+  found: string,
+  config: string,
+  report: string,
+  title: string,
+  signal?: AbortSignal,
+): Promise<string> {
   rmSync(report, { recursive: true, force: true });
   const generator = join(projectRoot, "node_modules", "allure", "cli.js");
-  const configuration = ["--config", join(projectRoot, "allurerc.ts"), "--report-name", results.article.en];
-  const result = await execa(process.execPath, [generator, "generate", "allure-results", ...configuration], {
+  const configuration = ["--config", join(projectRoot, config), "--report-name", title];
+  const result = await execa(process.execPath, [generator, "generate", found, ...configuration], {
     // Allure takes the folder for a pattern: what leads to it must not be part of that.
     cwd: out,
     env: { KNC_OUT: out, JITI_FS_CACHE: "false" },
@@ -34,7 +58,6 @@ export async function generateAllureReport(out: string, signal?: AbortSignal): P
   if (result.failed || !existsSync(index))
     throw new Error(`allure generate failed:\n${(result.all ?? "").trim().split("\n").slice(-8).join("\n")}`);
   writeFileSync(index, withoutTracker(readFileSync(index, "utf8")));
-  for (const name of readdirSync(report)) if (name !== "index.html") rmSync(join(report, name), { recursive: true });
   return index;
 }
 

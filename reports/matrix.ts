@@ -7,7 +7,7 @@ const Verdict = ClaimResult.pick({ verdict: true, expected: true, why: true, bec
 const MatrixCell = z.strictObject({
   id: z.string(),
   why: z.string().describe("what this cell shows that its neighbours do not"),
-  ...Results.pick({ started: true, finished: true, complete: true }).shape,
+  ...Results.pick({ suite: true, started: true, finished: true, complete: true }).shape,
   ...Results.shape.world.pick({ kubernetes: true, kind: true, proxyMode: true, ipFamilies: true, provenance: true })
     .shape,
   nodes: z.int(),
@@ -53,10 +53,10 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
   return Matrix.parse({
     format: "kind-network-conformance/matrix/1",
     ...{ article, sections },
-    cells: found.map(({ cell: { id, why }, results: { started, finished, complete, world } }) => {
+    cells: found.map(({ cell: { id, why }, results: { suite, started, finished, complete, world } }) => {
       const { kubernetes, kind, proxyMode, ipFamilies, provenance, nodes } = world;
       return {
-        ...{ id, why, started, finished, complete, kubernetes, kind, proxyMode, ipFamilies, provenance },
+        ...{ id, why, suite, started, finished, complete, kubernetes, kind, proxyMode, ipFamilies, provenance },
         nodes: nodes.length,
       };
     }),

@@ -37,7 +37,7 @@ export function collectResults(out: string): Results {
   const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
   const results = Results.parse({
     format: "kind-network-conformance/results/1",
-    suite: { version, commit: commit() },
+    suite: { version, commit: suiteCommit() },
     article: { ...catalogue.article, sha256: createHash("sha256").update(readArticle()).digest("hex") },
     sections: catalogue.sections,
     coverage: { characters, percent },
@@ -106,8 +106,8 @@ function withoutVerdict({ id, ref, section, quote, en, zh, needs, excluded }: Cl
   };
 }
 
-/** Returns the commit of the project's own repository: one around it says nothing about the suite. */
-function commit(): string {
+/** Returns the commit of the project's own repository, or `unknown`: one around it says nothing about the suite. */
+export function suiteCommit(): string {
   try {
     return execFileSync("git", ["--git-dir=.git", "rev-parse", "HEAD"], {
       cwd: projectRoot,

@@ -15,6 +15,7 @@ const sampleWorld: World = {
   ipFamilies: ["ipv4"],
   podSubnets: ["10.244.0.0/16"],
   serviceSubnets: ["10.96.0.0/16"],
+  otherwise: [],
   dnsDomain: "cluster.local",
   features: { networkQueue: false, ipvs: false, tcpdump: true, uplink: false },
   nodes: (["control-plane", "worker"] as const).map((role, index) => ({

@@ -42,6 +42,7 @@ export function readRun(): { context: Context; world: World } {
  */
 async function makeCast(): Promise<Cast> {
   const { context, world } = readRun();
+  if (world.proxyFailure !== undefined) throw new Error(`kube-proxy does not start: ${world.proxyFailure}`);
   using api = new KubernetesApi(context.kubeconfig);
   const waits = timeouts(context.timeoutFactor);
   const suffix = randomBytes(2).toString("hex");

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { imageLockFor } from "../cluster/cells.ts";
+import { cellNamed, imageLockFor, settingsOf } from "../cluster/cells.ts";
 import { contextVariable, writeContext } from "../cluster/context.ts";
 import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
 import { containerNodes } from "../cluster/nodes.ts";
@@ -9,6 +9,7 @@ import { inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
 import { runMarker } from "../host/process.ts";
 import { projectRoot, type Settings } from "../host/settings.ts";
+import { compareWithCell } from "../world/compare.ts";
 import { detectWorld } from "../world/detect.ts";
 
 /** Results of an earlier run would read as this one's. */
@@ -47,16 +48,19 @@ export async function beginRun(
   const controlPlane = nodes.find((node) => node.endsWith("-control-plane"));
   if (controlPlane === undefined)
     throw new UserError(`${name} has no node ${name}-control-plane`, "check a cluster that kind made");
+  const cell = settings.cell === undefined ? undefined : cellNamed(settings.cell);
   await progress.phase("world", async (say) => {
     const world = await detectWorld(containerNodes(engine), controlPlane, {
       ...{ cluster: name, fresh },
       kind: imageLockFor(settings).kind.version,
+      otherwise: cell === undefined ? [] : settingsOf(cell),
       engine: { name: engine.cli, version: engine.version, owner: engine.owner, cgroup: engine.cgroup },
       images: Object.fromEntries(Object.entries(image.workloads).map(([which, { reference }]) => [which, reference])),
       provenance: { ...image.provenance, "kind program": kind.provenance },
       adaptations: [...adaptations],
     });
     writeOutput(settings, "world.json", world);
+    if (cell !== undefined) compareWithCell(cell, world);
     say(
       `Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
     );
@@ -101,6 +105,8 @@ export async function runSpecs(
       [contextVariable]: join(run.folder, "context.json"),
       [runMarker]: run.id,
       KNC_OUT: settings.out,
+      // allure-js-commons makes labels of such variables; a report of several cells tells them apart by this one.
+      ...(settings.cell === undefined ? {} : { ALLURE_LABEL_cell: settings.cell }),
       ...environment,
     },
     cancelSignal: signal,

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import semver from "semver";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { UserError } from "../host/errors.ts";
 import type { Settings } from "../host/settings.ts";
@@ -18,7 +18,7 @@ const Cell = z.strictObject({
   kind: version,
   kubernetes: version,
   node: digestedReference.optional(),
-  proxyMode: z.enum(["iptables", "ipvs", "nftables"]).optional(),
+  proxyMode: z.enum(["iptables", "ipvs", "nftables", "userspace"]).optional(),
   ipFamily: z.enum(["ipv4", "ipv6", "dual"]).optional(),
   workers: z.int().min(0).max(9).optional(),
   why: z.string(),
@@ -26,9 +26,9 @@ const Cell = z.strictObject({
 /** A cell of the matrix: one world to check; see fixtures/clusters/matrix.yaml. */
 export type Cell = z.infer<typeof Cell>;
 
-/** Returns the cells of the matrix, in its order. @throws Error where the file is not valid or two have one name */
-export function readCells(): Cell[] {
-  const { cells } = z.strictObject({ cells: z.array(Cell).min(1) }).parse(parse(readFileSync(file, "utf8")));
+/** Returns the cells of the matrix, in its file's order. @throws Error where it is not valid or two have one name */
+export function readCells(text = readFileSync(file, "utf8")): Cell[] {
+  const { cells } = z.strictObject({ cells: z.array(Cell).min(1) }).parse(parse(text));
   const twice = cells.find(({ id }, index) => cells.findIndex((cell) => cell.id === id) < index);
   if (twice !== undefined) throw new Error(`fixtures/clusters/matrix.yaml has the cell ${twice.id} twice`);
   return cells;
@@ -62,19 +62,35 @@ export function imageLockFor({ imageLock, cell }: Pick<Settings, "imageLock" | "
   return cell === undefined ? lock : lockOf(cellNamed(cell), lock);
 }
 
+/** Returns the names of what is not kind's default in a cell's cluster. */
+export function settingsOf({ proxyMode, ipFamily }: Cell): string[] {
+  return Object.entries({ proxyMode, ipFamily }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+}
+
+interface ConfiguredNode {
+  readonly role: string;
+}
+
 /** Returns the kind configuration of a cell; kind's defaults on three nodes without one. */
-export function configOf(cell?: Cell): Readonly<Record<string, unknown>> {
-  const defaults = parse(readFileSync(configFile, "utf8")) as { nodes: { role: string }[] };
+export function configOf(
+  cell?: Cell,
+): Readonly<Record<string, unknown>> & { readonly nodes: readonly ConfiguredNode[] } {
+  const defaults = parse(readFileSync(configFile, "utf8")) as { nodes: ConfiguredNode[] };
   const { proxyMode, ipFamily, workers } = cell ?? {};
+  // kind knows no userspace mode, and refuses it in its own field.
+  const userspace = proxyMode === "userspace";
   const networking = {
-    ...(proxyMode === undefined ? {} : { kubeProxyMode: proxyMode }),
+    ...(proxyMode === undefined || userspace ? {} : { kubeProxyMode: proxyMode }),
     ...(ipFamily === undefined ? {} : { ipFamily }),
   };
-  const [controlPlane, ...others] = defaults.nodes;
-  const worker = others[0];
+  const own = (role: string) => defaults.nodes.filter((node) => node.role === role);
+  const [worker = { role: "worker" }] = own("worker");
   return {
     ...defaults,
-    ...(workers === undefined ? {} : { nodes: [controlPlane, ...Array.from({ length: workers }, () => worker)] }),
+    ...(workers === undefined
+      ? {}
+      : { nodes: [...own("control-plane"), ...Array.from({ length: workers }, () => worker)] }),
+    ...(userspace ? { kubeadmConfigPatches: [stringify({ kind: "KubeProxyConfiguration", mode: proxyMode })] } : {}),
     ...(Object.keys(networking).length === 0 ? {} : { networking }),
   };
 }

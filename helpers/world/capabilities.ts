@@ -5,6 +5,10 @@ type Probe = (world: World) => string | undefined;
 
 /** What a claim can need of its world: each tells why the world lacks it, or nothing where it has it. */
 const capabilities: Readonly<Record<string, Probe>> = {
+  "default-proxy-mode": ({ otherwise, proxyMode }) =>
+    otherwise.includes("proxyMode")
+      ? `a cluster with kind's default mode of kube-proxy: this one was made with ${proxyMode}`
+      : undefined,
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,
   "network-queue": ({ features }) =>
@@ -28,8 +32,14 @@ const capabilities: Readonly<Record<string, Probe>> = {
       : "two nodes that take pods are needed, and this cluster has one",
 };
 
-/** Returns why the world lacks the first of the needed capabilities that it lacks. @throws RangeError for an unknown name */
+/**
+ * Returns why the world lacks the first of the needed capabilities that it lacks; where kube-proxy does not run, everything.
+ *
+ * @throws RangeError for an unknown name
+ */
 export function missingCapability(needs: readonly string[], world: World): string | undefined {
+  if (world.proxyFailure !== undefined)
+    return `a machine on which kube-proxy starts in ${world.proxyMode} mode; on this one it ends with: ${world.proxyFailure}`;
   for (const name of needs) {
     const probe = capabilities[name];
     if (probe === undefined) throw new RangeError(`no capability ${name}`);

@@ -1,7 +1,8 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 import type { NodeAccess } from "../cluster/nodes.ts";
-import { World, type WorldNode } from "./world.ts";
+import { ProxyMode, World, type WorldNode } from "./world.ts";
 
 const Nodes = z.object({
   items: z.array(
@@ -31,8 +32,28 @@ const ClusterConfiguration = z.object({
   }),
 });
 
+const ProxyPods = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string() }),
+      status: z.object({
+        containerStatuses: z.array(z.object({ ready: z.boolean(), restartCount: z.int() })).default([]),
+      }),
+    }),
+  ),
+});
+const ProxyConfigMap = z.object({ data: z.object({ "config.conf": z.string() }) });
+/** An empty mode is the default one. */
+const ProxyConfiguration = z.object({ mode: z.string().transform((mode) => ProxyMode.parse(mode || "iptables")) });
+
+/** Asks the cluster through its control plane about kube-system. */
+type Kubectl = (...words: string[]) => Promise<string>;
+
 /** What the cluster's maker knows of the world and the cluster itself cannot tell. */
-export type Given = Pick<World, "cluster" | "fresh" | "kind" | "engine" | "images" | "provenance" | "adaptations">;
+export type Given = Pick<
+  World,
+  "cluster" | "fresh" | "kind" | "otherwise" | "engine" | "images" | "provenance" | "adaptations"
+>;
 
 /**
  * Returns the world as the cluster shows it, asked through its control plane and each node.
@@ -40,44 +61,47 @@ export type Given = Pick<World, "cluster" | "fresh" | "kind" | "engine" | "image
  * @throws Error where a node does not answer, or where the nodes differ in what has to be the same
  */
 export async function detectWorld(nodes: NodeAccess, controlPlane: string, given: Given): Promise<World> {
-  const kubectl = async (...words: string[]): Promise<unknown> =>
-    JSON.parse(
-      await output(nodes, controlPlane, [
-        "kubectl",
-        "--kubeconfig=/etc/kubernetes/admin.conf",
-        "get",
-        "--output=json",
-        ...words,
-      ]),
-    );
-  const [found, map] = await Promise.all([
-    kubectl("nodes").then((json) => Nodes.parse(json)),
-    kubectl("--namespace=kube-system", "configmap", "kubeadm-config").then((json) => ConfigMap.parse(json)),
+  const kubectl: Kubectl = async (...words) =>
+    output(nodes, controlPlane, [
+      ...["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system"],
+      ...words,
+    ]);
+  const get = async (...words: string[]): Promise<unknown> =>
+    JSON.parse(await kubectl("get", "--output=json", ...words));
+  const [found, map, daemonSets] = await Promise.all([
+    get("nodes").then((json) => Nodes.parse(json)),
+    get("configmap", "kubeadm-config").then((json) => ConfigMap.parse(json)),
+    get("daemonsets").then((json) => Named.parse(json)),
   ]);
-  const daemonSets = Named.parse(await kubectl("--namespace=kube-system", "daemonsets"));
   const hasKubeProxy = daemonSets.items.some(({ metadata }) => metadata.name === "kube-proxy");
   const { kubernetesVersion, networking } = ClusterConfiguration.parse(parse(map.data.ClusterConfiguration));
-  const described = await Promise.all(
+  const proxies = await Promise.all(
     found.items.map(
-      async ({ metadata, spec, status }): Promise<WorldNode> => ({
-        name: metadata.name,
-        role: "node-role.kubernetes.io/control-plane" in metadata.labels ? "control-plane" : "worker",
-        addresses: status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address),
-        podCIDRs: spec.podCIDRs,
-        kubelet: status.nodeInfo.kubeletVersion,
-        runtime: status.nodeInfo.containerRuntimeVersion,
-        kernel: status.nodeInfo.kernelVersion,
-        os: status.nodeInfo.osImage,
-        proxyMode: await proxyMode(nodes, metadata.name, hasKubeProxy),
-      }),
+      async ({ metadata }): Promise<Proxy> =>
+        hasKubeProxy ? proxyOn(nodes, metadata.name, kubectl) : { mode: "none" },
     ),
   );
+  const described = found.items.map(
+    ({ metadata, spec, status }, index): WorldNode => ({
+      name: metadata.name,
+      role: "node-role.kubernetes.io/control-plane" in metadata.labels ? "control-plane" : "worker",
+      addresses: status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+      podCIDRs: spec.podCIDRs,
+      kubelet: status.nodeInfo.kubeletVersion,
+      runtime: status.nodeInfo.containerRuntimeVersion,
+      kernel: status.nodeInfo.kernelVersion,
+      os: status.nodeInfo.osImage,
+      proxyMode: proxies[index]?.mode ?? "none",
+    }),
+  );
+  const proxyFailure = proxies.find(({ failure }) => failure !== undefined)?.failure;
   const features = await detectFeatures(nodes, controlPlane, given.engine.owner === "user");
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
     ...given,
     kubernetes: kubernetesVersion,
     proxyMode: same(described, "proxyMode"),
+    ...(proxyFailure === undefined ? {} : { proxyFailure }),
     ipFamilies: podSubnets.map((subnet) => (subnet.includes(":") ? "ipv6" : "ipv4")),
     podSubnets,
     serviceSubnets: networking.serviceSubnet.split(","),
@@ -108,27 +132,44 @@ async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: bo
   return { networkQueue, ipvs, tcpdump: tcpdump || uplink, uplink };
 }
 
-/** kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode). */
-async function proxyMode(nodes: NodeAccess, node: string, installed: boolean): Promise<WorldNode["proxyMode"]> {
-  if (!installed) return "none";
+/** What kube-proxy does on a node: the mode it is in, or the one it was told to be in and its last words. */
+interface Proxy {
+  readonly mode: WorldNode["proxyMode"];
+  readonly failure?: string;
+}
+
+/** kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode), unless it does not start. */
+async function proxyOn(nodes: NodeAccess, node: string, kubectl: Kubectl): Promise<Proxy> {
   const deadline = Date.now() + 60_000;
+  const address = "http://localhost:10249/proxyMode";
   for (;;) {
-    const result = await nodes.run(node, [
-      "curl",
-      "--silent",
-      "--show-error",
-      "--fail",
-      "--max-time",
-      "2",
-      "http://localhost:10249/proxyMode",
-    ]);
-    if (!result.failed) return result.stdout.trim() as WorldNode["proxyMode"];
+    const result = await nodes.run(node, ["curl", "--silent", "--show-error", "--fail", "--max-time", "2", address]);
+    if (!result.failed) return { mode: ProxyMode.parse(result.stdout.trim()) };
+    const failure = await failureOn(node, kubectl);
+    if (failure !== undefined) return { mode: await wantedMode(kubectl), failure };
     if (Date.now() > deadline)
       throw new Error(
         `kube-proxy on ${node} did not tell its mode within 60 s: ${result.stderr.trim()}; look at kubectl -n kube-system logs -l k8s-app=kube-proxy`,
       );
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await delay(250);
   }
+}
+
+/** Returns kube-proxy's last words on a node where it has ended more than once, since it may start before the API server answers. */
+async function failureOn(node: string, kubectl: Kubectl): Promise<string | undefined> {
+  const words = ["pods", "--selector=k8s-app=kube-proxy", `--field-selector=spec.nodeName=${node}`, "--output=json"];
+  const { items } = ProxyPods.parse(JSON.parse(await kubectl("get", ...words)));
+  const ended = items.find(({ status }) =>
+    status.containerStatuses.some(({ ready, restartCount }) => !ready && restartCount >= 2),
+  );
+  return ended === undefined
+    ? undefined
+    : (await kubectl("logs", "--previous", "--tail=1", ended.metadata.name)).trim();
+}
+
+async function wantedMode(kubectl: Kubectl): Promise<Proxy["mode"]> {
+  const { data } = ProxyConfigMap.parse(JSON.parse(await kubectl("get", "configmap", "kube-proxy", "--output=json")));
+  return ProxyConfiguration.parse(parse(data["config.conf"])).mode;
 }
 
 async function output(nodes: NodeAccess, node: string, command: readonly string[]): Promise<string> {

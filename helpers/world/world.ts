@@ -1,6 +1,7 @@
 import { z } from "zod";
 
-const ProxyMode = z.enum(["iptables", "ipvs", "nftables", "userspace", "none"]);
+/** kube-proxy's modes; `none` where there is no kube-proxy. */
+export const ProxyMode = z.enum(["iptables", "ipvs", "nftables", "userspace", "none"]);
 
 const Node = z.strictObject({
   name: z.string(),
@@ -22,10 +23,12 @@ export const World = z.strictObject({
   kind: z.string(),
   kubernetes: z.string(),
   proxyMode: ProxyMode,
+  proxyFailure: z.string().optional().describe("kube-proxy's last words where it does not start in that mode here"),
   ipFamilies: z.array(z.enum(["ipv4", "ipv6"])).min(1),
   podSubnets: z.array(z.string()).min(1),
   serviceSubnets: z.array(z.string()).min(1),
   dnsDomain: z.string(),
+  otherwise: z.array(z.string()).default([]).describe("settings of the cluster that are not kind's defaults"),
   nodes: z.array(Node).min(1),
   features: z
     .strictObject({
