@@ -10,11 +10,16 @@ const sources = [
   "reports",
   "specs",
   "allurerc.ts",
+  "allurerc.matrix.ts",
   "vitest.config.ts",
   "vitest.controls.config.ts",
   "vitest.rejudge.config.ts",
   "vitest.unit.config.ts",
 ];
+
+const workflows = readdirSync(join(projectRoot, ".github", "workflows")).map((name) =>
+  join(".github", "workflows", name),
+);
 
 const recordedRun = "recorded run";
 
@@ -29,6 +34,7 @@ const checks: Readonly<Record<string, readonly string[]>> = {
       ["node", "commands/run.js", "rejudge", join("fixtures", "recordings", run)],
     ]),
   ),
+  workflows: ["go", "run", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12", ...workflows],
   "unit tests": ["vitest", "run", "--config", "vitest.unit.config.ts"],
 };
 

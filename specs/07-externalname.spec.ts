@@ -257,7 +257,7 @@ claim("externalname-brings-an-external-service-in", {
       "--network-alias",
       alias,
     );
-    const listen = ["socat", "TCP-LISTEN:5432,fork,reuseaddr", `SYSTEM:echo ${token}`];
+    const listen = ["socat", "TCP6-LISTEN:5432,ipv6only=0,fork,reuseaddr", `SYSTEM:echo ${token}`];
     await outputOf(lab.containerEngine, "it listens on port 5432", ["exec", "--detach", server, ...listen]);
     await lab.service("external-database", { type: "ExternalName", externalName: alias });
     await lab.service("external-nobody", { type: "ExternalName", externalName: `no-${alias}` });

@@ -309,6 +309,8 @@ claim("sample-of-get-pods", {
     const [header, ...rows] = rowsOf(listed.stdout);
     expect(header, "columns").toEqual(rowsOf(printed("216"))[0]);
     const hash = pods[0]?.hash;
+    const notStarted = pods.flatMap((pod) => pod.notStarted ?? []);
+    positiveControl(notStarted.length === 0, `the runtime starts each container at once (${notStarted.join()})`);
     for (const [name, ready, status, restarts] of rows) {
       expect(name, "a name: Deployment, hash of the template, five letters").toMatch(
         new RegExp(`^web-app-${hash}-[bcdfghjklmnpqrstvwxz2456789]{5}$`),

@@ -132,10 +132,13 @@ const steps = {
     const path = `/api/v1/namespaces/${articleNamespace}/pods`;
     // Found by their owner, not by the label that the article asks by.
     const { items } = await lab.get<{ items: V1Pod[] }>("all pods", path);
-    const pods = items.map(({ metadata }) => ({
+    const pods = items.map(({ metadata, status }) => ({
       name: metadata?.name ?? "",
       owner: metadata?.ownerReferences?.[0]?.name ?? "",
       hash: metadata?.labels?.["pod-template-hash"] ?? "",
+      notStarted: status?.containerStatuses?.flatMap(({ lastState }) =>
+        lastState?.terminated?.reason === "StartError" ? [lastState.terminated.message ?? ""] : [],
+      ),
     }));
     return { listed, pods: pods.filter(({ owner }) => owner.startsWith("web-app-")) };
   },

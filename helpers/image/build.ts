@@ -9,8 +9,8 @@ import { acquireLock } from "../host/lock.ts";
 import { type Part, PartStore, type Provenance, requireDisk } from "../host/parts.ts";
 import type { Say } from "../host/progress.ts";
 import { type ArchivedImage, type LayerEntry, writeArchive, writeLayer } from "./archive.ts";
-import { type GoBuild, goConstant, goModulePart, goSourcePart, goVersion, moduleSource } from "./go.ts";
-import type { ImageLock } from "./lock.ts";
+import { type GoBuild, goConstant, goModulePart, goSourcePart, goVersion, moduleSource, removeGoCaches } from "./go.ts";
+import { type ImageLock, readImageLock } from "./lock.ts";
 import { type BuildRecipe, readRecipe } from "./recipe.ts";
 import { rootfsPart } from "./rootfs.ts";
 
@@ -58,6 +58,7 @@ export async function buildNodeImage(lock: ImageLock, surroundings: Surroundings
   const image = builtNodeImage(lock);
   if ((await engineOutput(engine, ["image", "ls", "--quiet", image])) !== "") return image;
   const recipe = readRecipe(lock.node.kubernetes);
+  await removeOtherImages(engine, image);
   const parts = await makeParts(recipe, surroundings);
   requireDisk(cache, diskForImage, "the node image", say);
   const work = mkdtempSync(join(cache, "build-"));
@@ -66,23 +67,29 @@ export async function buildNodeImage(lock: ImageLock, surroundings: Surroundings
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  await removeOlderImages(engine, image);
+  // The node image holds its layers.
+  await engineCommand(engine, ["image", "rm", "--force", baseName(image)]);
+  removeGoCaches(cache);
   return image;
 }
 
-/** Removes the images of earlier recipes for that version, and the base: the node image holds its layers. */
-async function removeOlderImages(engine: Engine, image: string): Promise<void> {
-  const [name] = image.split(/-[^-]*$/);
-  const older = await engineOutput(engine, [
+/**
+ * Removes the images of other versions and of earlier recipes, but not the image lock's own: one further version is on disk at
+ * a time, and is put together again from its parts in about a minute.
+ */
+async function removeOtherImages(engine: Engine, image: string): Promise<void> {
+  const own = readImageLock();
+  const reference = `reference=${own.node.built}:*`;
+  const there = await engineOutput(engine, [
     "image",
     "ls",
     "--format",
     "{{.Repository}}:{{.Tag}}",
     "--filter",
-    `reference=${name}-*`,
+    reference,
   ]);
-  const names = [baseName(image), ...older.split("\n").filter((line) => line !== "" && line !== image)];
-  await engineCommand(engine, ["image", "rm", "--force", ...names]);
+  const others = there.split("\n").filter((name) => ![image, builtNodeImage(own), ""].includes(name));
+  if (others.length > 0) await engineCommand(engine, ["image", "rm", "--force", ...others]);
 }
 
 /** Returns the `kind` program of the recipe's Go module, built where it is not there. */
@@ -93,7 +100,7 @@ export async function builtKind(
   signal: AbortSignal,
 ): Promise<{ program: string; provenance: string }> {
   const recipe = { module: "sigs.k8s.io/kind", version, programs: { kind: "." }, tags: [], ldflags: "" };
-  const part = await goModulePart("kind", recipe, { store: new PartStore(cache), say, signal });
+  const part = await goModulePart("kind", recipe, { cache, say, signal });
   return { program: join(part.folder, "bin", "kind"), provenance: part.provenance["kind"] ?? "" };
 }
 
@@ -102,7 +109,7 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal }: Sur
   // Asked first: half an hour of other parts would be for nothing.
   await goVersion();
   const apt = new PrivateApt(join(cache, "apt"), await debianMirror(), [engineSuite]);
-  const build: GoBuild = { store, say, signal };
+  const build: GoBuild = { cache, say, signal };
   const makers: [name: string, kind: keyof Parts, make: (step: Say) => Promise<Part>][] = [
     ...Object.entries(recipe.rootfs).map(([name, rootfs]): (typeof makers)[number] => [
       name,
@@ -138,10 +145,10 @@ async function assemble(
   recipe: BuildRecipe,
   parts: Parts,
   work: string,
-  { engine, tools, say, signal }: Surroundings,
+  { engine, tools, cache, say, signal }: Surroundings,
 ): Promise<void> {
   say("putting the images together");
-  const names = await imageNames(lock, recipe, parts, signal);
+  const names = await imageNames(lock, recipe, parts, { cache, signal });
   const images = new Map<string, ArchivedImage>();
   for (const [key, spec] of Object.entries(recipe.images)) {
     const reference = names.get(key);
@@ -194,7 +201,7 @@ async function assemble(
   const workloads = Object.fromEntries(
     Object.keys(lock.workloads).map((name) => [name, { reference: names.get(name), id: ids.get(name) }]),
   );
-  await loadBase(image, recipe, parts, workloads, work, { engine, signal });
+  await loadBase(image, recipe, parts, workloads, work, { engine, cache, signal });
   say("kind build node-image");
   const result = await execa(
     join(goPart(parts, "kind").folder, "bin", "kind"),
@@ -226,11 +233,11 @@ async function imageNames(
   lock: ImageLock,
   recipe: BuildRecipe,
   parts: Parts,
-  signal: AbortSignal,
+  { cache, signal }: Pick<Surroundings, "cache" | "signal">,
 ): Promise<Map<string, string>> {
   const kubeadm = join(goPart(parts, "kubernetes").folder, "bin", "kubeadm");
   const { stdout } = await execa`${kubeadm} config images list --kubernetes-version ${lock.node.kubernetes}`;
-  const source = await kindSource(recipe, signal);
+  const source = await kindSource(recipe, cache, signal);
   const constants = join(source, "pkg", "build", "nodeimage");
   const sandbox = /sandbox_image = "([^"]+)"/.exec(
     readFileSync(join(source, "images", "base", "files", "etc", "containerd", "config.toml"), "utf8"),
@@ -260,10 +267,10 @@ async function loadBase(
   parts: Parts,
   workloads: object,
   work: string,
-  { engine, signal }: Pick<Surroundings, "engine" | "signal">,
+  { engine, cache, signal }: Pick<Surroundings, "engine" | "cache" | "signal">,
 ): Promise<void> {
   const containerd = goPart(parts, "containerd");
-  const files = join(await kindSource(recipe, signal), "images", "base", "files");
+  const files = join(await kindSource(recipe, cache, signal), "images", "base", "files");
   const { stdout: spec } = await execa`${join(containerd.folder, "bin", "ctr")} oci spec`;
   const wants = "/etc/systemd/system/multi-user.target.wants";
   const layer = join(work, "base.layer.tar");
@@ -322,9 +329,9 @@ function criBase(spec: string): string {
   return JSON.stringify(value);
 }
 
-async function kindSource(recipe: BuildRecipe, signal: AbortSignal): Promise<string> {
+async function kindSource(recipe: BuildRecipe, cache: string, signal: AbortSignal): Promise<string> {
   const { module = "", version = "" } = recipe.modules["kind"] ?? {};
-  return moduleSource(module, version, signal);
+  return moduleSource(module, version, cache, signal);
 }
 
 function provenanceOf(parts: Parts, go: readonly string[], rootfs: string | undefined): Provenance {

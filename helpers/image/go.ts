@@ -1,11 +1,11 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import semver from "semver";
 import { z } from "zod";
 import { PrivateApt } from "../host/debian.ts";
 import { UserError } from "../host/errors.ts";
-import type { Part, PartStore } from "../host/parts.ts";
+import { type Part, PartStore } from "../host/parts.ts";
 import type { Say } from "../host/progress.ts";
 import type { GoModule, GoSource } from "./recipe.ts";
 
@@ -29,7 +29,7 @@ const ModFile = z.object({
 
 /** Options that every Go build shares. */
 export interface GoBuild {
-  readonly store: PartStore;
+  readonly cache: string;
   readonly say: Say;
   readonly signal: AbortSignal;
 }
@@ -55,15 +55,15 @@ export async function goVersion(): Promise<string> {
  * whose go.mod replaces others. Replacements by folders of the same repository become that repository's published
  * modules, as Kubernetes' staging ones are.
  */
-export async function goModulePart(name: string, recipe: GoModule, { store, say, signal }: GoBuild): Promise<Part> {
+export async function goModulePart(name: string, recipe: GoModule, { cache, say, signal }: GoBuild): Promise<Part> {
   const go = await goVersion();
-  return store.make(
+  return new PartStore(cache).make(
     `go-${name}`,
     { format: 1, go, ...recipe },
     say,
     async (folder) => {
       say(`${recipe.module} ${recipe.version}: fetching`);
-      const module = await download(`${recipe.module}@${recipe.version}`, signal);
+      const module = await download(`${recipe.module}@${recipe.version}`, cache, signal);
       await writeModFile(folder, name, recipe, module.GoMod);
       await build(
         name,
@@ -73,8 +73,7 @@ export async function goModulePart(name: string, recipe: GoModule, { store, say,
           path === "." ? recipe.module : `${recipe.module}/${path}`,
         ]),
         recipe,
-        say,
-        signal,
+        { cache, say, signal },
       );
       return { [name]: `Go module ${recipe.module} ${recipe.version} (${module.Sum}), built with ${go}` };
     },
@@ -88,10 +87,10 @@ export async function goSourcePart(
   recipe: GoSource,
   suite: string,
   apt: PrivateApt,
-  { store, say, signal }: GoBuild,
+  { cache, say, signal }: GoBuild,
 ): Promise<Part> {
   const go = await goVersion();
-  return store.make(
+  return new PartStore(cache).make(
     `go-${name}`,
     { format: 1, go, suite, ...recipe },
     say,
@@ -106,8 +105,7 @@ export async function goSourcePart(
         join(source, recipe.folder),
         Object.entries(recipe.programs),
         { tags: [], ldflags: "" },
-        say,
-        signal,
+        { cache, say, signal },
         folder,
       );
       cpSync(join(source, "LICENSE"), join(folder, "licenses", recipe.package, "LICENSE"));
@@ -118,15 +116,32 @@ export async function goSourcePart(
 }
 
 /** Returns the folder of a module's source, which `go` has checked against its checksum database. */
-export async function moduleSource(module: string, version: string, signal: AbortSignal): Promise<string> {
-  return (await download(`${module}@${version}`, signal)).Dir;
+export async function moduleSource(
+  module: string,
+  version: string,
+  cache: string,
+  signal: AbortSignal,
+): Promise<string> {
+  return (await download(`${module}@${version}`, cache, signal)).Dir;
 }
 
-async function download(module: string, signal: AbortSignal): Promise<z.infer<typeof Downloaded>> {
+/** Removes what Go compiled and downloaded on the way to the parts: 7 GB for one version of Kubernetes, wanted by no later run. */
+export function removeGoCaches(cache: string): void {
+  rmSync(join(cache, "go"), { recursive: true, force: true });
+}
+
+/** Caches of the suite's own, so that it can empty them: the user's are the user's. */
+function goEnvironment(cache: string) {
+  const flags = [process.env["GOFLAGS"] ?? "", "-modcacherw"].join(" ").trim();
+  return { GOCACHE: join(cache, "go", "build"), GOMODCACHE: join(cache, "go", "mod"), GOFLAGS: flags };
+}
+
+async function download(module: string, cache: string, signal: AbortSignal): Promise<z.infer<typeof Downloaded>> {
   const result = await execa("go", ["mod", "download", "-json", module], {
     cancelSignal: signal,
     reject: false,
     cwd: "/",
+    env: goEnvironment(cache),
   });
   signal.throwIfAborted();
   const answer: unknown = result.stdout === "" ? {} : JSON.parse(result.stdout);
@@ -166,8 +181,7 @@ async function build(
   cwd: string,
   programs: readonly (readonly [program: string, path: string])[],
   { tags, ldflags }: Pick<GoModule, "tags" | "ldflags">,
-  say: Say,
-  signal: AbortSignal,
+  { cache, say, signal }: GoBuild,
   into = cwd,
 ): Promise<void> {
   const started = Date.now();
@@ -189,7 +203,7 @@ async function build(
         join(into, "bin", program),
         path,
       ],
-      { cwd, env: { CGO_ENABLED: "0" }, cancelSignal: signal, reject: false, stdin: "ignore" },
+      { cwd, env: { ...goEnvironment(cache), CGO_ENABLED: "0" }, cancelSignal: signal, reject: false, stdin: "ignore" },
     );
     for await (const line of command.iterable({ from: "stderr" })) {
       if (!line.startsWith("go: ")) packages++;
@@ -203,13 +217,12 @@ async function build(
   };
   say(`${name}: compiling ${programs.map(([program]) => program).join(" ")}`);
   for (const program of programs) await compile(program);
-  await collectLicenses(join(into, "bin"), join(into, "licenses"));
+  await collectLicenses(goEnvironment(cache).GOMODCACHE, join(into, "bin"), join(into, "licenses"));
   say(`${name}: built in ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
 /** Copies the licence files of every module that is linked into the programs: whoever gets the binary gets them too. */
-async function collectLicenses(bin: string, into: string): Promise<void> {
-  const modCache = (await execa`go env GOMODCACHE`).stdout;
+async function collectLicenses(modCache: string, bin: string, into: string): Promise<void> {
   const { stdout } = await execa`go version -m ${bin}`;
   const modules = new Set(
     stdout.split("\n").flatMap((line) => /^\t(?:dep|=>)\t(\S+)\t(v\S+)/.exec(line)?.slice(1).join("@") ?? []),
