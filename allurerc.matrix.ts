@@ -10,6 +10,8 @@ const { cells } = Matrix.parse(JSON.parse(readFileSync(join(out, "matrix.json"),
 export default defineConfig({
   ...single,
   output: join(out, "matrix-report"),
+  // Kept from one run to the next, so that the report shows since when a claim is what it is.
+  historyPath: join(out, "history.jsonl"),
   plugins: { awesome: { options: { ...single.plugins?.["awesome"]?.options, singleFile: false } } },
   environments: Object.fromEntries(
     cells.map(({ id, why, kubernetes, kind, proxyMode, ipFamilies, nodes }, index) => [

@@ -48,6 +48,8 @@ export function openRun(): OpenRun {
   if (opened === undefined) {
     const run = readRun();
     opened = { run, stage: openStage(run) };
+    // Where no check needs it nobody waits for it either, and that it could not be opened is no error of its own.
+    opened.stage.catch(() => {});
   }
   return opened;
 }
