@@ -162,9 +162,10 @@ async function failureOn(node: string, kubectl: Kubectl): Promise<string | undef
   const ended = items.find(({ status }) =>
     status.containerStatuses.some(({ ready, restartCount }) => !ready && restartCount >= 2),
   );
-  return ended === undefined
-    ? undefined
-    : (await kubectl("logs", "--previous", "--tail=1", ended.metadata.name)).trim();
+  if (ended === undefined) return undefined;
+  // Between two attempts the kubelet may have the one container no more and the other not yet.
+  const said = await kubectl("logs", "--tail=1", ended.metadata.name).catch(() => "");
+  return said.trim() === "" || said.startsWith("unable to retrieve") ? undefined : said.trim();
 }
 
 async function wantedMode(kubectl: Kubectl): Promise<Proxy["mode"]> {
