@@ -8,8 +8,14 @@ const MatrixCell = z.strictObject({
   id: z.string(),
   why: z.string().describe("what this cell shows that its neighbours do not"),
   ...Results.pick({ suite: true, started: true, finished: true, complete: true }).shape,
-  ...Results.shape.world.pick({ kubernetes: true, kind: true, proxyMode: true, ipFamilies: true, provenance: true })
-    .shape,
+  ...Results.shape.world.pick({
+    kubernetes: true,
+    kind: true,
+    proxyMode: true,
+    proxyFailure: true,
+    ipFamilies: true,
+    provenance: true,
+  }).shape,
   nodes: z.int(),
 });
 
@@ -54,9 +60,10 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
     format: "kind-network-conformance/matrix/1",
     ...{ article, sections },
     cells: found.map(({ cell: { id, why }, results: { suite, started, finished, complete, world } }) => {
-      const { kubernetes, kind, proxyMode, ipFamilies, provenance, nodes } = world;
+      const { kubernetes, kind, proxyMode, proxyFailure, ipFamilies, provenance, nodes } = world;
       return {
         ...{ id, why, suite, started, finished, complete, kubernetes, kind, proxyMode, ipFamilies, provenance },
+        ...(proxyFailure === undefined ? {} : { proxyFailure }),
         nodes: nodes.length,
       };
     }),
@@ -85,7 +92,9 @@ interface Border {
   readonly to: CellResults;
 }
 
-function bordersOf(found: readonly CellResults[]): Border[] {
+function bordersOf(all: readonly CellResults[]): Border[] {
+  // Where kube-proxy does not start, every claim is external for that one reason.
+  const found = all.filter(({ results }) => results.world.proxyFailure === undefined);
   return found.flatMap((to, index) => {
     const from = neighbourOf(to.cell, found.slice(0, index));
     return from === undefined ? [] : [{ from, to }];
@@ -111,10 +120,11 @@ function neighbourOf(cell: Cell, earlier: readonly CellResults[]): CellResults |
   );
 }
 
-/** Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells. */
-export function flipsAsMarkdown({ cells, claims }: Matrix): string {
+/** Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells in which kube-proxy runs. */
+export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
+  const cells = all.filter(({ proxyFailure }) => proxyFailure === undefined);
   const differing = claims.filter(
-    ({ verdicts }) => new Set(Object.values(verdicts).map(({ verdict }) => verdict)).size > 1,
+    ({ verdicts }) => new Set(cells.flatMap(({ id }) => verdicts[id]?.verdict ?? [])).size > 1,
   );
   const row = (cellsOfRow: readonly string[]) => `| ${cellsOfRow.join(" | ")} |`;
   const count = (id: string, verdict: string) =>
@@ -129,5 +139,13 @@ export function flipsAsMarkdown({ cells, claims }: Matrix): string {
       row([`*all claims: ${verdict}*`, ...cells.map(({ id }) => count(id, verdict))]),
     ),
     "",
+    ...all.flatMap(({ id, proxyMode, proxyFailure }) =>
+      proxyFailure === undefined
+        ? []
+        : [
+            `In ${id} every claim is external. On that machine kube-proxy does not start in ${proxyMode} mode: \`${proxyFailure}\``,
+            "",
+          ],
+    ),
   ].join("\n");
 }

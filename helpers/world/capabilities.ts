@@ -11,6 +11,11 @@ const capabilities: Readonly<Record<string, Probe>> = {
       : undefined,
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,
+  // kind v0.24 brought policies to kindnetd, and Kubernetes 1.31.0 was its default (kind's release notes).
+  "kindnetd-of-its-time": ({ kubernetes, provenance }) =>
+    provenance["kindnetd"] !== undefined && semver.lt(kubernetes, "1.31.0")
+      ? `the official node image of ${kubernetes}, whose kindnetd knows no policies: this one has ${provenance["kindnetd"]}`
+      : undefined,
   "network-queue": ({ features }) =>
     features.networkQueue
       ? undefined
