@@ -20,8 +20,8 @@ test("a cell's name begins with its Kubernetes version, and its node image is of
 });
 
 test("a cell's versions replace the image lock's, and workloads stay", () => {
-  const { node, kind, workloads } = lockOf(cellNamed("1.25.16"), lock);
-  expect(node).toEqual({ kubernetes: "v1.25.16", built: lock.node.built });
+  const { node, kind, workloads } = lockOf(cellNamed("1.28.0"), lock);
+  expect(node).toEqual({ kubernetes: "v1.28.0", built: lock.node.built });
   expect(kind).toEqual(lock.kind);
   expect(workloads).toBe(lock.workloads);
   expect(lockOf({ ...cellNamed("1.24.0"), kind: "v0.20.0" }, lock).kind).toEqual({ version: "v0.20.0", sha256: {} });
