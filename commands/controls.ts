@@ -9,6 +9,7 @@ import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "../reports/allure.ts";
+import { writePages } from "../reports/pages.ts";
 import { collectResults } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
 
@@ -40,6 +41,7 @@ await main(async () => {
       const failed = await progress.phase("claims", claims);
       writeOutput(settings, "phases.json", progress.phases);
       const results = collectResults(settings.out);
+      writePages(settings.out, results);
       if (exitCodeOf(results) !== 0) await saveLogs(session, cluster);
       return { results, failed };
     } catch (error) {

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
-import { expectationIn } from "../helpers/claim/expectation.ts";
+import { expectationIn, expectedResult } from "../helpers/claim/expectation.ts";
 import { recordingVariable, rejudged, rejudgedVariable } from "../helpers/claim/recording.ts";
 import { type ClaimResult, type ControlResult, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
@@ -103,16 +103,14 @@ async function judgeAgain(recording: string, stored: Results): Promise<JudgedAga
       if (entry === undefined)
         throw new UserError(`the catalogue has no claim ${claim.id} any more`, "record a run anew");
       if (entry.excluded !== undefined) return claim;
-      const { verdict: expected, because, link, since } = expectationIn(entry, stored.world);
-      const { since: _, ...rest } = claim;
+      const { since: _, instead: __, ...rest } = claim;
       const again = rejudged(folder, claim.id);
       if (again !== undefined && again.survivors.length > 0) unseen[claim.id] = again.survivors;
       return {
         ...rest,
         ...again?.untouched,
         controls: claim.controls.map((control) => (again === undefined ? control : controlAgain(control, again))),
-        ...{ expected, because, link },
-        ...(since === undefined ? {} : { since }),
+        ...expectedResult(expectationIn(entry, stored.world)),
       };
     });
     return { judged, unseen };

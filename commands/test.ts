@@ -16,6 +16,7 @@ import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "../reports/allure.ts";
+import { writePages } from "../reports/pages.ts";
 import { collectResults } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
 
@@ -59,6 +60,7 @@ async function check(
   const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config.ts", selection));
   writeOutput(settings, "phases.json", progress.phases);
   const results = collectResults(settings.out);
+  writePages(settings.out, results);
   // Made while the cluster is deleted: it reads only what is on disk.
   const report = generateAllureReport(settings.out, interrupt);
   report.catch(() => {});

@@ -2,10 +2,9 @@ import { createHash } from "node:crypto";
 import { type ComponentChild, h } from "preact";
 import { render } from "preact-render-to-string";
 import type { Matrix } from "./matrix.ts";
+import { symbols } from "./words.ts";
 
 type MatrixClaim = Matrix["claims"][number];
-
-const symbols: Readonly<Record<string, string>> = { holds: "✓", refuted: "✗", external: "○", inconclusive: "?" };
 
 const style = `
 :root { color-scheme: light dark; --ink: light-dark(#24313d, #dbe4ec); --paper: light-dark(#fff, #14191e); --line: light-dark(#c8d0d8, #3a454f);

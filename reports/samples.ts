@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Claim } from "../helpers/claim/catalogue.ts";
+import { expectedResult } from "../helpers/claim/expectation.ts";
 import type { ClaimResult, Phase } from "../helpers/claim/results.ts";
 import type { Judgement } from "../helpers/claim/verdict.ts";
 import type { World } from "../helpers/world/world.ts";
@@ -45,10 +46,7 @@ export function sampleResult(
   return {
     ...{ id, ref, section, quote, en, zh, needs },
     ...judgement,
-    expected: expectation.verdict,
-    because: expectation.because,
-    ...(expectation.since === undefined ? {} : { since: expectation.since }),
-    link: expectation.link,
+    ...expectedResult(expectation),
     milliseconds: 1234,
     attempts: 1,
     standIns: [],

@@ -20,13 +20,21 @@ const Condition = z.strictObject({
 });
 export type Condition = z.infer<typeof Condition>;
 
-const Expectation = z.strictObject({
-  when: Condition.optional(),
-  verdict: ExpectedVerdict,
-  because: z.strictObject({ en: z.string().min(20), zh: z.string().min(8) }),
-  since: z.string().min(2).optional(),
-  link: z.url(),
-});
+const Expectation = z
+  .strictObject({
+    when: Condition.optional(),
+    verdict: ExpectedVerdict,
+    because: z.strictObject({ en: z.string().min(20), zh: z.string().min(8) }),
+    instead: z
+      .strictObject({ en: z.string().min(5), zh: z.string().min(5) })
+      .optional()
+      .describe("what the article could say in the quote's place"),
+    since: z.string().min(2).optional(),
+    link: z.url(),
+  })
+  .refine(({ verdict, instead }) => (verdict === "refuted") === (instead !== undefined), {
+    error: "a refuted claim, and no other, says what would be right: 'instead'",
+  });
 export type Expectation = z.infer<typeof Expectation>;
 
 const Quote = z.strictObject({ quote: z.string().min(1), occurrence: z.int().min(1).default(1) });

@@ -7,7 +7,7 @@ import { describeClaim, reportVerdict } from "./allure.ts";
 import { type Claim, readCatalogue } from "./catalogue.ts";
 import { type Check, decide, remember, timeoutOf } from "./check.ts";
 import { controlsVariable } from "./control.ts";
-import { expectationIn } from "./expectation.ts";
+import { expectationIn, expectedResult } from "./expectation.ts";
 import { prove } from "./prove.ts";
 import { judgeRecording, observationFile, recordingVariable, store } from "./recording.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
@@ -90,14 +90,8 @@ async function run<Observation>(
   const { id, ref, quote, en, zh, needs } = entry;
   const result = ClaimResult.parse({
     ...{ id, ref, section: entry.section, quote, en, zh, needs },
-    ...{
-      verdict: judgement.verdict,
-      expected: expectation.verdict,
-      why: judgement.why,
-      because: expectation.because,
-      link: expectation.link,
-    },
-    ...(expectation.since === undefined ? {} : { since: expectation.since }),
+    ...judgement,
+    ...expectedResult(expectation),
     ...(observationText === undefined ? {} : { observation: observationFile(id) }),
     standIns: [...evidence.standIns],
     milliseconds: Math.round(performance.now() - started),

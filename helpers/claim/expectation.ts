@@ -2,6 +2,7 @@ import semver from "semver";
 import { missingCapability } from "../world/capabilities.ts";
 import type { World } from "../world/world.ts";
 import type { Claim, Condition, Expectation } from "./catalogue.ts";
+import type { ClaimResult } from "./results.ts";
 
 type Conditions = Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "nodes">;
 
@@ -26,6 +27,15 @@ export function expectationIn(claim: Claim, world: World): Expectation {
   const link = claim.expect?.[0]?.link;
   if (link === undefined) throw new RangeError(`claim ${claim.id} has no expectation`);
   return { verdict: "external", because: { en: missing, zh: `這裡缺少這項主張所需的功能：${missing}` }, link };
+}
+
+/** Returns what a claim's result tells of its expectation. */
+export function expectedResult({
+  when: _,
+  verdict,
+  ...known
+}: Expectation): Pick<ClaimResult, "expected" | "because" | "instead" | "since" | "link"> {
+  return { expected: verdict, ...known };
 }
 
 function meets(world: Conditions, when: Condition): boolean {

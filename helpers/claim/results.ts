@@ -32,6 +32,9 @@ export const ClaimResult = z.strictObject({
   expected: ExpectedVerdict.optional(),
   why: z.string().optional().describe("what this run saw, in a sentence; empty where the claim simply holds"),
   because: Bilingual.optional().describe("the known reason for the expected verdict"),
+  instead: Bilingual.optional().describe(
+    "what the article could say in the quote's place, where it is expected to be refuted",
+  ),
   since: z.string().optional().describe("the version or date since which the expected verdict is what it is"),
   link: z.url().optional(),
   standIns: z.array(z.string()).default([]).describe("what was used instead of what the article speaks of"),

@@ -16,8 +16,10 @@ import { detectWorld } from "../world/detect.ts";
 const ofARun = [
   "allure-report",
   "allure-results",
+  "article.html",
   "claims",
   "controls",
+  "errata.md",
   "evidence",
   "logs",
   "observations",

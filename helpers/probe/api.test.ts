@@ -124,3 +124,32 @@ test("a stream that ends without an exit status is an error, not a success", asy
 test("a command that hangs ends when its time is up", async () => {
   await expect(execInPod(api.config, target, ["hang"], AbortSignal.timeout(300))).rejects.toThrow(/timeout/i);
 });
+
+test("a kept connection that the server has ended is no answer: the request is sent on a new one", async () => {
+  const connections = new Set<unknown>();
+  const idle = createServer((request, response) => {
+    // The second request on a connection comes too late.
+    if (connections.has(request.socket)) request.socket.destroy();
+    else response.end("{}");
+    connections.add(request.socket);
+  }).listen(0, "127.0.0.1");
+  await once(idle, "listening");
+  using client = new KubernetesApi(kubeconfig((idle.address() as AddressInfo).port));
+  await client.get("/first");
+  await expect(client.get("/second")).resolves.toEqual({});
+  expect(connections.size).toBe(2);
+  idle.close();
+});
+
+test("a server that hangs up on a new connection is unreachable", async () => {
+  let asked = 0;
+  const silent = createServer(({ socket }) => {
+    asked++;
+    socket.destroy();
+  }).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  using client = new KubernetesApi(kubeconfig((silent.address() as AddressInfo).port));
+  await expect(client.get("/first")).rejects.toThrow(ApiUnreachable);
+  expect(asked).toBe(1);
+  silent.close();
+});

@@ -130,6 +130,9 @@ export class KubernetesApi implements Disposable {
     try {
       return await promise;
     } catch (error) {
+      // The server ended an idle connection in the moment in which it was taken again (Node.js, ClientRequest.reusedSocket).
+      if (sent.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET")
+        return this.request(method, path, body, headers);
       throw new ApiUnreachable(`${method} ${path}: ${(error as Error).message}`, { cause: error });
     }
   }

@@ -1,0 +1,65 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { Results } from "../helpers/claim/results.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
+import { articlePage } from "./article-page.ts";
+import { errataAsMarkdown } from "./errata.ts";
+
+const results = Results.parse(
+  JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
+);
+const [article, catalogue] = [readArticle(), readCatalogue()];
+const page = { results, catalogue, article, evidence: new Map() };
+const html = articlePage(page);
+const text = (markup: string) =>
+  markup
+    .replaceAll(/<[^>]*>/g, "")
+    .replaceAll("&lt;", "<")
+    .replaceAll("&quot;", '"')
+    .replaceAll("&amp;", "&");
+const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
+
+test("every claim that was judged has words in the article that lead to it, and its details", () => {
+  const led = new Set([...html.matchAll(/<a (?:class="word \w+" )?href="#([^"]+)"/g)].map(([, id]) => id));
+  const there = new Set([...html.matchAll(/<article class="claim" id="([^"]+)"/g)].map(([, id]) => id));
+  expect([...there]).toEqual(judged.map(({ id }) => id));
+  // Words that several claims share lead to the worst of them, and that one to the others.
+  expect(judged.flatMap(({ id }) => (led.has(id) ? [] : [id]))).toEqual([]);
+});
+
+test("the article's own words are all there, in their order", () => {
+  const [, main = ""] = /<main[^>]*>([^]*)<\/main>/.exec(html) ?? [];
+  const shown = text(main.replaceAll(/<span class="(?:sign|tip)">[^]*?<\/span>(?=<\/a>|<span class="tip">)/g, ""));
+  const letters = (words: string) => words.replaceAll(/[^\p{L}\p{N}]/gu, "");
+  const body = article
+    .replace(/^---\n[^]*?\n---\n/, "")
+    .replaceAll(/^```\w*$/gm, "")
+    .replaceAll(/^\s*\d+\. /gm, "");
+  expect(letters(shown) === letters(body)).toBe(true);
+});
+
+test("what came from a cluster stays text", () => {
+  const [first, ...rest] = results.claims;
+  const claim = { ...first, why: '<script>alert("x")</script>', verdict: "inconclusive" };
+  const changed = articlePage({ ...page, results: Results.parse({ ...results, claims: [claim, ...rest] }) });
+  expect(changed).toContain("&lt;script>alert(&quot;x&quot;)&lt;/script>");
+  expect(changed).not.toContain("<script");
+});
+
+test("the page asks nobody for anything", () => {
+  expect(html).toContain("default-src 'none'");
+  expect(html.match(/(?:src|@import|url\()[=\s"']*https?:/g)).toBeNull();
+});
+
+test("the errata have every refuted claim, with what it could say and its line", () => {
+  const errata = errataAsMarkdown(results, article, catalogue);
+  const refuted = judged.filter(({ verdict }) => verdict === "refuted");
+  for (const { id, instead } of refuted) {
+    expect(errata).toContain(`(\`${id}\`)`);
+    expect(errata).toContain(instead?.zh.split("\n")[0]);
+  }
+  const line = article.split("\n").findIndex((each) => each.includes("10.96.123.456")) + 1;
+  expect(errata).toContain(`第 ${line} 行 · line ${line} (\`sample-cluster-ips-are-possible\`)`);
+});

@@ -1,0 +1,370 @@
+import { createHash } from "node:crypto";
+import type { Nodes } from "mdast";
+import { fromMarkdown } from "mdast-util-from-markdown";
+import { type ComponentChild, h } from "preact";
+import { render } from "preact-render-to-string";
+import { type Catalogue, type Claim, spanOf } from "../helpers/claim/catalogue.ts";
+import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
+import type { Verdict } from "../helpers/claim/verdict.ts";
+import { erratumOf } from "./errata.ts";
+import { both, symbols, verdictWords } from "./words.ts";
+
+/** What a check left behind on its way, beside the results: a command and what it printed, or a picture. */
+export interface EvidenceFile {
+  /** Relative to the page. */
+  readonly path: string;
+  readonly title: string;
+  readonly command: string;
+}
+
+/** What the page is made from. */
+export interface ArticlePage {
+  readonly results: Results;
+  readonly catalogue: Catalogue;
+  readonly article: string;
+  /** By claim; none where a run is shown of which only the results are kept. */
+  readonly evidence: ReadonlyMap<string, readonly EvidenceFile[]>;
+  /** Said on top where the run is not the reader's own. */
+  readonly recorded?: { readonly en: string; readonly zh: string };
+}
+
+/** The worst comes first: it colours words that several claims share. */
+const severity: readonly Verdict[] = ["refuted", "inconclusive", "external", "holds"];
+
+const style = `
+:root { color-scheme: light dark; --ink: light-dark(#22303c, #dde6ee); --paper: light-dark(#fff, #14191e); --soft: light-dark(#f4f6f8, #1d242b); --line: light-dark(#c8d0d8, #3a454f);
+  --holds: light-dark(#1d6b34, #7fd09a); --refuted: light-dark(#b3261e, #ff9d94); --external: light-dark(#5b6b7a, #9fb0bf); --inconclusive: light-dark(#7a5a00, #e5c36b); }
+* { box-sizing: border-box; }
+body { margin: 0; font: 16px/1.75 system-ui, "Noto Sans TC", "Noto Sans CJK TC", sans-serif; color: var(--ink); background: var(--paper); }
+a { color: inherit; } code, pre { font: 14px/1.55 ui-monospace, "Noto Sans Mono", monospace; }
+header, footer { padding: 1rem 1.5rem; background: var(--soft); } header h1 { margin: 0 0 .4rem; font-size: 1.35rem; }
+header p { margin: .3rem 0; } fieldset { display: inline-block; margin: .3rem 1rem 0 0; border: 1px solid var(--line); border-radius: 6px; }
+.columns { display: grid; grid-template-columns: minmax(0, 46rem) minmax(20rem, 34rem); gap: 2.5rem; padding: 1rem 1.5rem; align-items: start; }
+main h5, main h6 { font-size: 1.05rem; } main h2, main h3, main h4, main h5, main h6 { line-height: 1.35; margin: 1.6em 0 .5em; } main pre { padding: .8rem 1rem; overflow-x: auto; background: var(--soft); border-radius: 6px; }
+aside { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; padding: .5rem 0 2rem; }
+.word { position: relative; text-decoration-thickness: 2px; text-underline-offset: 4px; text-decoration-line: underline; }
+.word:hover, .word:focus-visible { background: var(--soft); outline: 2px solid currentColor; outline-offset: 1px; }
+.word.holds { text-decoration-color: var(--holds); } .word.external { text-decoration-style: dotted; text-decoration-color: var(--external); }
+.word.refuted { text-decoration-style: wavy; text-decoration-color: var(--refuted); background: light-dark(#fdeceb, #3a1f1d); }
+.word.inconclusive { text-decoration-style: dashed; text-decoration-color: var(--inconclusive); }
+.lines { white-space: pre-line; } .sign { font-size: .7em; vertical-align: super; font-weight: bold; } .holds .sign, .verdict.holds { color: var(--holds); } .refuted .sign, .verdict.refuted { color: var(--refuted); }
+.external .sign, .verdict.external { color: var(--external); } .inconclusive .sign, .verdict.inconclusive { color: var(--inconclusive); }
+.tip { display: none; position: absolute; left: 0; top: 1.9em; z-index: 2; width: max-content; max-width: 26rem; padding: .5rem .7rem; font: 14px/1.5 system-ui, "Noto Sans TC", sans-serif; white-space: normal;
+  color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 6px; box-shadow: 0 4px 14px #0003; } .word:hover .tip, .word:focus-visible .tip { display: block; }
+.claim { display: none; } .claim:target { display: block; } aside:has(.claim:target) .hint { display: none; }
+.claim h2 { font-size: 1.05rem; margin: .2rem 0 .6rem; } .claim blockquote, .errata blockquote { margin: .5rem 0; padding: .2rem .9rem; border-left: 4px solid var(--line); white-space: pre-wrap; }
+.claim dt { font-weight: bold; margin-top: .7rem; } .claim dd { margin: 0; } .claim li { overflow-wrap: anywhere; } .claim img { max-width: 100%; background: #fff; border: 1px solid var(--line); }
+.verdict { font-weight: bold; } ins { text-decoration: none; border-bottom: 2px solid var(--holds); } del { color: var(--refuted); } .errata li { margin-bottom: 1rem; }
+html:has(#language-zh:checked) [lang=en], html:has(#language-en:checked) [lang=zh-Hant]:not(.source) { display: none; }
+html:has(#only-wrong:checked) .word:not(.refuted) { text-decoration: none; } html:has(#only-wrong:checked) .word:not(.refuted) > .sign { display: none; }
+@media (max-width: 70rem) { .columns { grid-template-columns: minmax(0, 1fr); } aside { position: static; max-height: none; } }
+@media print { fieldset, .tip, .hint { display: none !important; } .columns { display: block; } aside { max-height: none; position: static; } }
+`;
+
+/** Returns the article with every claim's words marked by its verdict, and beside it what was seen; it needs nothing from elsewhere. */
+export function articlePage(page: ArticlePage): string {
+  const { results, recorded } = page;
+  const { article, claims } = results;
+  const hash = `'sha256-${createHash("sha256").update(style).digest("base64")}'`;
+  const policy = `default-src 'none'; style-src ${hash}; img-src 'self' file:; base-uri 'none'; form-action 'none'`;
+  const judged = claims.filter(({ verdict }) => verdict !== undefined);
+  const segments = segmentsOf(page);
+  const wrong = judged.filter(({ verdict }) => verdict === "refuted");
+  const html = h("html", { lang: "zh-Hant" }, [
+    h("head", {}, [
+      h("meta", { charSet: "utf-8" }),
+      h("meta", { httpEquiv: "Content-Security-Policy", content: policy }),
+      h("meta", { name: "viewport", content: "width=device-width" }),
+      h("title", {}, `${article.zh} – ${results.world.kubernetes}`),
+      h("style", { dangerouslySetInnerHTML: { __html: style } }),
+    ]),
+    h("body", {}, [
+      h("header", {}, [
+        h("h1", {}, both(article)),
+        recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
+        h("p", {}, both(summaryOf(results, judged, wrong.length))),
+        switches(),
+        h("p", {}, [
+          ...severity
+            .toReversed()
+            .flatMap((verdict) => [
+              h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict])]),
+              " · ",
+            ]),
+          h("a", { href: "#errata" }, both({ en: "what should be corrected", zh: "勘誤" })),
+        ]),
+      ]),
+      h("div", { class: "columns" }, [
+        h("main", { class: "source", lang: "zh-Hant" }, articleBody(page, segments)),
+        h("aside", { "aria-label": "claim" }, [
+          h("div", { class: "hint" }, [
+            h(
+              "p",
+              {},
+              both({
+                en: "Choose marked words to see what the cluster showed. Not right on it:",
+                zh: "點選有標記的文字，查看叢集的實際表現。不成立的有：",
+              }),
+            ),
+            h(
+              "ol",
+              {},
+              wrong.map(({ id, quote }) =>
+                h("li", {}, h("a", { href: `#${id}`, class: "source", lang: "zh-Hant" }, `✗ ${quote.split("\n")[0]}`)),
+              ),
+            ),
+          ]),
+          ...judged.map((claim) => details(claim, peersOf(claim, segments), page)),
+        ]),
+      ]),
+      errata(wrong, page),
+    ]),
+  ]);
+  return `<!doctype html>\n${render(html)}\n`;
+}
+
+function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], wrong: number) {
+  const where = `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}`;
+  const day = started.slice(0, 10);
+  return {
+    en: `${judged.length} claims of this article were checked on a live cluster (${where}) on ${day}: ${wrong} are wrong there.`,
+    zh: `${day} 在真實叢集（${where}）上檢查了本文的 ${judged.length} 項主張，其中 ${wrong} 項不成立。`,
+  };
+}
+
+function switches(): ComponentChild {
+  const radio = (id: string, checked: boolean, words: string) =>
+    h("label", {}, [h("input", { type: "radio", name: "language", id, checked }), ` ${words} `]);
+  return h("form", {}, [
+    h("fieldset", {}, [
+      h("legend", {}, "語言 · language"),
+      radio("language-zh", true, "中文"),
+      radio("language-en", false, "English"),
+    ]),
+    h("fieldset", {}, [
+      h("legend", {}, "標記 · marks"),
+      h("label", {}, [h("input", { type: "checkbox", id: "only-wrong" }), " ✗ 只標不成立的 · only what is wrong"]),
+    ]),
+  ]);
+}
+
+/** Words of the article with the same claims, by their place in the file. */
+interface Segment {
+  readonly start: number;
+  readonly end: number;
+  readonly claims: readonly ClaimResult[];
+  /** The words after it are another claim's. */
+  readonly last: boolean;
+}
+
+function segmentsOf({ article, catalogue, results }: ArticlePage): Segment[] {
+  const byId = new Map(results.claims.map((claim) => [claim.id, claim]));
+  const spans = catalogue.claims.flatMap((entry) => {
+    const claim = byId.get(entry.id);
+    return claim?.verdict === undefined ? [] : placesOf(article, entry).map((span) => ({ ...span, claim }));
+  });
+  const borders = [...new Set([0, article.length, ...spans.flatMap(({ start, end }) => [start, end])])].toSorted(
+    (a, b) => a - b,
+  );
+  const segments = borders.slice(1).map((end, index) => {
+    const start = borders[index] ?? 0;
+    const claims = spans.filter((span) => span.start <= start && span.end >= end).map(({ claim }) => claim);
+    return { start, end, claims: [...new Set(claims)].toSorted((a, b) => rank(a) - rank(b)) };
+  });
+  return segments.map((segment, index) => ({
+    ...segment,
+    last: segments[index + 1]?.claims[0] !== segment.claims[0],
+  }));
+}
+
+function placesOf(article: string, claim: Claim): { start: number; end: number }[] {
+  return [claim, ...claim.also].flatMap((place) => spanOf(article, place) ?? []);
+}
+
+function rank({ verdict }: ClaimResult): number {
+  return verdict === undefined ? severity.length : severity.indexOf(verdict);
+}
+
+/** Returns the other claims that some of a claim's words make too. */
+function peersOf(claim: ClaimResult, segments: readonly Segment[]): ClaimResult[] {
+  const sharing = segments.filter(({ claims }) => claims.includes(claim)).flatMap(({ claims }) => claims);
+  return [...new Set(sharing)].filter((other) => other !== claim);
+}
+
+function articleBody(page: ArticlePage, segments: readonly Segment[]): ComponentChild[] {
+  const { article } = page;
+  // What stands before the text tells nothing to a reader; blanks keep every place where it is in the file.
+  const body = article.replace(/^---\n[^]*?\n---\n/, (matter) => matter.replaceAll(/[^\n]/g, " "));
+  const words = (start: number, end: number): ComponentChild[] =>
+    segments
+      .filter((segment) => segment.start < end && segment.end > start)
+      .map((segment) => {
+        const text = article.slice(Math.max(segment.start, start), Math.min(segment.end, end));
+        return marked(text, segment.claims, segment.last && segment.end <= end);
+      });
+  const children = (node: Nodes): ComponentChild[] => ("children" in node ? node.children.map(shown) : []);
+  const shown = (node: Nodes): ComponentChild => {
+    const [start, end] = [node.position?.start.offset ?? 0, node.position?.end.offset ?? 0];
+    switch (node.type) {
+      case "heading":
+        return h(`h${Math.min(node.depth + 1, 6)}`, {}, children(node));
+      case "paragraph":
+        return h("p", {}, children(node));
+      case "list":
+        return node.ordered === true
+          ? h("ol", { start: node.start ?? 1 }, children(node))
+          : h("ul", {}, children(node));
+      case "listItem":
+        return h("li", {}, children(node));
+      case "code": {
+        const from = article.indexOf("\n", start) + 1;
+        return h("pre", { tabIndex: 0 }, h("code", {}, words(from, article.lastIndexOf("\n", end - 1))));
+      }
+      default:
+        // The article's line ends are line ends for its readers.
+        return h("span", { class: "lines" }, words(start, end));
+    }
+  };
+  return fromMarkdown(body).children.map(shown);
+}
+
+function marked(text: string, claims: readonly ClaimResult[], last: boolean): ComponentChild {
+  const [worst] = claims;
+  if (worst?.verdict === undefined || text.trim() === "") return text;
+  const { verdict } = worst;
+  return h("a", { class: `word ${verdict}`, href: `#${worst.id}` }, [
+    text,
+    last ? h("span", { class: "sign" }, symbols[verdict]) : null,
+    h("span", { class: "tip" }, [
+      h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict])]),
+      " – ",
+      both(worst.because ?? worst),
+    ]),
+  ]);
+}
+
+function details(claim: ClaimResult, peers: readonly ClaimResult[], page: ArticlePage): ComponentChild {
+  const {
+    id,
+    quote,
+    verdict = "inconclusive",
+    expected,
+    why,
+    because,
+    instead,
+    since,
+    link,
+    standIns,
+    controls,
+  } = claim;
+  const files = page.evidence.get(id) ?? [];
+  const pictures = files.filter(({ path }) => path.endsWith(".svg"));
+  const texts = files.filter(({ path }) => !path.endsWith(".svg"));
+  const entry = (term: { en: string; zh: string }, description: ComponentChild) => [
+    h("dt", {}, both(term)),
+    h("dd", {}, description),
+  ];
+  return h("article", { class: "claim", id, "aria-labelledby": `${id}-claim` }, [
+    h("h2", { id: `${id}-claim` }, [
+      h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict]), ": "]),
+      both(claim),
+    ]),
+    h("blockquote", { class: "source", lang: "zh-Hant" }, quote),
+    h("dl", {}, [
+      ...(verdict === expected && because !== undefined ? entry({ en: "Why", zh: "原因" }, both(because)) : []),
+      ...(verdict !== expected
+        ? entry({ en: "Expected was", zh: "原本預期" }, [
+            both(verdictWords[expected ?? "holds"]),
+            ". ",
+            because === undefined ? null : both(because),
+          ])
+        : []),
+      ...(why === undefined || why === "" ? [] : entry({ en: "Seen in this run", zh: "這次看到" }, why)),
+      ...(since === undefined ? [] : entry({ en: "Since", zh: "自" }, since)),
+      ...(instead === undefined || verdict !== "refuted"
+        ? []
+        : entry({ en: "It could say", zh: "可改寫為" }, h("ins", {}, both(instead)))),
+      ...(standIns.length === 0 ? [] : entry({ en: "With stand-ins", zh: "替代品" }, standIns.join("; "))),
+      ...controls.flatMap((control) =>
+        entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, controlWords(control)),
+      ),
+      ...pictures.flatMap(({ path, title }) =>
+        entry(
+          { en: "The packet's path", zh: "封包的路徑" },
+          h("a", { href: path }, h("img", { src: path, alt: title, loading: "lazy" })),
+        ),
+      ),
+      ...(texts.length === 0
+        ? []
+        : entry(
+            { en: "What was done", zh: "做了什麼" },
+            h(
+              "ol",
+              {},
+              texts.map(({ path, title, command }) =>
+                h("li", {}, [h("a", { href: path }, title), command === "" ? null : [" ", h("code", {}, command)]]),
+              ),
+            ),
+          )),
+      ...(peers.length === 0
+        ? []
+        : entry(
+            { en: "The same words also say", zh: "同樣的文字也說" },
+            h(
+              "ul",
+              {},
+              peers.map((peer) =>
+                h(
+                  "li",
+                  {},
+                  h("a", { href: `#${peer.id}` }, [`${symbols[peer.verdict ?? "inconclusive"]} `, both(peer)]),
+                ),
+              ),
+            ),
+          )),
+      ...(link === undefined
+        ? []
+        : entry({ en: "Source", zh: "出處" }, h("a", { href: link, rel: "noreferrer" }, link))),
+    ]),
+    h("p", {}, [
+      h("code", {}, id),
+      page.recorded === undefined ? [" · ", h("a", { href: "allure-report/index.html" }, "Allure")] : null,
+    ]),
+  ]);
+}
+
+function controlWords({ name, live, proven, verdict, why }: ControlResult): ComponentChild {
+  if (!proven) return both({ en: `not proven: ${why}`, zh: `尚未證實：${why}` });
+  return both({
+    en: `${live ? "The cluster was changed" : "The observation was altered"} so that ${name}: then it was ${verdictWords[verdict].en} (${why})`,
+    zh: `${live ? "改變叢集" : "改變觀察結果"}（${name}）後，結果是「${verdictWords[verdict].zh}」（${why}）`,
+  });
+}
+
+function errata(wrong: readonly ClaimResult[], { article, catalogue }: ArticlePage): ComponentChild {
+  return h("footer", { id: "errata", class: "errata" }, [
+    h("h2", {}, both({ en: "What should be corrected", zh: "勘誤" })),
+    h(
+      "ol",
+      {},
+      wrong.map((claim) => {
+        const { line, old, becomes, because } = erratumOf(claim, article, catalogue);
+        return h("li", {}, [
+          both({ en: `Line ${line}: `, zh: `第 ${line} 行：` }),
+          h("del", { class: "source", lang: "zh-Hant" }, old),
+          becomes === undefined
+            ? null
+            : [
+                " → ",
+                h("ins", { class: "source", lang: "zh-Hant" }, becomes.zh),
+                h("span", { lang: "en" }, ` (${becomes.en})`),
+              ],
+          h("br", {}),
+          because === undefined ? null : both(because),
+          " ",
+          h("a", { href: `#${claim.id}` }, both({ en: "how we know", zh: "依據" })),
+        ]);
+      }),
+    ),
+  ]);
+}

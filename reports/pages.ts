@@ -1,0 +1,32 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { articlePage, type EvidenceFile } from "./article-page.ts";
+import { errataAsMarkdown } from "./errata.ts";
+
+/** Writes the pages of a run beside its results: `article.html`, the article with verdicts in it, and `errata.md`. */
+export function writePages(out: string, results: Results): void {
+  const [article, catalogue] = [readArticle(), readCatalogue()];
+  const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
+  writeFileSync(join(out, "article.html"), articlePage({ results, catalogue, article, evidence }));
+  writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue));
+}
+
+/** What a claim's check kept: its texts, and the pictures that lie beside them. */
+function evidenceOf(out: string, { evidence }: ClaimResult): EvidenceFile[] {
+  const [first] = evidence;
+  const folder = first === undefined ? undefined : dirname(first);
+  if (folder === undefined || !existsSync(join(out, folder))) return [];
+  const pictures = readdirSync(join(out, folder)).filter((name) => name.endsWith(".svg"));
+  return [
+    ...evidence.map((path) => ({ path, ...headOf(readFileSync(join(out, path), "utf8")) })),
+    ...pictures.toSorted().map((name) => ({ path: join(folder, name), title: basename(name, ".svg"), command: "" })),
+  ];
+}
+
+/** A piece of evidence begins with its title and, where there is one, its command. */
+function headOf(text: string): Pick<EvidenceFile, "title" | "command"> {
+  const [title = "", command = ""] = text.split("\n", 2);
+  return { title: title.replace(/^# /, ""), command: command.startsWith("$ ") ? command.slice(2, 302) : "" };
+}
