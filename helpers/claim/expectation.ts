@@ -30,11 +30,10 @@ export function expectationIn(claim: Claim, world: World): Expectation {
 }
 
 /** Returns what a claim's result tells of its expectation. */
-export function expectedResult({
-  when: _,
-  verdict,
-  ...known
-}: Expectation): Pick<ClaimResult, "expected" | "because" | "instead" | "since" | "link"> {
+export function expectedResult(
+  expectation: Expectation,
+): Pick<ClaimResult, "expected" | "because" | "instead" | "since" | "link"> {
+  const { when: _, verdict, ...known } = expectation;
   return { expected: verdict, ...known };
 }
 
