@@ -79,7 +79,7 @@ async function writeMatrix(found: readonly CellResults[], { out }: Settings): Pr
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "matrix.json"), `${JSON.stringify(matrix, undefined, 2)}\n`);
   writeFileSync(join(out, "matrix.md"), flipsAsMarkdown(matrix));
-  writeFileSync(join(out, "matrix.html"), matrixPage(matrix));
+  writeFileSync(join(out, "matrix.html"), matrixPage(matrix, new Set(found.map(({ cell }) => cell.id))));
   process.stdout.write("the cells' reports are put together\n");
   const report = await generateMatrixReport(out, matrix);
   process.stdout.write(`matrix:  ${join(out, "matrix.html")}, matrix.json, matrix.md\n`);

@@ -1,13 +1,11 @@
-import { createHash } from "node:crypto";
 import type { Nodes } from "mdast";
 import { fromMarkdown } from "mdast-util-from-markdown";
 import { type ComponentChild, h } from "preact";
-import { render } from "preact-render-to-string";
 import { type Catalogue, type Claim, spanOf } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { erratumOf } from "./errata.ts";
-import { both, symbols, verdictWords } from "./words.ts";
+import { type Bilingual, both, languageSwitch, pageOf, symbols, verdictMark, verdictWords } from "./look.ts";
 
 /** What a check left behind on its way, beside the results: a command and what it printed, or a picture. */
 export interface EvidenceFile {
@@ -25,20 +23,17 @@ export interface ArticlePage {
   /** By claim; none where a run is shown of which only the results are kept. */
   readonly evidence: ReadonlyMap<string, readonly EvidenceFile[]>;
   /** Said on top where the run is not the reader's own. */
-  readonly recorded?: { readonly en: string; readonly zh: string };
+  readonly recorded?: Bilingual;
 }
 
 /** The worst comes first: it colours words that several claims share. */
 const severity: readonly Verdict[] = ["refuted", "inconclusive", "external", "holds"];
 
 const style = `
-:root { color-scheme: light dark; --ink: light-dark(#22303c, #dde6ee); --paper: light-dark(#fff, #14191e); --soft: light-dark(#f4f6f8, #1d242b); --line: light-dark(#c8d0d8, #3a454f);
-  --holds: light-dark(#1d6b34, #7fd09a); --refuted: light-dark(#b3261e, #ff9d94); --external: light-dark(#5b6b7a, #9fb0bf); --inconclusive: light-dark(#7a5a00, #e5c36b); }
-* { box-sizing: border-box; }
-body { margin: 0; font: 16px/1.75 system-ui, "Noto Sans TC", "Noto Sans CJK TC", sans-serif; color: var(--ink); background: var(--paper); }
-a { color: inherit; } code, pre { font: 14px/1.55 ui-monospace, "Noto Sans Mono", monospace; }
+body { margin: 0; line-height: 1.75; }
+code, pre { font: 14px/1.55 ui-monospace, "Noto Sans Mono", monospace; }
 header, footer { padding: 1rem 1.5rem; background: var(--soft); } header h1 { margin: 0 0 .4rem; font-size: 1.35rem; }
-header p { margin: .3rem 0; } fieldset { display: inline-block; margin: .3rem 1rem 0 0; border: 1px solid var(--line); border-radius: 6px; }
+header p { margin: .3rem 0; }
 .columns { display: grid; grid-template-columns: minmax(0, 46rem) minmax(20rem, 34rem); gap: 2.5rem; padding: 1rem 1.5rem; align-items: start; }
 main h5, main h6 { font-size: 1.05rem; } main h2, main h3, main h4, main h5, main h6 { line-height: 1.35; margin: 1.6em 0 .5em; } main pre { padding: .8rem 1rem; overflow-x: auto; background: var(--soft); border-radius: 6px; }
 aside { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; padding: .5rem 0 2rem; }
@@ -47,80 +42,62 @@ aside { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; padding: 
 .word.holds { text-decoration-color: var(--holds); } .word.external { text-decoration-style: dotted; text-decoration-color: var(--external); }
 .word.refuted { text-decoration-style: wavy; text-decoration-color: var(--refuted); background: light-dark(#fdeceb, #3a1f1d); }
 .word.inconclusive { text-decoration-style: dashed; text-decoration-color: var(--inconclusive); }
-.lines { white-space: pre-line; } .sign { font-size: .7em; vertical-align: super; font-weight: bold; } .holds .sign, .verdict.holds { color: var(--holds); } .refuted .sign, .verdict.refuted { color: var(--refuted); }
-.external .sign, .verdict.external { color: var(--external); } .inconclusive .sign, .verdict.inconclusive { color: var(--inconclusive); }
+.lines { white-space: pre-line; } .sign { font-size: .7em; vertical-align: super; font-weight: bold; } .holds .sign { color: var(--holds); } .refuted .sign { color: var(--refuted); }
+.external .sign { color: var(--external); } .inconclusive .sign { color: var(--inconclusive); }
 .tip { display: none; position: absolute; left: 0; top: 1.9em; z-index: 2; width: max-content; max-width: 26rem; padding: .5rem .7rem; font: 14px/1.5 system-ui, "Noto Sans TC", sans-serif; white-space: normal;
   color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 6px; box-shadow: 0 4px 14px #0003; } .word:hover .tip, .word:focus-visible .tip { display: block; }
 .claim { display: none; } .claim:target { display: block; } aside:has(.claim:target) .hint { display: none; }
 .claim h2 { font-size: 1.05rem; margin: .2rem 0 .6rem; } .claim blockquote, .errata blockquote { margin: .5rem 0; padding: .2rem .9rem; border-left: 4px solid var(--line); white-space: pre-wrap; }
 .claim dt { font-weight: bold; margin-top: .7rem; } .claim dd { margin: 0; } .claim li { overflow-wrap: anywhere; } .claim img { max-width: 100%; background: #fff; border: 1px solid var(--line); }
 .verdict { font-weight: bold; } ins { text-decoration: none; border-bottom: 2px solid var(--holds); } del { color: var(--refuted); } .errata li { margin-bottom: 1rem; }
-html:has(#language-zh:checked) [lang=en], html:has(#language-en:checked) [lang=zh-Hant]:not(.source) { display: none; }
 html:has(#only-wrong:checked) .word:not(.refuted) { text-decoration: none; } html:has(#only-wrong:checked) .word:not(.refuted) > .sign { display: none; }
 @media (max-width: 70rem) { .columns { grid-template-columns: minmax(0, 1fr); } aside { position: static; max-height: none; } }
-@media print { fieldset, .tip, .hint { display: none !important; } .columns { display: block; } aside { max-height: none; position: static; } }
+@media print { .tip, .hint { display: none !important; } .columns { display: block; } aside { max-height: none; position: static; } }
 `;
 
 /** Returns the article with every claim's words marked by its verdict, and beside it what was seen; it needs nothing from elsewhere. */
 export function articlePage(page: ArticlePage): string {
   const { results, recorded } = page;
   const { article, claims } = results;
-  const hash = `'sha256-${createHash("sha256").update(style).digest("base64")}'`;
-  const policy = `default-src 'none'; style-src ${hash}; img-src 'self' file:; base-uri 'none'; form-action 'none'`;
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const segments = segmentsOf(page);
   const wrong = judged.filter(({ verdict }) => verdict === "refuted");
-  const html = h("html", { lang: "zh-Hant" }, [
-    h("head", {}, [
-      h("meta", { charSet: "utf-8" }),
-      h("meta", { httpEquiv: "Content-Security-Policy", content: policy }),
-      h("meta", { name: "viewport", content: "width=device-width" }),
-      h("title", {}, `${article.zh} – ${results.world.kubernetes}`),
-      h("style", { dangerouslySetInnerHTML: { __html: style } }),
-    ]),
-    h("body", {}, [
-      h("header", {}, [
-        h("h1", {}, both(article)),
-        recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
-        h("p", {}, both(summaryOf(results, judged, wrong.length))),
-        switches(),
-        h("p", {}, [
-          ...severity
-            .toReversed()
-            .flatMap((verdict) => [
-              h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict])]),
-              " · ",
-            ]),
-          h("a", { href: "#errata" }, both({ en: "what should be corrected", zh: "勘誤" })),
-        ]),
+  return pageOf(`${article.zh} – ${results.world.kubernetes}`, style, [
+    h("header", {}, [
+      h("h1", {}, both(article)),
+      recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
+      h("p", {}, both(summaryOf(results, judged, wrong.length))),
+      switches(),
+      h("p", {}, [
+        ...severity.toReversed().flatMap((verdict) => [verdictMark(verdict), " · "]),
+        h("a", { href: "#errata" }, both({ en: "what should be corrected", zh: "勘誤" })),
       ]),
-      h("div", { class: "columns" }, [
-        h("main", { class: "source", lang: "zh-Hant" }, articleBody(page, segments)),
-        h("aside", { "aria-label": "claim" }, [
-          h("div", { class: "hint" }, [
-            h(
-              "p",
-              {},
-              both({
-                en: "Choose marked words to see what the cluster showed. Not right on it:",
-                zh: "點選有標記的文字，查看叢集的實際表現。不成立的有：",
-              }),
-            ),
-            h(
-              "ol",
-              {},
-              wrong.map(({ id, quote }) =>
-                h("li", {}, h("a", { href: `#${id}`, class: "source", lang: "zh-Hant" }, `✗ ${quote.split("\n")[0]}`)),
-              ),
-            ),
-          ]),
-          ...judged.map((claim) => details(claim, peersOf(claim, segments), page)),
-        ]),
-      ]),
-      errata(wrong, page),
     ]),
+    h("div", { class: "columns" }, [
+      h("main", { class: "source", lang: "zh-Hant" }, articleBody(page, segments)),
+      h("aside", { "aria-label": "claim" }, [
+        h("div", { class: "hint" }, [
+          h(
+            "p",
+            {},
+            both({
+              en: "Choose marked words to see what the cluster showed. Not right on it:",
+              zh: "點選有標記的文字，查看叢集的實際表現。不成立的有：",
+            }),
+          ),
+          h(
+            "ol",
+            {},
+            wrong.map(({ id, quote }) =>
+              h("li", {}, h("a", { href: `#${id}`, class: "source", lang: "zh-Hant" }, `✗ ${quote.split("\n")[0]}`)),
+            ),
+          ),
+        ]),
+        ...judged.map((claim) => details(claim, peersOf(claim, segments), page)),
+      ]),
+    ]),
+    errata(wrong, page),
   ]);
-  return `<!doctype html>\n${render(html)}\n`;
 }
 
 function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], wrong: number) {
@@ -133,14 +110,8 @@ function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], 
 }
 
 function switches(): ComponentChild {
-  const radio = (id: string, checked: boolean, words: string) =>
-    h("label", {}, [h("input", { type: "radio", name: "language", id, checked }), ` ${words} `]);
   return h("form", {}, [
-    h("fieldset", {}, [
-      h("legend", {}, "語言 · language"),
-      radio("language-zh", true, "中文"),
-      radio("language-en", false, "English"),
-    ]),
+    languageSwitch(),
     h("fieldset", {}, [
       h("legend", {}, "標記 · marks"),
       h("label", {}, [h("input", { type: "checkbox", id: "only-wrong" }), " ✗ 只標不成立的 · only what is wrong"]),
@@ -235,11 +206,7 @@ function marked(text: string, claims: readonly ClaimResult[], last: boolean): Co
   return h("a", { class: `word ${verdict}`, href: `#${worst.id}` }, [
     text,
     last ? h("span", { class: "sign" }, symbols[verdict]) : null,
-    h("span", { class: "tip" }, [
-      h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict])]),
-      " – ",
-      both(worst.because ?? worst),
-    ]),
+    h("span", { class: "tip" }, [verdictMark(verdict), " – ", both(worst.because ?? worst)]),
   ]);
 }
 
@@ -265,10 +232,7 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
     h("dd", {}, description),
   ];
   return h("article", { class: "claim", id, "aria-labelledby": `${id}-claim` }, [
-    h("h2", { id: `${id}-claim` }, [
-      h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict]), ": "]),
-      both(claim),
-    ]),
+    h("h2", { id: `${id}-claim` }, [verdictMark(verdict), ": ", both(claim)]),
     h("blockquote", { class: "source", lang: "zh-Hant" }, quote),
     h("dl", {}, [
       ...(verdict === expected && because !== undefined ? entry({ en: "Why", zh: "原因" }, both(because)) : []),

@@ -1,16 +1,31 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
-import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { type ClaimResult, previousResults, Results } from "../helpers/claim/results.ts";
 import { articlePage, type EvidenceFile } from "./article-page.ts";
 import { errataAsMarkdown } from "./errata.ts";
+import { startPage } from "./start-page.ts";
 
-/** Writes the pages of a run beside its results: `article.html`, the article with verdicts in it, and `errata.md`. */
+/** Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`. */
 export function writePages(out: string, results: Results): void {
   const [article, catalogue] = [readArticle(), readCatalogue()];
   const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
   writeFileSync(join(out, "article.html"), articlePage({ results, catalogue, article, evidence }));
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue));
+  const previous = previousRun(out);
+  // Allure's report is made last, from the same results.
+  const files = [...readdirSync(out), "allure-report/index.html"];
+  writeFileSync(
+    join(out, "index.html"),
+    startPage({ results, files, ...(previous === undefined ? {} : { previous }) }),
+  );
+}
+
+/** The results that the run before left in this folder, unless another version of the suite wrote them. */
+function previousRun(out: string): Results | undefined {
+  const file = join(out, previousResults);
+  if (!existsSync(file)) return undefined;
+  return Results.safeParse(JSON.parse(readFileSync(file, "utf8"))).data;
 }
 
 /** What a claim's check kept: its texts, and the pictures that lie beside them. */

@@ -45,7 +45,7 @@ test("tells what the article says, what the cluster does instead, and since when
       "2 claims: 1 hold, 1 refuted, 0 external, 0 inconclusive",
       "coverage: 100 % of the article's 6483 letters and digits",
       "seconds: claims 27.2",
-      "article: /somewhere/out/article.html, with verdicts in it; /somewhere/out/errata.md",
+      "pages:   /somewhere/out/index.html: the article with verdicts in it, what should be corrected, what changed",
       "report:  /somewhere/out/allure-report/index.html",
       "results: /somewhere/out/results.json, /somewhere/out/junit.xml",
     ].join("\n"),

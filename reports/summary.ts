@@ -41,7 +41,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       : [
           `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
         ]),
-    `article: ${shown(out, "article.html")}, with verdicts in it; ${shown(out, "errata.md")}`,
+    `pages:   ${shown(out, "index.html")}: the article with verdicts in it, what should be corrected, what changed`,
     `report:  ${shown(out, "allure-report", "index.html")}`,
     `results: ${shown(out, "results.json")}, ${shown(out, "junit.xml")}`,
   ].join("\n");

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { V1Service } from "@kubernetes/client-node";
+import type { V1DaemonSet, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
 import { iptablesRule, meanwhile, storeOtherwise } from "../helpers/claim/changes.ts";
@@ -158,6 +158,9 @@ async function withMetalLB(lab: Lab) {
   const started = performance.now();
   const values = { namespace, class: loadBalancerClass, addresses: lastAddresses(subnet, 10) };
   for (const part of lab.manifest("metallb.yaml", values)) {
+    // A speaker that hears of the address before it has heard of all nodes may leave it to another, and looks again only when
+    // the Service changes: so the controller, which gives the address, comes last.
+    if (part.kind === "Deployment") await speakersReady(lab, namespace);
     // A kind that was defined a moment ago is served a moment later.
     await lab.until(
       `${part.kind} ${part.metadata.name} to be accepted`,
@@ -218,6 +221,16 @@ async function withMetalLB(lab: Lab) {
     withoutPods: withoutPods.outcome,
     withoutService: withoutService.outcome,
   };
+}
+
+async function speakersReady(lab: Lab, namespace: string): Promise<void> {
+  const path = `/apis/apps/v1/namespaces/${namespace}/daemonsets/speaker`;
+  await lab.until(
+    "MetalLB's speakers",
+    () => lab.get<V1DaemonSet>("the speakers", path),
+    ({ status }) => (status?.numberReady ?? 0) > 0 && status?.numberReady === status?.desiredNumberScheduled,
+    lab.timeouts.podsReady,
+  );
 }
 
 const metallb = (lab: Lab) => lab.together("MetalLB", () => withMetalLB(lab));

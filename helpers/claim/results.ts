@@ -76,6 +76,9 @@ export const Results = z.strictObject({
 });
 export type Results = z.infer<typeof Results>;
 
+/** The file to which a run's results are moved when the next one begins in the same folder. */
+export const previousResults = "previous-results.json";
+
 /** How a run ends: 0 all verdicts as expected, 1 a verdict is not, 2 something could not be tested. */
 export function exitCodeOf({ claims, complete }: Pick<Results, "claims" | "complete">): 0 | 1 | 2 {
   const judged = claims.filter(({ excluded, verdict }) => excluded === undefined && verdict !== undefined);

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { cellNamed, imageLockFor, settingsOf } from "../cluster/cells.ts";
@@ -11,6 +11,7 @@ import { runMarker } from "../host/process.ts";
 import { projectRoot, type Settings } from "../host/settings.ts";
 import { compareWithCell } from "../world/compare.ts";
 import { detectWorld } from "../world/detect.ts";
+import { previousResults } from "./results.ts";
 
 /** Results of an earlier run would read as this one's. */
 const ofARun = [
@@ -21,6 +22,7 @@ const ofARun = [
   "controls",
   "errata.md",
   "evidence",
+  "index.html",
   "logs",
   "observations",
   "junit.xml",
@@ -30,8 +32,10 @@ const ofARun = [
   "world.json",
 ];
 
-/** Removes from the output folder what an earlier run left there. */
+/** Removes from the output folder what an earlier run left there, but for its results, which are kept as the previous ones. */
 export function emptyOutput({ out }: Settings, names: readonly string[] = ofARun): void {
+  if (names === ofARun && existsSync(join(out, "results.json")))
+    renameSync(join(out, "results.json"), join(out, previousResults));
   for (const name of names) rmSync(join(out, name), { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
 }

@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { type ComponentChild, h } from "preact";
+import { render } from "preact-render-to-string";
+import type { Verdict } from "../helpers/claim/verdict.ts";
+
+/** A sentence in both languages of the article's readers. */
+export interface Bilingual {
+  readonly en: string;
+  readonly zh: string;
+}
+
+/** A sign for each verdict: colour alone says nothing to some. */
+export const symbols: Readonly<Record<Verdict, string>> = {
+  holds: "✓",
+  refuted: "✗",
+  external: "○",
+  inconclusive: "?",
+};
+
+/** The verdicts in words. */
+export const verdictWords: Readonly<Record<Verdict, Bilingual>> = {
+  holds: { en: "holds", zh: "成立" },
+  refuted: { en: "refuted", zh: "不成立" },
+  external: { en: "not to be seen here", zh: "此處無法驗證" },
+  inconclusive: { en: "inconclusive", zh: "未能測試" },
+};
+
+/** What all pages look like, dark where the reader's system is, and in the language that was chosen. */
+const common = `
+:root { color-scheme: light dark; --ink: light-dark(#22303c, #dde6ee); --paper: light-dark(#fff, #14191e); --soft: light-dark(#f4f6f8, #1d242b); --line: light-dark(#c8d0d8, #3a454f);
+  --holds: light-dark(#1d6b34, #7fd09a); --refuted: light-dark(#b3261e, #ff9d94); --external: light-dark(#5b6b7a, #9fb0bf); --inconclusive: light-dark(#7a5a00, #e5c36b); }
+* { box-sizing: border-box; } body { font: 16px/1.7 system-ui, "Noto Sans TC", "Noto Sans CJK TC", sans-serif; color: var(--ink); background: var(--paper); }
+a { color: inherit; } fieldset { display: inline-block; margin: .3rem 1rem .3rem 0; border: 1px solid var(--line); border-radius: 6px; } label { margin-right: .8rem; white-space: nowrap; }
+.verdict.holds { color: var(--holds); } .verdict.refuted { color: var(--refuted); } .verdict.external { color: var(--external); } .verdict.inconclusive { color: var(--inconclusive); }
+html:has(#language-zh:checked) [lang=en], html:has(#language-en:checked) [lang=zh-Hant]:not(.source) { display: none; } [hidden] { display: none; } @media print { fieldset { display: none; } }
+`;
+
+/** Returns both languages, of which a page shows one. */
+export function both({ en, zh }: Bilingual): ComponentChild {
+  return [h("span", { lang: "zh-Hant" }, zh), h("span", { lang: "en" }, en)];
+}
+
+/** Returns a verdict as its sign and its word. */
+export function verdictMark(verdict: Verdict): ComponentChild {
+  return h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict])]);
+}
+
+/** Returns the choice of the language; it works without a script. */
+export function languageSwitch(): ComponentChild {
+  const radio = (id: string, checked: boolean, words: string) =>
+    h("label", {}, [h("input", { type: "radio", name: "language", id, checked }), ` ${words}`]);
+  return h("fieldset", {}, [
+    h("legend", {}, "語言 · language"),
+    radio("language-zh", true, "中文"),
+    radio("language-en", false, "English"),
+  ]);
+}
+
+/** Returns a whole page that needs nothing from elsewhere and may ask for nothing but the pictures beside it. */
+export function pageOf(title: string, style: string, body: ComponentChild, script = ""): string {
+  const css = common + style;
+  const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  const policy = [
+    ...["default-src 'none'", `style-src ${hash(css)}`, "img-src 'self' file:"],
+    ...(script === "" ? [] : [`script-src ${hash(script)}`]),
+    ...["base-uri 'none'", "form-action 'none'"],
+  ].join("; ");
+  const page = h("html", { lang: "zh-Hant" }, [
+    h("head", {}, [
+      h("meta", { charSet: "utf-8" }),
+      h("meta", { httpEquiv: "Content-Security-Policy", content: policy }),
+      h("meta", { name: "viewport", content: "width=device-width" }),
+      h("title", {}, title),
+      h("style", { dangerouslySetInnerHTML: { __html: css } }),
+    ]),
+    h("body", {}, [body, script === "" ? null : h("script", { dangerouslySetInnerHTML: { __html: script } })]),
+  ]);
+  return `<!doctype html>\n${render(page)}\n`;
+}

@@ -1,0 +1,143 @@
+import { type ComponentChild, h } from "preact";
+import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { changesBetween } from "./changes.ts";
+import { type Bilingual, both, languageSwitch, pageOf, symbols, verdictMark } from "./look.ts";
+
+const style = `
+body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1.5rem; } h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 1.8rem; }
+.counts { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; } .counts li { flex: 1 1 9rem; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 8px; }
+.counts strong { display: block; font-size: 2rem; line-height: 1.2; }
+table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
+`;
+
+/** What a start page can lead to, by what is there. */
+export interface Pages {
+  readonly results: Results;
+  /** The run before in the same folder, where there was one. */
+  readonly previous?: Results;
+  /** Said on top where the run is not the reader's own. */
+  readonly recorded?: Bilingual;
+  /** Files beside the page that exist. */
+  readonly files: readonly string[];
+}
+
+const links: readonly (readonly [file: string, words: Bilingual])[] = [
+  ["article.html", { en: "The article with its verdicts in it", zh: "標上判定的文章" }],
+  ["errata.md", { en: "What should be corrected, to paste", zh: "勘誤，可直接貼上" }],
+  ["matrix.html", { en: "Claims by version", zh: "各版本的判定" }],
+  ["allure-report/index.html", { en: "Allure report", zh: "Allure 報告" }],
+  ["results.json", { en: "Results for programs (JSON)", zh: "給程式用的結果（JSON）" }],
+  ["junit.xml", { en: "Results for CI (JUnit)", zh: "給 CI 用的結果（JUnit）" }],
+];
+
+/** Returns the page that a reader of a run opens first; it needs nothing from elsewhere. */
+export function startPage({ results, previous, recorded, files }: Pages): string {
+  const { article, claims } = results;
+  const judged = claims.filter(({ verdict }) => verdict !== undefined);
+  const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
+  return pageOf(
+    `${article.zh}: ${results.world.kubernetes}`,
+    style,
+    h("main", {}, [
+      h("h1", {}, both(article)),
+      recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
+      languageSwitch(),
+      h(
+        "ul",
+        { class: "counts" },
+        (["holds", "refuted", "external", "inconclusive"] as const).map((verdict) =>
+          h("li", {}, [
+            h("strong", {}, String(judged.filter((claim) => claim.verdict === verdict).length)),
+            verdictMark(verdict),
+          ]),
+        ),
+      ),
+      surprises.length === 0
+        ? h("p", {}, both({ en: "Every verdict is the expected one.", zh: "所有判定都如預期。" }))
+        : list({ en: "Not as expected", zh: "與預期不同" }, surprises),
+      h("h2", {}, both({ en: "Look at", zh: "查看" })),
+      h(
+        "ul",
+        {},
+        links
+          .filter(([file]) => files.includes(file))
+          .map(([file, words]) => h("li", {}, h("a", { href: file }, both(words)))),
+      ),
+      ...since(results, previous),
+      h("h2", {}, both({ en: "What was checked", zh: "檢查環境" })),
+      h(
+        "table",
+        {},
+        h(
+          "tbody",
+          {},
+          environment(results).map(([name, value]) =>
+            h("tr", {}, [h("th", { scope: "row" }, name), h("td", {}, value)]),
+          ),
+        ),
+      ),
+    ]),
+  );
+}
+
+function list(title: Bilingual, claims: readonly ClaimResult[]): ComponentChild {
+  return [
+    h("h2", {}, both(title)),
+    h(
+      "ul",
+      {},
+      claims.map((claim) => h("li", {}, linked(claim))),
+    ),
+  ];
+}
+
+function linked(claim: ClaimResult): ComponentChild {
+  const { id, verdict = "inconclusive" } = claim;
+  return h("a", { href: `article.html#${id}` }, [
+    h("span", { class: `verdict ${verdict}` }, `${symbols[verdict]} `),
+    both(claim),
+  ]);
+}
+
+function since(results: Results, previous: Results | undefined): ComponentChild[] {
+  const title = h("h2", {}, both({ en: "Since the run before", zh: "與上次相比" }));
+  if (previous === undefined)
+    return [title, h("p", {}, both({ en: "There was none in this folder.", zh: "此資料夾沒有更早的執行結果。" }))];
+  const { added, flipped, slower } = changesBetween(previous, results);
+  const seconds = ({ milliseconds = 0 }: ClaimResult) => `${(milliseconds / 1000).toFixed(1)} s`;
+  const changes = [
+    ...flipped.map(({ claim, before }) => [
+      linked(claim),
+      ` (${symbols[before.verdict ?? "inconclusive"]} → ${symbols[claim.verdict ?? "inconclusive"]})`,
+    ]),
+    ...added.map((claim) => [linked(claim), both({ en: " (new)", zh: "（新增）" })]),
+    ...slower.map(({ claim, before }) => [linked(claim), ` (${seconds(before)} → ${seconds(claim)})`]),
+  ];
+  return [
+    title,
+    h("p", {}, `${previous.started}, Kubernetes ${previous.world.kubernetes}`),
+    changes.length === 0
+      ? h("p", {}, both({ en: "Nothing changed.", zh: "沒有變化。" }))
+      : h(
+          "ul",
+          {},
+          changes.map((change) => h("li", {}, change)),
+        ),
+  ];
+}
+
+function environment({ world, suite, started, controls, coverage }: Results): [string, string][] {
+  return [
+    ["Kubernetes", world.kubernetes],
+    ["kind", world.kind],
+    ["kube-proxy", world.proxyMode],
+    ["IP", world.ipFamilies.join(" + ")],
+    ["Nodes", String(world.nodes.length)],
+    ["Engine", `${world.engine.name} ${world.engine.version}, cgroup ${world.engine.cgroup}`],
+    ["Started", started],
+    ["Coverage", `${coverage.percent} %`],
+    ["Controls", `${controls.proven} / ${controls.executed}`],
+    ["Suite", `${suite.version} (${suite.commit.slice(0, 12)})`],
+    ...Object.entries(world.provenance).filter(([part]) => part === "node image" || part === "kindnetd"),
+  ];
+}
