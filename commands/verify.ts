@@ -13,6 +13,7 @@ const sources = [
   "allurerc.matrix.ts",
   "vitest.config.ts",
   "vitest.controls.config.ts",
+  "vitest.pages.config.ts",
   "vitest.rejudge.config.ts",
   "vitest.unit.config.ts",
 ];

@@ -205,7 +205,8 @@ function marked(text: string, claims: readonly ClaimResult[], last: boolean): Co
   const { verdict } = worst;
   return h("a", { class: `word ${verdict}`, href: `#${worst.id}` }, [
     text,
-    last ? h("span", { class: "sign" }, symbols[verdict]) : null,
+    // No line ends before it.
+    last ? h("span", { class: "sign" }, `\u2060${symbols[verdict]}`) : null,
     h("span", { class: "tip" }, [verdictMark(verdict), " – ", both(worst.because ?? worst)]),
   ]);
 }
@@ -299,9 +300,10 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
 
 function controlWords({ name, live, proven, verdict, why }: ControlResult): ComponentChild {
   if (!proven) return both({ en: `not proven: ${why}`, zh: `尚未證實：${why}` });
+  const seen = why === "" ? "" : ` (${why})`;
   return both({
-    en: `${live ? "The cluster was changed" : "The observation was altered"} so that ${name}: then it was ${verdictWords[verdict].en} (${why})`,
-    zh: `${live ? "改變叢集" : "改變觀察結果"}（${name}）後，結果是「${verdictWords[verdict].zh}」（${why}）`,
+    en: `${live ? "The cluster was changed" : "The observation was altered"} so that ${name}: then it was ${verdictWords[verdict].en}${seen}.`,
+    zh: `${live ? "改變叢集" : "改變觀察結果"}（${name}）後，結果是「${verdictWords[verdict].zh}」${seen}。`,
   });
 }
 

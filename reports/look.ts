@@ -29,7 +29,7 @@ export const verdictWords: Readonly<Record<Verdict, Bilingual>> = {
 const common = `
 :root { color-scheme: light dark; --ink: light-dark(#22303c, #dde6ee); --paper: light-dark(#fff, #14191e); --soft: light-dark(#f4f6f8, #1d242b); --line: light-dark(#c8d0d8, #3a454f);
   --holds: light-dark(#1d6b34, #7fd09a); --refuted: light-dark(#b3261e, #ff9d94); --external: light-dark(#5b6b7a, #9fb0bf); --inconclusive: light-dark(#7a5a00, #e5c36b); }
-* { box-sizing: border-box; } body { font: 16px/1.7 system-ui, "Noto Sans TC", "Noto Sans CJK TC", sans-serif; color: var(--ink); background: var(--paper); }
+* { box-sizing: border-box; } body { overflow-wrap: anywhere; font: 16px/1.7 system-ui, "Noto Sans TC", "Noto Sans CJK TC", sans-serif; color: var(--ink); background: var(--paper); }
 a { color: inherit; } fieldset { display: inline-block; margin: .3rem 1rem .3rem 0; border: 1px solid var(--line); border-radius: 6px; } label { margin-right: .8rem; white-space: nowrap; }
 .verdict.holds { color: var(--holds); } .verdict.refuted { color: var(--refuted); } .verdict.external { color: var(--external); } .verdict.inconclusive { color: var(--inconclusive); }
 html:has(#language-zh:checked) [lang=en], html:has(#language-en:checked) [lang=zh-Hant]:not(.source) { display: none; } [hidden] { display: none; } @media print { fieldset { display: none; } }

@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { Results } from "../helpers/claim/results.ts";
-import { type Cell, cellNamed } from "../helpers/cluster/cells.ts";
+import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
-import { type CellResults, flipsAsMarkdown, matrixOf } from "./matrix.ts";
+import { type CellResults, flipsAsMarkdown, Matrix, matrixOf, recordedMatrix } from "./matrix.ts";
 
 const recorded = Results.parse(
   JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
@@ -61,15 +62,20 @@ test("the table has the claims that differ, and counts all", () => {
   expect(lines).toContain(`| *all claims: refuted* | ${refuted - 1} | ${refuted} |`);
 });
 
-test("the README has the table of the recorded runs", () => {
-  const folder = join(projectRoot, "fixtures", "recordings");
-  const runs = readdirSync(folder).map((name): CellResults => {
-    const results = Results.parse(JSON.parse(readFileSync(join(folder, name, "results.json"), "utf8")));
-    return { cell: cellNamed(name.replace(/^v/, "")), results };
-  });
+const recordedRuns = Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
+
+test("the README has the table of the recorded matrix", () => {
   const readme = readFileSync(join(projectRoot, "README.md"), "utf8");
   const [, table] = /<!-- recorded runs[^\n]*\n([^]*?)<!-- end of the recorded runs -->/.exec(readme) ?? [];
-  expect(table).toBe(flipsAsMarkdown(matrixOf(runs)));
+  expect(table).toBe(flipsAsMarkdown(recordedRuns));
+});
+
+test("the recorded matrix has cells and claims of today, every verdict as expected", () => {
+  expect(readCells().map(({ id }) => id)).toEqual(expect.arrayContaining(recordedRuns.cells.map(({ id }) => id)));
+  const claims = readCatalogue().claims.filter(({ excluded }) => excluded === undefined);
+  expect(recordedRuns.claims.map(({ id }) => id)).toEqual(claims.map(({ id }) => id));
+  for (const { verdicts } of recordedRuns.claims)
+    for (const { verdict, expected } of Object.values(verdicts)) expect(verdict).toBe(expected);
 });
 
 test("no cell is no matrix", () => {

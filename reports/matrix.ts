@@ -44,6 +44,9 @@ export const Matrix = z.strictObject({
 });
 export type Matrix = z.infer<typeof Matrix>;
 
+/** The matrix of recorded runs, which README shows; renewed by copying `reports/out/matrix.json` there. */
+export const recordedMatrix = new URL("../fixtures/clusters/recorded-matrix.json", import.meta.url);
+
 /** A cell and what was found in it. */
 export interface CellResults {
   readonly cell: Cell;

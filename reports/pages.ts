@@ -4,20 +4,26 @@ import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import { type ClaimResult, previousResults, Results } from "../helpers/claim/results.ts";
 import { articlePage, type EvidenceFile } from "./article-page.ts";
 import { errataAsMarkdown } from "./errata.ts";
+import type { Bilingual } from "./look.ts";
 import { startPage } from "./start-page.ts";
 
-/** Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`. */
-export function writePages(out: string, results: Results): void {
+/**
+ * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`.
+ *
+ * @param recorded said on top where the run is not the reader's own
+ */
+export function writePages(out: string, results: Results, recorded?: Bilingual): void {
   const [article, catalogue] = [readArticle(), readCatalogue()];
+  const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
-  writeFileSync(join(out, "article.html"), articlePage({ results, catalogue, article, evidence }));
+  writeFileSync(join(out, "article.html"), articlePage({ results, catalogue, article, evidence, ...said }));
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue));
   const previous = previousRun(out);
   // Allure's report is made last, from the same results.
-  const files = [...readdirSync(out), "allure-report/index.html"];
+  const files = [...readdirSync(out), ...(recorded === undefined ? ["allure-report/index.html"] : [])];
   writeFileSync(
     join(out, "index.html"),
-    startPage({ results, files, ...(previous === undefined ? {} : { previous }) }),
+    startPage({ results, files, ...said, ...(previous === undefined ? {} : { previous }) }),
   );
 }
 

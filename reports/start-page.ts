@@ -7,7 +7,7 @@ const style = `
 body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1.5rem; } h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 1.8rem; }
 .counts { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; } .counts li { flex: 1 1 9rem; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 8px; }
 .counts strong { display: block; font-size: 2rem; line-height: 1.2; }
-table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
+table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
 `;
 
 /** What a start page can lead to, by what is there. */
@@ -63,7 +63,7 @@ export function startPage({ results, previous, recorded, files }: Pages): string
           .filter(([file]) => files.includes(file))
           .map(([file, words]) => h("li", {}, h("a", { href: file }, both(words)))),
       ),
-      ...since(results, previous),
+      ...(recorded === undefined ? since(results, previous) : []),
       h("h2", {}, both({ en: "What was checked", zh: "檢查環境" })),
       h(
         "table",

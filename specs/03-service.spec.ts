@@ -288,12 +288,12 @@ claim("service-is-stable-while-pods-are-replaced", {
     const server = {
       ...rest,
       // Answers on until kube-proxy everywhere has heard that it goes.
-      args: [...args, "--delay-shutdown=5"],
+      args: [...args, "--delay-shutdown=10"],
       readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 },
     };
     const deployment = lab.serverDeployment("rolled", 3, labels, {
       containers: [server],
-      terminationGracePeriodSeconds: 10,
+      terminationGracePeriodSeconds: 20,
     });
     const spec = { ...(deployment["spec"] as object), strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 3 } } };
     await lab.create("a Deployment that is replaced with care", { ...deployment, spec });

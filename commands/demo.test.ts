@@ -1,0 +1,22 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { expect, test } from "vitest";
+import { projectRoot } from "../helpers/host/settings.ts";
+
+test("the demo makes every page, each marked as recorded where it is of one run, and leads nowhere that is not there", async () => {
+  const out = mkdtempSync(join(tmpdir(), "demo-"));
+  await execa({ cwd: projectRoot, env: { KNC_OUT: out } })`${process.execPath} commands/run.js demo`;
+  const folder = join(out, "demo");
+  const files = readdirSync(folder);
+  expect(files.toSorted()).toEqual(["article.html", "errata.md", "index.html", "matrix.html", "results.json"]);
+  for (const page of ["article.html", "index.html", "matrix.html"]) {
+    const html = readFileSync(join(folder, page), "utf8");
+    expect(html.length).toBeLessThan(2e6);
+    if (page !== "matrix.html") expect(html).toContain("Recorded on 20");
+    for (const [, target = ""] of html.matchAll(/href="([^"#][^"]*)"/g))
+      if (!target.startsWith("https:")) expect(files).toContain(target.split("#")[0]);
+  }
+  rmSync(out, { recursive: true });
+});

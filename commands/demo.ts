@@ -1,0 +1,29 @@
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Results } from "../helpers/claim/results.ts";
+import { UserError } from "../helpers/host/errors.ts";
+import { main } from "../helpers/host/main.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { Matrix, recordedMatrix } from "../reports/matrix.ts";
+import { matrixPage } from "../reports/matrix-page.ts";
+import { writePages } from "../reports/pages.ts";
+
+/** Makes all pages from recorded runs, in seconds: a newcomer sees what a run gives before making one. */
+await main(async () => {
+  if (process.argv.length > 2) throw new UserError(`${process.argv[2]} is not known`, "npm run demo");
+  const folder = join(readSettings().out, "demo");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const file = join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json");
+  const results = Results.parse(JSON.parse(readFileSync(file, "utf8")));
+  copyFileSync(file, join(folder, "results.json"));
+  const matrix = Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
+  writeFileSync(join(folder, "matrix.html"), matrixPage(matrix));
+  const [day, version] = [results.started.slice(0, 10), results.world.kubernetes];
+  writePages(folder, results, {
+    en: `Recorded on ${day} on Kubernetes ${version}, without its evidence: no run of yours. npm test makes one.`,
+    zh: `這是 ${day} 在 Kubernetes ${version} 上錄下的結果，不含佐證檔案，並非你自己的執行。npm test 會產生你自己的。`,
+  });
+  process.stdout.write(`${join(folder, "index.html")}\n`);
+  return 0;
+});

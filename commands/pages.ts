@@ -1,0 +1,33 @@
+import { join } from "node:path";
+import { execa } from "execa";
+import { findBrowser } from "../helpers/host/browser.ts";
+import { UserError } from "../helpers/host/errors.ts";
+import { main } from "../helpers/host/main.ts";
+import { Progress } from "../helpers/host/progress.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+
+/** Tries the pages in a real browser, as recorded runs give them, and leaves pictures of them in `screenshots/`. */
+await main(async () => {
+  if (process.argv.length > 2) throw new UserError(`${process.argv[2]} is not known`, "npm run pages");
+  const settings = readSettings();
+  const progress = new Progress();
+  const { program, environment } = await progress.phase("browser", (say) => findBrowser(settings, say));
+  const run = (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    execa(process.execPath, words, {
+      cwd: projectRoot,
+      env,
+      stdin: "ignore",
+      stdout: "inherit",
+      stderr: "inherit",
+      reject: false,
+    });
+  const demo = await run([join("commands", "run.js"), "demo"]);
+  if (demo.failed) return 2;
+  const vitest = join("node_modules", "vitest", "vitest.mjs");
+  const tested = await run([vitest, "run", "--config", "vitest.pages.config.ts"], {
+    BROWSER_PROGRAM: program,
+    BROWSER_ENVIRONMENT: JSON.stringify(environment),
+    BROWSER_PAGES: join(settings.out, "demo"),
+  });
+  return tested.exitCode === 0 ? 0 : 1;
+});

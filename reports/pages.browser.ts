@@ -1,0 +1,129 @@
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import axe from "axe-core";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const { BROWSER_PROGRAM, BROWSER_ENVIRONMENT, BROWSER_PAGES } = process.env;
+if (BROWSER_PROGRAM === undefined || BROWSER_PAGES === undefined) throw new Error("run it by `npm run pages`");
+const folder = BROWSER_PAGES;
+const screenshots = join(dirname(folder), "screenshots");
+const pages = ["index", "article", "matrix"] as const;
+
+let browser: Browser;
+
+beforeAll(async () => {
+  mkdirSync(screenshots, { recursive: true });
+  browser = await chromium.launch({
+    executablePath: BROWSER_PROGRAM,
+    env: { ...process.env, ...(JSON.parse(BROWSER_ENVIRONMENT ?? "{}") as Record<string, string>) },
+    // Root has no sandbox, and nobody asks the network for anything.
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+});
+afterAll(() => browser.close());
+
+/** Opens a page from disk; whatever it complains of or asks of others ends up in the list. */
+async function open(
+  name: string,
+  options: Parameters<Browser["newPage"]>[0] = {},
+): Promise<{ page: Page; complaints: string[] }> {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+  const complaints: string[] = [];
+  page.on("console", (message) => void (message.type() === "error" && complaints.push(message.text())));
+  page.on("pageerror", (error) => void complaints.push(error.message));
+  page.on(
+    "request",
+    (request) => void (request.url().startsWith("file:") || complaints.push(`asks for ${request.url()}`)),
+  );
+  await page.goto(pathToFileURL(join(folder, `${name}.html`)).href);
+  return { page, complaints };
+}
+
+test.each(pages)("%s.html opens from disk, asks nobody for anything, and fits a narrow screen", async (name) => {
+  const { page, complaints } = await open(name);
+  await page.screenshot({ path: join(screenshots, `${name}.png`) });
+  if (name !== "matrix") {
+    await page.setViewportSize({ width: 390, height: 800 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), "pixels too wide").toBe(
+      0,
+    );
+    await page.screenshot({ path: join(screenshots, `${name}-narrow.png`) });
+  }
+  expect(complaints).toEqual([]);
+  await page.close();
+});
+
+test.each(pages)("%s.html has no serious finding of axe, in light and in dark", async (name) => {
+  for (const colorScheme of ["light", "dark"] as const) {
+    const { page } = await open(name, { colorScheme });
+    await page.evaluate(axe.source);
+    const { violations } = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run());
+    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    expect(serious.map(({ id, nodes }) => [id, nodes.length, nodes[0]?.html, nodes[0]?.failureSummary])).toEqual([]);
+    if (colorScheme === "dark") await page.screenshot({ path: join(screenshots, `${name}-dark.png`) });
+    await page.close();
+  }
+});
+
+test.each(pages)("%s.html shows the language that was chosen", async (name) => {
+  const { page } = await open(name);
+  const [zh, en] = [page.locator("h1 [lang=zh-Hant]").first(), page.locator("h1 [lang=en]").first()];
+  expect([await zh.isVisible(), await en.isVisible()]).toEqual([true, false]);
+  await page.getByLabel("English").check();
+  expect([await zh.isVisible(), await en.isVisible()]).toEqual([false, true]);
+  await page.screenshot({ path: join(screenshots, `${name}-english.png`) });
+  await page.close();
+});
+
+test("with the keyboard alone, words of the article lead to what was seen, and the reason shows before", async () => {
+  const { page } = await open("article");
+  const word = page.locator("main a.word.refuted").first();
+  for (
+    let presses = 0;
+    presses < 60 && !(await word.evaluate((element) => element === document.activeElement));
+    presses++
+  )
+    await page.keyboard.press("Tab");
+  expect(await word.locator(".tip").isVisible()).toBe(true);
+  await page.keyboard.press("Enter");
+  const target = (await word.getAttribute("href")) ?? "";
+  expect(await page.locator(target).isVisible()).toBe(true);
+  expect(await page.locator("aside .claim").filter({ visible: true }).count()).toBe(1);
+  await page.screenshot({ path: join(screenshots, "article-claim.png") });
+  await page.close();
+});
+
+test("only what is wrong can be marked", async () => {
+  const { page } = await open("article");
+  const sign = page.locator("main a.word.holds > .sign").first();
+  expect(await sign.isVisible()).toBe(true);
+  await page.getByText("only what is wrong").click();
+  expect(await sign.isVisible()).toBe(false);
+  expect(await page.locator("main a.word.refuted > .sign").first().isVisible()).toBe(true);
+  await page.close();
+});
+
+test("the matrix shows what was asked for: a verdict, a section, what differs", async () => {
+  const { page } = await open("matrix");
+  const rows = page.locator("tbody tr[data-verdicts]").filter({ visible: true });
+  const all = await rows.count();
+  await page.getByText("only what differs").click();
+  const differing = await rows.count();
+  expect(differing).toBeGreaterThan(0);
+  expect(differing).toBeLessThan(all);
+  await page.screenshot({ path: join(screenshots, "matrix-borders.png") });
+  await page.getByText("only what differs").click();
+  await page.getByLabel("section").selectOption({ index: 1 });
+  expect(await rows.count()).toBeLessThan(all);
+  expect(await page.locator("output").textContent()).toBe(`${await rows.count()} claims`);
+  await page.close();
+});
