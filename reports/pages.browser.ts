@@ -29,7 +29,7 @@ beforeAll(async () => {
     ],
   });
 });
-afterAll(() => browser.close());
+afterAll(() => (browser as Browser | undefined)?.close());
 
 /** Opens a page from disk; whatever it complains of or asks of others ends up in the list. */
 async function open(

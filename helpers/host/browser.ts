@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { debianMirror, PrivateApt, unpack } from "./debian.ts";
 import { UserError } from "./errors.ts";
@@ -63,14 +63,13 @@ function isExecutable(file: string): boolean {
   }
 }
 
+/** Returns the folders below a place that hold shared libraries: some packages keep theirs in a folder of their own. */
 function librariesBelow(place: string): string[] {
-  try {
-    return readdirSync(place)
-      .filter((name) => name.endsWith("-linux-gnu"))
-      .map((name) => join(place, name));
-  } catch {
-    return [];
-  }
+  if (!existsSync(place)) return [];
+  const libraries = readdirSync(place, { recursive: true, withFileTypes: true }).filter(({ name }) =>
+    /^lib.*\.so/.test(name),
+  );
+  return [...new Set(libraries.map(({ parentPath }) => parentPath))];
 }
 
 /** Fontconfig knows its fonts by absolute places: those unpacked here, and the machine's. */
