@@ -139,6 +139,8 @@ test("a Node that is too old is told by plain JavaScript", async () => {
 
 test.each([
   ["claims", "--colour", /^error: Unknown option '--colour'/],
+  ["matrix", "--changed=nonsense", /^error: --changed nonsense: fatal: .* – name a commit that git knows$/],
+  ["demo", "please", /^error: please is not known – npm run demo$/],
   ["cluster", "sideways", /^error: npm run cluster -- sideways is not known – npm run cluster -- up\|down\|status$/],
 ])("npm run %s -- %s: exit 2 and one line", async (command, word, message) => {
   const { exitCode, stderr } = await execa(process.execPath, ["commands/run.js", command, word], {
