@@ -6,7 +6,8 @@ export default defineConfig({
     name: "unit",
     include: ["commands/**/*.test.ts", "helpers/**/*.test.ts", "reports/**/*.test.ts"],
     expect: { requireAssertions: true },
-    testTimeout: 20_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     reporters: ["default", ["json", { outputFile: "reports/out/unit-tests.json" }]],
   },
 });
