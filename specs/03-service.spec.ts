@@ -517,7 +517,12 @@ claim("service-is-one-entrance-for-all-pods", {
     const counts = distribution(await meetOften(client, target, 450, lab.timeouts.silence));
     const leaving = pods[0] ?? "";
     await lab.delete("one of the pods", { apiVersion: "v1", kind: "Pod", metadata: { name: leaving, namespace } });
-    return { pods, counts, afterwards: distribution(await meetOften(client, target, 50, lab.timeouts.silence)) };
+    // Every node's kube-proxy hears of it a moment later.
+    const afterwards = await lab.eventually(
+      async () => distribution(await meetOften(client, target, 50, lab.timeouts.silence)),
+      (answers) => Object.keys(answers).every((who) => who !== leaving && !who.startsWith("curl exit")),
+    );
+    return { pods, counts, afterwards };
   },
   judge: ({ pods, counts, afterwards }) => {
     positiveControl(
