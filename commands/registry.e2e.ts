@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { expect, test } from "vitest";
@@ -17,7 +17,7 @@ import { engineSuite, engineTools } from "../helpers/engine/tools.ts";
 import { debianMirror, PrivateApt, unpack } from "../helpers/host/debian.ts";
 import { PartStore } from "../helpers/host/parts.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { builtNodeImage, labels } from "../helpers/image/build.ts";
+import { builtKind, builtNodeImage, labels } from "../helpers/image/build.ts";
 import { readImageLock } from "../helpers/image/lock.ts";
 
 const { cache } = readSettings();
@@ -140,8 +140,11 @@ test("on a machine with an engine and a registry, those are used: pulled by dige
 
         const out = join(folder, "out");
         mkdirSync(out);
+        // The engine's namespace has no way out, by which a kind program could be downloaded or built.
+        const kind = await builtKind(lock.kind.version, cache, say, new AbortController().signal);
         const environment = {
           ...engine.environment,
+          PATH: [dirname(kind.program), engine.environment["PATH"]].join(delimiter),
           KNC_IMAGE_LOCK: lockFile,
           KNC_OUT: out,
           KNC_CACHE: join(folder, "user-cache"),
