@@ -29,13 +29,12 @@ await main(async () => {
     progress,
     interruption((line) => progress.say("signal", line)),
     async (session) => {
-      if (word === "down") {
-        const dropped = await dropKept(session);
-        process.stdout.write(dropped === undefined ? "no cluster is kept any more\n" : `deleted ${dropped}\n`);
+      if (word !== "up" && keptRun(settings.cache) === undefined) {
+        process.stdout.write("no cluster is kept any more\n");
         return;
       }
-      if (word === "status" && keptRun(settings.cache) === undefined) {
-        process.stdout.write("no cluster is kept any more\n");
+      if (word === "down") {
+        process.stdout.write(`deleted ${await dropKept(session)}\n`);
         return;
       }
       const cluster = await openCluster(session);

@@ -1,7 +1,7 @@
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
 import { exitCodeOf } from "../helpers/claim/results.ts";
-import { beginRun, emptyOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
+import { beginRun, emptyOutput, removeOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { makeCluster, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
@@ -37,7 +37,7 @@ await main(async () => {
         runSpecs(session, "vitest.controls.config.ts", selection, { [controlsVariable]: "1" }),
       );
       // The report is of the last judging, on the cluster as the changes left it.
-      emptyOutput(settings, ["allure-results", "claims", "junit.xml"]);
+      removeOutput(settings, ["allure-results", "claims", "junit.xml"]);
       const failed = await progress.phase("claims", claims);
       writeOutput(settings, "phases.json", progress.phases);
       const results = collectResults(settings.out);

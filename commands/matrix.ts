@@ -1,9 +1,9 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { execa, execaSync } from "execa";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
-import { exitCodeOf, Results } from "../helpers/claim/results.ts";
+import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
@@ -12,7 +12,7 @@ import { readImageLock } from "../helpers/image/lock.ts";
 import { generateMatrixReport } from "../reports/allure.ts";
 import { type CellResults, flipsAsMarkdown, matrixOf } from "../reports/matrix.ts";
 import { matrixPage } from "../reports/matrix-page.ts";
-import { suiteCommit } from "../reports/results.ts";
+import { resultsAt, suiteCommit } from "../reports/results.ts";
 
 /**
  * Checks the cells of the matrix one after another, each as `npm test` does, and puts together what there is of all. Cells
@@ -51,10 +51,11 @@ await main(async () => {
 
 async function checkCells(cells: readonly Cell[], settings: Settings, again: boolean): Promise<void> {
   const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
+  const commit = suiteCommit();
   for (const [index, cell] of cells.entries()) {
     const place = `cell ${index + 1} of ${cells.length}: ${cell.id}`;
     const results = resultsOf(cell, settings);
-    if (!again && results?.complete === true && results.suite.commit === suiteCommit()) {
+    if (!again && results?.complete === true && results.suite.commit === commit) {
       process.stdout.write(`${place}, has its results\n`);
       continue;
     }
@@ -79,11 +80,11 @@ async function writeMatrix(found: readonly CellResults[], { out }: Settings): Pr
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "matrix.json"), `${JSON.stringify(matrix, undefined, 2)}\n`);
   writeFileSync(join(out, "matrix.md"), flipsAsMarkdown(matrix));
-  writeFileSync(join(out, "matrix.html"), matrixPage(matrix, new Set(found.map(({ cell }) => cell.id))));
+  writeFileSync(join(out, "matrix.html"), matrixPage(matrix, true));
   process.stdout.write("the cells' reports are put together\n");
   const report = await generateMatrixReport(out, matrix);
   process.stdout.write(`matrix:  ${join(out, "matrix.html")}, matrix.json, matrix.md\n`);
-  process.stdout.write(`report:  npx allure open ${dirname(report)}\n`);
+  process.stdout.write(`report:  npx allure open ${report}\n`);
 }
 
 interface Options {
@@ -128,9 +129,5 @@ function folderOf({ id }: Cell, { out }: Settings): string {
 }
 
 function resultsOf(cell: Cell, settings: Settings): Results | undefined {
-  const file = join(folderOf(cell, settings), "results.json");
-  if (!existsSync(file)) return undefined;
-  // Those of an earlier version of the suite are none of this matrix.
-  const parsed = Results.safeParse(JSON.parse(readFileSync(file, "utf8")));
-  return parsed.success ? parsed.data : undefined;
+  return resultsAt(join(folderOf(cell, settings), "results.json"));
 }

@@ -5,17 +5,8 @@ import { main } from "../helpers/host/main.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 
 const sources = [
-  "commands",
-  "helpers",
-  "reports",
-  "specs",
-  "allurerc.ts",
-  "allurerc.matrix.ts",
-  "vitest.config.ts",
-  "vitest.controls.config.ts",
-  "vitest.pages.config.ts",
-  "vitest.rejudge.config.ts",
-  "vitest.unit.config.ts",
+  ...["commands", "helpers", "reports", "specs"],
+  ...readdirSync(projectRoot).filter((name) => name.endsWith(".ts")),
 ];
 
 const workflows = readdirSync(join(projectRoot, ".github", "workflows")).map((name) =>

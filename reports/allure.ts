@@ -25,12 +25,14 @@ export async function generateAllureReport(out: string, signal?: AbortSignal): P
 
 /**
  * Makes `matrix-report/`, the Allure report of all cells that are in `matrix.json`, each an environment of its own, and
- * returns the path of its index. It is a folder that has to be served: in one file it would be too large for a browser.
+ * returns its path. It is a folder that has to be served: in one file it would be too large for a browser.
  *
  * @throws Error with the last lines of the generator where it fails
  */
 export async function generateMatrixReport(out: string, { article }: Pick<Matrix, "article">): Promise<string> {
-  return generate(out, "cells/*/allure-results", "allurerc.matrix.ts", join(out, "matrix-report"), article.en);
+  const report = join(out, "matrix-report");
+  await generate(out, "cells/*/allure-results", "allurerc.matrix.ts", report, article.en);
+  return report;
 }
 
 async function generate(

@@ -4,15 +4,19 @@ import { type ComponentChild, h } from "preact";
 import { type Catalogue, type Claim, spanOf } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
-import { erratumOf } from "./errata.ts";
+import { lineOf } from "./errata.ts";
 import { type Bilingual, both, languageSwitch, pageOf, symbols, verdictMark, verdictWords } from "./look.ts";
 
-/** What a check left behind on its way, beside the results: a command and what it printed, or a picture. */
-export interface EvidenceFile {
+/** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
+export interface ClaimEvidence {
+  readonly texts: readonly (EvidenceFile & { readonly command: string })[];
+  readonly pictures: readonly EvidenceFile[];
+}
+
+interface EvidenceFile {
   /** Relative to the page. */
   readonly path: string;
   readonly title: string;
-  readonly command: string;
 }
 
 /** What the page is made from. */
@@ -20,8 +24,8 @@ export interface ArticlePage {
   readonly results: Results;
   readonly catalogue: Catalogue;
   readonly article: string;
-  /** By claim; none where a run is shown of which only the results are kept. */
-  readonly evidence: ReadonlyMap<string, readonly EvidenceFile[]>;
+  /** By claim. */
+  readonly evidence: ReadonlyMap<string, ClaimEvidence>;
   /** Said on top where the run is not the reader's own. */
   readonly recorded?: Bilingual;
 }
@@ -225,13 +229,8 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
     standIns,
     controls,
   } = claim;
-  const files = page.evidence.get(id) ?? [];
-  const pictures = files.filter(({ path }) => path.endsWith(".svg"));
-  const texts = files.filter(({ path }) => !path.endsWith(".svg"));
-  const entry = (term: { en: string; zh: string }, description: ComponentChild) => [
-    h("dt", {}, both(term)),
-    h("dd", {}, description),
-  ];
+  const { texts = [], pictures = [] } = page.evidence.get(id) ?? {};
+  const entry = (term: Bilingual, description: ComponentChild) => [h("dt", {}, both(term)), h("dd", {}, description)];
   return h("article", { class: "claim", id, "aria-labelledby": `${id}-claim` }, [
     h("h2", { id: `${id}-claim` }, [verdictMark(verdict), ": ", both(claim)]),
     h("blockquote", { class: "source", lang: "zh-Hant" }, quote),
@@ -314,16 +313,17 @@ function errata(wrong: readonly ClaimResult[], { article, catalogue }: ArticlePa
       "ol",
       {},
       wrong.map((claim) => {
-        const { line, old, becomes, because } = erratumOf(claim, article, catalogue);
+        const { quote, instead, because } = claim;
+        const line = lineOf(claim, article, catalogue);
         return h("li", {}, [
           both({ en: `Line ${line}: `, zh: `第 ${line} 行：` }),
-          h("del", { class: "source", lang: "zh-Hant" }, old),
-          becomes === undefined
+          h("del", { class: "source", lang: "zh-Hant" }, quote),
+          instead === undefined
             ? null
             : [
                 " → ",
-                h("ins", { class: "source", lang: "zh-Hant" }, becomes.zh),
-                h("span", { lang: "en" }, ` (${becomes.en})`),
+                h("ins", { class: "source", lang: "zh-Hant" }, instead.zh),
+                h("span", { lang: "en" }, ` (${instead.en})`),
               ],
           h("br", {}),
           because === undefined ? null : both(because),

@@ -37,9 +37,9 @@ filter();
 /**
  * Returns the matrix as a page that needs nothing from elsewhere.
  *
- * @param withPages the cells whose own pages lie below `cells/`, beside it
+ * @param linked the cells' own pages lie below `cells/`, beside it
  */
-export function matrixPage(matrix: Matrix, withPages: ReadonlySet<string> = new Set()): string {
+export function matrixPage(matrix: Matrix, linked = false): string {
   const { article, sections, cells, claims } = matrix;
   return pageOf(
     `${article.en}: claims by version`,
@@ -59,14 +59,14 @@ export function matrixPage(matrix: Matrix, withPages: ReadonlySet<string> = new 
         h(
           "thead",
           {},
-          h("tr", {}, [h("th", { scope: "col" }, "claim"), ...cells.map((cell) => columnHead(cell, withPages))]),
+          h("tr", {}, [h("th", { scope: "col" }, "claim"), ...cells.map((cell) => columnHead(cell, linked))]),
         ),
         h(
           "tbody",
           {},
           sections.flatMap(({ id, en, zh }) => [
             h("tr", { class: "section", "data-of": id }, h("th", { colSpan: cells.length + 1 }, both({ en, zh }))),
-            ...claims.filter(({ section }) => section === id).map((claim) => row(claim, matrix, withPages)),
+            ...claims.filter(({ section }) => section === id).map((claim) => row(claim, matrix, linked)),
           ]),
         ),
       ]),
@@ -101,17 +101,17 @@ function filters({ sections }: Matrix): ComponentChild {
 
 function columnHead(
   { id, why, proxyMode, ipFamilies, nodes }: Matrix["cells"][number],
-  withPages: ReadonlySet<string>,
+  linked: boolean,
 ): ComponentChild {
   const world = `kube-proxy ${proxyMode}, ${ipFamilies.join("+")}, ${nodes} nodes: ${why}`;
-  const name = withPages.has(id) ? h("a", { href: `cells/${id}/index.html` }, id) : id;
+  const name = linked ? h("a", { href: `cells/${id}/index.html` }, id) : id;
   return h("th", { scope: "col", title: world }, name);
 }
 
 function row(
   { id, section, en, zh, verdicts, flips }: MatrixClaim,
   { cells }: Matrix,
-  withPages: ReadonlySet<string>,
+  linked: boolean,
 ): ComponentChild {
   const seen = [...new Set(Object.values(verdicts).map(({ verdict }) => verdict))].join(" ");
   return h(
@@ -125,11 +125,7 @@ function row(
         const flip = flips.some(({ to }) => to === cell.id) ? "flip" : undefined;
         const surprise = found.verdict === found.expected ? "" : ` (expected ${found.expected})`;
         const mark = [verdictMark(found.verdict), surprise];
-        return h(
-          "td",
-          { class: flip },
-          withPages.has(cell.id) ? h("a", { href: `cells/${cell.id}/article.html#${id}` }, mark) : mark,
-        );
+        return h("td", { class: flip }, linked ? h("a", { href: `cells/${cell.id}/article.html#${id}` }, mark) : mark);
       }),
     ],
   );

@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
-import { type ClaimResult, previousResults, Results } from "../helpers/claim/results.ts";
-import { articlePage, type EvidenceFile } from "./article-page.ts";
+import { type ClaimResult, previousResults, type Results } from "../helpers/claim/results.ts";
+import { articlePage, type ClaimEvidence } from "./article-page.ts";
 import { errataAsMarkdown } from "./errata.ts";
 import type { Bilingual } from "./look.ts";
+import { resultsAt } from "./results.ts";
 import { startPage } from "./start-page.ts";
 
 /**
@@ -18,7 +19,7 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
   const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
   writeFileSync(join(out, "article.html"), articlePage({ results, catalogue, article, evidence, ...said }));
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue));
-  const previous = previousRun(out);
+  const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.
   const files = [...readdirSync(out), ...(recorded === undefined ? ["allure-report/index.html"] : [])];
   writeFileSync(
@@ -27,27 +28,20 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
   );
 }
 
-/** The results that the run before left in this folder, unless another version of the suite wrote them. */
-function previousRun(out: string): Results | undefined {
-  const file = join(out, previousResults);
-  if (!existsSync(file)) return undefined;
-  return Results.safeParse(JSON.parse(readFileSync(file, "utf8"))).data;
-}
-
-/** What a claim's check kept: its texts, and the pictures that lie beside them. */
-function evidenceOf(out: string, { evidence }: ClaimResult): EvidenceFile[] {
+/** What a claim's check kept: its texts, and the pictures that lie beside them; nothing where only the results were kept. */
+function evidenceOf(out: string, { evidence }: ClaimResult): ClaimEvidence {
   const [first] = evidence;
   const folder = first === undefined ? undefined : dirname(first);
-  if (folder === undefined || !existsSync(join(out, folder))) return [];
+  if (folder === undefined || !existsSync(join(out, folder))) return { texts: [], pictures: [] };
   const pictures = readdirSync(join(out, folder)).filter((name) => name.endsWith(".svg"));
-  return [
-    ...evidence.map((path) => ({ path, ...headOf(readFileSync(join(out, path), "utf8")) })),
-    ...pictures.toSorted().map((name) => ({ path: join(folder, name), title: basename(name, ".svg"), command: "" })),
-  ];
+  return {
+    texts: evidence.map((path) => ({ path, ...headOf(readFileSync(join(out, path), "utf8")) })),
+    pictures: pictures.toSorted().map((name) => ({ path: join(folder, name), title: basename(name, ".svg") })),
+  };
 }
 
 /** A piece of evidence begins with its title and, where there is one, its command. */
-function headOf(text: string): Pick<EvidenceFile, "title" | "command"> {
+function headOf(text: string): { title: string; command: string } {
   const [title = "", command = ""] = text.split("\n", 2);
   return { title: title.replace(/^# /, ""), command: command.startsWith("$ ") ? command.slice(2, 302) : "" };
 }

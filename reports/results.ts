@@ -106,6 +106,11 @@ function withoutVerdict({ id, ref, section, quote, en, zh, needs, excluded }: Cl
   };
 }
 
+/** Returns the results in a file; undefined where it is not there, or is of another version of the suite. */
+export function resultsAt(file: string): Results | undefined {
+  return existsSync(file) ? Results.safeParse(JSON.parse(readFileSync(file, "utf8"))).data : undefined;
+}
+
 /** Returns the commit of the project's own repository, or `unknown`: one around it says nothing about the suite. */
 export function suiteCommit(): string {
   try {

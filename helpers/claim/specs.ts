@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { cellNamed, imageLockFor, settingsOf } from "../cluster/cells.ts";
+import { cellOf, imageLockFor, settingsOf } from "../cluster/cells.ts";
 import { contextVariable, writeContext } from "../cluster/context.ts";
 import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
 import { containerNodes } from "../cluster/nodes.ts";
@@ -33,11 +33,16 @@ const ofARun = [
 ];
 
 /** Removes from the output folder what an earlier run left there, but for its results, which are kept as the previous ones. */
-export function emptyOutput({ out }: Settings, names: readonly string[] = ofARun): void {
-  if (names === ofARun && existsSync(join(out, "results.json")))
-    renameSync(join(out, "results.json"), join(out, previousResults));
-  for (const name of names) rmSync(join(out, name), { recursive: true, force: true });
+export function emptyOutput(settings: Settings): void {
+  const { out } = settings;
   mkdirSync(out, { recursive: true });
+  if (existsSync(join(out, "results.json"))) renameSync(join(out, "results.json"), join(out, previousResults));
+  removeOutput(settings, ofARun);
+}
+
+/** Removes files and folders from the output folder. */
+export function removeOutput({ out }: Settings, names: readonly string[]): void {
+  for (const name of names) rmSync(join(out, name), { recursive: true, force: true });
 }
 
 /** Writes a value as JSON to the output folder. */
@@ -54,7 +59,7 @@ export async function beginRun(
   const controlPlane = nodes.find((node) => node.endsWith("-control-plane"));
   if (controlPlane === undefined)
     throw new UserError(`${name} has no node ${name}-control-plane`, "check a cluster that kind made");
-  const cell = settings.cell === undefined ? undefined : cellNamed(settings.cell);
+  const cell = cellOf(settings);
   await progress.phase("world", async (say) => {
     const world = await detectWorld(containerNodes(engine), controlPlane, {
       ...{ cluster: name, fresh },

@@ -46,6 +46,11 @@ export function cellNamed(id: string): Cell {
   return found;
 }
 
+/** Returns the settings' cell, where they name one. @throws UserError where there is none of that name */
+export function cellOf({ cell }: Pick<Settings, "cell">): Cell | undefined {
+  return cell === undefined ? undefined : cellNamed(cell);
+}
+
 /** Returns an image lock with a cell's versions of kind and Kubernetes in it. */
 export function lockOf({ kind, kubernetes, node }: Cell, lock: ImageLock): ImageLock {
   return {
@@ -57,9 +62,10 @@ export function lockOf({ kind, kubernetes, node }: Cell, lock: ImageLock): Image
 }
 
 /** Returns the image lock that the settings ask for, with their cell's versions. @throws UserError where it or the cell is wrong */
-export function imageLockFor({ imageLock, cell }: Pick<Settings, "imageLock" | "cell">): ImageLock {
-  const lock = readImageLock(imageLock);
-  return cell === undefined ? lock : lockOf(cellNamed(cell), lock);
+export function imageLockFor(settings: Pick<Settings, "imageLock" | "cell">): ImageLock {
+  const lock = readImageLock(settings.imageLock);
+  const cell = cellOf(settings);
+  return cell === undefined ? lock : lockOf(cell, lock);
 }
 
 /** Returns the names of what is not kind's default in a cell's cluster. */

@@ -27,7 +27,7 @@ import type { Settings } from "../host/settings.ts";
 import { findNodeImage, loadWorkloads, type NodeImage } from "../image/find.ts";
 import type { ImageLock } from "../image/lock.ts";
 import { adaptConfig } from "./adapt.ts";
-import { cellNamed, configOf, imageLockFor } from "./cells.ts";
+import { cellOf, configOf, imageLockFor } from "./cells.ts";
 import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
 import { nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
@@ -191,7 +191,7 @@ export function planCluster(
   lock: ImageLock,
   image: NodeImage,
 ): { plan: ClusterPlan; adaptations: readonly string[] } {
-  const wanted = configOf(settings.cell === undefined ? undefined : cellNamed(settings.cell));
+  const wanted = configOf(cellOf(settings));
   const { yaml, adaptations } = adaptConfig(wanted, lock.node.kubernetes, engine);
   const config = join(run.folder, "kind.yaml");
   writeFileSync(config, yaml);

@@ -1,5 +1,6 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { execa } from "execa";
 import { debianMirror, PrivateApt, unpack } from "./debian.ts";
 import { UserError } from "./errors.ts";
 import { PartStore, requireDisk } from "./parts.ts";
@@ -25,9 +26,8 @@ export interface Browser {
  * @throws UserError off Debian, and where it is not there yet and may not be fetched
  */
 export async function findBrowser({ cache, install }: Pick<Settings, "cache" | "install">, say: Say): Promise<Browser> {
-  const own = (process.env["PATH"] ?? "").split(delimiter).map((folder) => join(folder, "chromium"));
-  const found = own.find(isExecutable);
-  if (found !== undefined) return { program: found, environment: {} };
+  const { stdout: own } = await execa("sh", ["-c", "command -v chromium"], { reject: false });
+  if (own !== "") return { program: own, environment: {} };
   const mirror = await debianMirror();
   const store = new PartStore(cache);
   const recipe = { format: 1, codename: mirror.codename, packages };
@@ -52,15 +52,6 @@ export async function findBrowser({ cache, install }: Pick<Settings, "cache" | "
     program: join(root, "usr", "lib", "chromium", "chromium"),
     environment: { LD_LIBRARY_PATH: libraries.join(delimiter), FONTCONFIG_FILE: fontsOf(root, folder) },
   };
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Returns the folders below a place that hold shared libraries: some packages keep theirs in a folder of their own. */

@@ -66,48 +66,45 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
       ...["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system"],
       ...words,
     ]);
-  const get = async (...words: string[]): Promise<unknown> =>
-    JSON.parse(await kubectl("get", "--output=json", ...words));
   const [found, map, daemonSets] = await Promise.all([
-    get("nodes").then((json) => Nodes.parse(json)),
-    get("configmap", "kubeadm-config").then((json) => ConfigMap.parse(json)),
-    get("daemonsets").then((json) => Named.parse(json)),
+    get(kubectl, Nodes, "nodes"),
+    get(kubectl, ConfigMap, "configmap", "kubeadm-config"),
+    get(kubectl, Named, "daemonsets"),
   ]);
   const hasKubeProxy = daemonSets.items.some(({ metadata }) => metadata.name === "kube-proxy");
   const { kubernetesVersion, networking } = ClusterConfiguration.parse(parse(map.data.ClusterConfiguration));
-  const proxies = await Promise.all(
-    found.items.map(
-      async ({ metadata }): Promise<Proxy> =>
-        hasKubeProxy ? proxyOn(nodes, metadata.name, kubectl) : { mode: "none" },
-    ),
-  );
-  const described = found.items.map(
-    ({ metadata, spec, status }, index): WorldNode => ({
-      name: metadata.name,
-      role: "node-role.kubernetes.io/control-plane" in metadata.labels ? "control-plane" : "worker",
-      addresses: status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address),
-      podCIDRs: spec.podCIDRs,
-      kubelet: status.nodeInfo.kubeletVersion,
-      runtime: status.nodeInfo.containerRuntimeVersion,
-      kernel: status.nodeInfo.kernelVersion,
-      os: status.nodeInfo.osImage,
-      proxyMode: proxies[index]?.mode ?? "none",
+  const described = await Promise.all(
+    found.items.map(async ({ metadata, spec, status }) => {
+      const { mode, failure }: Proxy = hasKubeProxy ? await proxyOn(nodes, metadata.name, kubectl) : { mode: "none" };
+      const node: WorldNode = {
+        name: metadata.name,
+        role: "node-role.kubernetes.io/control-plane" in metadata.labels ? "control-plane" : "worker",
+        addresses: status.addresses.filter(({ type }) => type === "InternalIP").map(({ address }) => address),
+        podCIDRs: spec.podCIDRs,
+        kubelet: status.nodeInfo.kubeletVersion,
+        runtime: status.nodeInfo.containerRuntimeVersion,
+        kernel: status.nodeInfo.kernelVersion,
+        os: status.nodeInfo.osImage,
+        proxyMode: mode,
+      };
+      return { node, failure };
     }),
   );
-  const proxyFailure = proxies.find(({ failure }) => failure !== undefined)?.failure;
+  const worldNodes = described.map(({ node }) => node);
+  const proxyFailure = described.find(({ failure }) => failure !== undefined)?.failure;
   const features = await detectFeatures(nodes, controlPlane, given.engine.owner === "user");
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
     ...given,
     kubernetes: kubernetesVersion,
-    proxyMode: same(described, "proxyMode"),
+    proxyMode: same(worldNodes, "proxyMode"),
     ...(proxyFailure === undefined ? {} : { proxyFailure }),
     ipFamilies: podSubnets.map((subnet) => (subnet.includes(":") ? "ipv6" : "ipv4")),
     podSubnets,
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
     features,
-    nodes: described.sort((a, b) =>
+    nodes: worldNodes.sort((a, b) =>
       a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1,
     ),
   } satisfies World);
@@ -157,8 +154,8 @@ async function proxyOn(nodes: NodeAccess, node: string, kubectl: Kubectl): Promi
 
 /** Returns kube-proxy's last words on a node where it has ended more than once, since it may start before the API server answers. */
 async function failureOn(node: string, kubectl: Kubectl): Promise<string | undefined> {
-  const words = ["pods", "--selector=k8s-app=kube-proxy", `--field-selector=spec.nodeName=${node}`, "--output=json"];
-  const { items } = ProxyPods.parse(JSON.parse(await kubectl("get", ...words)));
+  const ofNode = ["--selector=k8s-app=kube-proxy", `--field-selector=spec.nodeName=${node}`];
+  const { items } = await get(kubectl, ProxyPods, "pods", ...ofNode);
   const ended = items.find(({ status }) =>
     status.containerStatuses.some(({ ready, restartCount }) => !ready && restartCount >= 2),
   );
@@ -169,8 +166,16 @@ async function failureOn(node: string, kubectl: Kubectl): Promise<string | undef
 }
 
 async function wantedMode(kubectl: Kubectl): Promise<Proxy["mode"]> {
-  const { data } = ProxyConfigMap.parse(JSON.parse(await kubectl("get", "configmap", "kube-proxy", "--output=json")));
+  const { data } = await get(kubectl, ProxyConfigMap, "configmap", "kube-proxy");
   return ProxyConfiguration.parse(parse(data["config.conf"])).mode;
+}
+
+async function get<Schema extends z.ZodType>(
+  kubectl: Kubectl,
+  schema: Schema,
+  ...words: string[]
+): Promise<z.infer<Schema>> {
+  return schema.parse(JSON.parse(await kubectl("get", "--output=json", ...words)));
 }
 
 async function output(nodes: NodeAccess, node: string, command: readonly string[]): Promise<string> {
