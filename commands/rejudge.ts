@@ -109,6 +109,7 @@ async function judgeAgain(recording: string, stored: Results): Promise<JudgedAga
       return {
         ...rest,
         ...again?.untouched,
+        ...(again === undefined ? {} : { deciding: again.deciding }),
         controls: claim.controls.map((control) => (again === undefined ? control : controlAgain(control, again))),
         ...expectedResult(expectationIn(entry, stored.world)),
       };

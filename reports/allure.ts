@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringifyEnvInfo } from "allure-js-commons/sdk/reporter";
 import { execa } from "execa";
+import { z } from "zod";
 import { Results } from "../helpers/claim/results.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import type { Matrix } from "./matrix.ts";
@@ -21,6 +23,30 @@ export async function generateAllureReport(out: string, signal?: AbortSignal): P
   const index = await generate(out, "allure-results", "allurerc.ts", report, results.article.en, signal);
   for (const name of readdirSync(report)) if (name !== "index.html") rmSync(join(report, name), { recursive: true });
   return index;
+}
+
+const AllureResult = z.object({
+  uuid: z.string(),
+  start: z.number().default(0),
+  labels: z.array(z.object({ name: z.string(), value: z.string().default("") })),
+});
+
+/**
+ * Returns where in `allure-report/index.html` each claim's test will be, by the claims' ids, from a run's results on disk.
+ * Allure 3 names a test in its report by the MD5 of its result's UUID.
+ */
+export function placesInAllure(out: string): Map<string, string> {
+  const found = join(out, "allure-results");
+  const files = existsSync(found) ? readdirSync(found).filter((name) => name.endsWith("-result.json")) : [];
+  const results = files.map((name) => AllureResult.parse(JSON.parse(readFileSync(join(found, name), "utf8"))));
+  return new Map(
+    results
+      .toSorted((a, b) => a.start - b.start)
+      .flatMap(({ uuid, labels }) => {
+        const claim = labels.find(({ name }) => name === "claim")?.value;
+        return claim === undefined ? [] : [[claim, createHash("md5").update(uuid).digest("hex")] as const];
+      }),
+  );
 }
 
 /**

@@ -11,7 +11,7 @@ const results = Results.parse(
   JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
 );
 const [article, catalogue] = [readArticle(), readCatalogue()];
-const page = { results, catalogue, article, evidence: new Map() };
+const page = { results, catalogue, article, evidence: new Map(), allure: new Map() };
 const html = articlePage(page);
 const text = (markup: string) =>
   markup
@@ -42,8 +42,21 @@ test("the article's own words are all there, in their order", () => {
 
 test("what came from a cluster stays text", () => {
   const [first, ...rest] = results.claims;
+  if (first === undefined) throw new RangeError("the recording has no claim");
   const claim = { ...first, why: '<script>alert("x")</script>', verdict: "inconclusive" };
-  const changed = articlePage({ ...page, results: Results.parse({ ...results, claims: [claim, ...rest] }) });
+  const output = {
+    path: "evidence/x.txt",
+    title: "<b>a log</b>",
+    command: "cat <x>",
+    deciding: [["<i>", "<u>", "</i>"]],
+  };
+  const changed = articlePage({
+    ...page,
+    results: Results.parse({ ...results, claims: [claim, ...rest] }),
+    evidence: new Map([[claim.id, { texts: [output], pictures: [] }]]),
+  });
+  expect(changed).toContain("&lt;i><mark>&lt;u></mark>&lt;/i>");
+  expect(changed).not.toMatch(/<(?:b|i|u|x)>/);
   expect(changed).toContain("&lt;script>alert(&quot;x&quot;)&lt;/script>");
   expect(changed).not.toContain("<script");
 });

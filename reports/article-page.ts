@@ -4,12 +4,13 @@ import { type ComponentChild, h } from "preact";
 import { type Catalogue, type Claim, spanOf } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
+import type { DecidingLine } from "./deciding.ts";
 import { lineOf } from "./errata.ts";
 import { type Bilingual, both, languageSwitch, pageOf, symbols, verdictMark, verdictWords } from "./look.ts";
 
 /** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
 export interface ClaimEvidence {
-  readonly texts: readonly (EvidenceFile & { readonly command: string })[];
+  readonly texts: readonly (EvidenceFile & { readonly command: string; readonly deciding: readonly DecidingLine[] })[];
   readonly pictures: readonly EvidenceFile[];
 }
 
@@ -26,6 +27,8 @@ export interface ArticlePage {
   readonly article: string;
   /** By claim. */
   readonly evidence: ReadonlyMap<string, ClaimEvidence>;
+  /** Where in Allure's report beside the page a claim's test is. */
+  readonly allure: ReadonlyMap<string, string>;
   /** Said on top where the run is not the reader's own. */
   readonly recorded?: Bilingual;
 }
@@ -53,7 +56,8 @@ aside { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; padding: 
 .claim { display: none; } .claim:target { display: block; } aside:has(.claim:target) .hint { display: none; }
 .claim h2 { font-size: 1.05rem; margin: .2rem 0 .6rem; } .claim blockquote, .errata blockquote { margin: .5rem 0; padding: .2rem .9rem; border-left: 4px solid var(--line); white-space: pre-wrap; }
 .claim dt { font-weight: bold; margin-top: .7rem; } .claim dd { margin: 0; } .claim li { overflow-wrap: anywhere; } .claim img { max-width: 100%; background: #fff; border: 1px solid var(--line); }
-.verdict { font-weight: bold; } ins { text-decoration: none; border-bottom: 2px solid var(--holds); } del { color: var(--refuted); } .errata li { margin-bottom: 1rem; }
+.small { margin: .2rem 0; font-size: .85rem; } .deciding { margin: .2rem 0 .5rem; padding: .3rem .6rem; overflow-x: auto; background: var(--soft); border-left: 3px solid var(--line); }
+mark { color: inherit; background: light-dark(#ffe9a8, #5c4a12); font-weight: bold; } .verdict { font-weight: bold; } ins { text-decoration: none; border-bottom: 2px solid var(--holds); } del { color: var(--refuted); } .errata li { margin-bottom: 1rem; }
 html:has(#only-wrong:checked) .word:not(.refuted) { text-decoration: none; } html:has(#only-wrong:checked) .word:not(.refuted) > .sign { display: none; }
 @media (max-width: 70rem) { .columns { grid-template-columns: minmax(0, 1fr); } aside { position: static; max-height: none; } }
 @media print { .tip, .hint { display: none !important; } .columns { display: block; } aside { max-height: none; position: static; } }
@@ -230,6 +234,7 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
     controls,
   } = claim;
   const { texts = [], pictures = [] } = page.evidence.get(id) ?? {};
+  const allure = page.allure.get(id);
   const entry = (term: Bilingual, description: ComponentChild) => [h("dt", {}, both(term)), h("dd", {}, description)];
   return h("article", { class: "claim", id, "aria-labelledby": `${id}-claim` }, [
     h("h2", { id: `${id}-claim` }, [verdictMark(verdict), ": ", both(claim)]),
@@ -260,16 +265,29 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
       ),
       ...(texts.length === 0
         ? []
-        : entry(
-            { en: "What was done", zh: "做了什麼" },
+        : entry({ en: "What was done", zh: "做了什麼" }, [
+            texts.every(({ deciding }) => deciding.length === 0)
+              ? null
+              : h(
+                  "p",
+                  { class: "small" },
+                  both({
+                    en: "Of each output, the lines with what decided; were the marked words others, so would be the verdict.",
+                    zh: "列出各輸出中具決定性的行；標示處若不同，判定也會不同。",
+                  }),
+                ),
             h(
               "ol",
               {},
-              texts.map(({ path, title, command }) =>
-                h("li", {}, [h("a", { href: path }, title), command === "" ? null : [" ", h("code", {}, command)]]),
+              texts.map(({ path, title, command, deciding }) =>
+                h("li", {}, [
+                  h("a", { href: path }, title),
+                  command === "" ? null : [" ", h("code", {}, command)],
+                  deciding.length === 0 ? null : h("pre", { class: "deciding", tabIndex: 0 }, decidingWords(deciding)),
+                ]),
               ),
             ),
-          )),
+          ])),
       ...(peers.length === 0
         ? []
         : entry(
@@ -292,8 +310,15 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
     ]),
     h("p", {}, [
       h("code", {}, id),
-      page.recorded === undefined ? [" · ", h("a", { href: "allure-report/index.html" }, "Allure")] : null,
+      allure === undefined ? null : [" · ", h("a", { href: `allure-report/index.html#${allure}` }, "Allure")],
     ]),
+  ]);
+}
+
+function decidingWords(lines: readonly DecidingLine[]): ComponentChild[] {
+  return lines.map((pieces) => [
+    ...pieces.map((piece, index) => (index % 2 === 1 ? h("mark", {}, piece) : piece)),
+    "\n",
   ]);
 }
 

@@ -2,7 +2,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import { type ClaimResult, previousResults, type Results } from "../helpers/claim/results.ts";
+import { placesInAllure } from "./allure.ts";
 import { articlePage, type ClaimEvidence } from "./article-page.ts";
+import { decidingLines } from "./deciding.ts";
 import { errataAsMarkdown } from "./errata.ts";
 import type { Bilingual } from "./look.ts";
 import { resultsAt } from "./results.ts";
@@ -17,7 +19,10 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
   const [article, catalogue] = [readArticle(), readCatalogue()];
   const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
-  writeFileSync(join(out, "article.html"), articlePage({ results, catalogue, article, evidence, ...said }));
+  writeFileSync(
+    join(out, "article.html"),
+    articlePage({ results, catalogue, article, evidence, allure: placesInAllure(out), ...said }),
+  );
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue));
   const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.
@@ -29,19 +34,27 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
 }
 
 /** What a claim's check kept: its texts, and the pictures that lie beside them; nothing where only the results were kept. */
-function evidenceOf(out: string, { evidence }: ClaimResult): ClaimEvidence {
+function evidenceOf(out: string, { evidence, deciding = [] }: ClaimResult): ClaimEvidence {
   const [first] = evidence;
   const folder = first === undefined ? undefined : dirname(first);
   if (folder === undefined || !existsSync(join(out, folder))) return { texts: [], pictures: [] };
   const pictures = readdirSync(join(out, folder)).filter((name) => name.endsWith(".svg"));
   return {
-    texts: evidence.map((path) => ({ path, ...headOf(readFileSync(join(out, path), "utf8")) })),
+    texts: evidence.map((path) => {
+      const { title, command, output } = partsOf(readFileSync(join(out, path), "utf8"));
+      return { path, title, command, deciding: decidingLines(output, deciding) };
+    }),
     pictures: pictures.toSorted().map((name) => ({ path: join(folder, name), title: basename(name, ".svg") })),
   };
 }
 
 /** A piece of evidence begins with its title and, where there is one, its command. */
-function headOf(text: string): { title: string; command: string } {
+function partsOf(text: string): { title: string; command: string; output: string } {
   const [title = "", command = ""] = text.split("\n", 2);
-  return { title: title.replace(/^# /, ""), command: command.startsWith("$ ") ? command.slice(2, 302) : "" };
+  const typed = command.startsWith("$ ");
+  return {
+    title: title.replace(/^# /, ""),
+    command: typed ? command.slice(2, 302) : "",
+    output: text.slice(title.length + 1 + (typed ? command.length + 1 : 0)),
+  };
 }

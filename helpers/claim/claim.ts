@@ -8,6 +8,7 @@ import { type Claim, readCatalogue } from "./catalogue.ts";
 import { type Check, decide, remember, timeoutOf } from "./check.ts";
 import { controlsVariable } from "./control.ts";
 import { expectationIn, expectedResult } from "./expectation.ts";
+import { decidingValues } from "./mutants.ts";
 import { prove } from "./prove.ts";
 import { judgeRecording, observationFile, recordingVariable, store } from "./recording.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
@@ -92,7 +93,12 @@ async function run<Observation>(
     ...{ id, ref, section: entry.section, quote, en, zh, needs },
     ...judgement,
     ...expectedResult(expectation),
-    ...(observationText === undefined ? {} : { observation: observationFile(id) }),
+    ...(observationText === undefined
+      ? {}
+      : {
+          observation: observationFile(id),
+          deciding: decidingValues(observation as Observation, (seen) => check.judge(seen)),
+        }),
     standIns: [...evidence.standIns],
     milliseconds: Math.round(performance.now() - started),
     attempts: evidence.items.length,

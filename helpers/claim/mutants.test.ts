@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mutants, survivors } from "./mutants.ts";
+import { decidingValues, mutants, survivors } from "./mutants.ts";
 
 test("every value is changed, one at a time, and the rest stays", () => {
   const observation = { code: 201, answers: [{ pod: "a", milliseconds: 3 }], none: null };
@@ -12,7 +12,11 @@ test("every value is changed, one at a time, and the rest stays", () => {
     "answers[].milliseconds",
     "none",
   ]);
-  expect(seen).toContainEqual({ path: "answers", observation: { code: 201, answers: [], none: null } });
+  expect(seen).toContainEqual({
+    path: "answers",
+    was: observation.answers,
+    observation: { code: 201, answers: [], none: null },
+  });
   for (const { path, observation: mutant } of seen.filter(({ path: where }) => where !== "code"))
     expect(mutant, path).toMatchObject({ code: 201 });
   expect(observation).toEqual({ code: 201, answers: [{ pod: "a", milliseconds: 3 }], none: null });
@@ -42,4 +46,15 @@ test("of a long list the ends are changed", () => {
 test("a value takes another's place, so that a judge which compares two is seen to", () => {
   const observation = { before: { ip: "10.244.1.2" }, after: { ip: "10.244.1.3" } };
   expect(survivors(observation, ({ before, after }) => expect(after.ip).not.toBe(before.ip))).toEqual([]);
+});
+
+test("what decides is what the verdict changes with, not what is only told or not looked at", () => {
+  const observation = { code: 201, answers: [{ pod: "a", node: "b" }], message: "told" };
+  const judge = ({ code, answers, message }: typeof observation) => {
+    expect(code, message).toBe(201);
+    for (const { pod } of answers) expect(pod).toBe("a");
+  };
+  expect(decidingValues(observation, judge)).toEqual(["201", "a"]);
+  expect(decidingValues({ ...observation, code: 422 }, judge), "one value alone does not make it hold").toEqual([]);
+  expect(decidingValues({ page: "<html>\n</html>" }, ({ page }) => expect(page).toContain("html"))).toEqual([]);
 });

@@ -4,6 +4,8 @@ import { type Judgement, judgementOf } from "./verdict.ts";
 export interface Mutant {
   /** Where, as `nodes[].answer.outcome`: the places of a list are one. */
   readonly path: string;
+  /** What stood there. */
+  readonly was: unknown;
   readonly observation: unknown;
 }
 
@@ -24,7 +26,7 @@ export function* mutants(observation: unknown): Generator<Mutant> {
     const scalar = typeof now === "string" || typeof now === "number";
     const others = scalar ? (alike.get(nameOf(path)) ?? []).filter((place) => place.now !== now) : [];
     const swapped = new Set(others.slice(0, sampled).map((place) => place.now));
-    for (const value of [...otherwise(now), ...swapped]) yield { path, observation: as(value) };
+    for (const value of [...otherwise(now), ...swapped]) yield { path, was: now, observation: as(value) };
   }
 }
 
@@ -46,6 +48,24 @@ export function survivors<Observation>(observation: Observation, judge: (observa
     noticed.set(path, otherwiseJudged.verdict !== verdict || otherwiseJudged.why !== why);
   }
   return [...noticed].flatMap(([path, seen]) => (seen ? [] : [path])).toSorted();
+}
+
+/**
+ * Returns the texts of one line and the numbers of an observation that decide its verdict: with another in the place of one,
+ * the verdict is another too. Each is there once, in the order of the observation.
+ */
+export function decidingValues<Observation>(
+  observation: Observation,
+  judge: (observation: Observation) => void,
+): string[] {
+  const verdictOf = (value: unknown) => judgementOf(() => judge(structuredClone(value) as Observation)).verdict;
+  const verdict = verdictOf(observation);
+  const deciding = new Set<string>();
+  for (const { was, observation: mutant } of mutants(observation)) {
+    if ((typeof was !== "string" || /^$|\n/.test(was)) && typeof was !== "number") continue;
+    if (!deciding.has(String(was)) && verdictOf(mutant) !== verdict) deciding.add(String(was));
+  }
+  return [...deciding];
 }
 
 interface Place {

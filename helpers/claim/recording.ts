@@ -3,15 +3,20 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Check } from "./check.ts";
 import { isLive } from "./control.ts";
-import { survivors } from "./mutants.ts";
-import { type Judgement, judgementOf, Verdict } from "./verdict.ts";
+import { decidingValues, survivors } from "./mutants.ts";
+import { judgementOf, Verdict } from "./verdict.ts";
 
 /** Environment variables that have the specs judge a stored run instead of a cluster: its folder, and where to write. */
 export const recordingVariable = "KIND_NETWORK_CONFORMANCE_RECORDING";
 export const rejudgedVariable = "KIND_NETWORK_CONFORMANCE_REJUDGED";
 
 const Judged = z.strictObject({ verdict: Verdict, why: z.string() });
-const Rejudged = z.strictObject({ untouched: Judged, changed: Judged.optional(), survivors: z.array(z.string()) });
+const Rejudged = z.strictObject({
+  untouched: Judged,
+  changed: Judged.optional(),
+  deciding: z.array(z.string()),
+  survivors: z.array(z.string()),
+});
 type Rejudged = z.infer<typeof Rejudged>;
 
 /** Returns where a run stores what a claim's check observed, relative to its folder; `changed` is under its live control. */
@@ -38,6 +43,7 @@ export function judgeRecording<Observation>(recording: string, id: string, check
       : control.alter(structuredClone(untouched));
   const outcome: Rejudged = {
     untouched: judgementOf(() => check.judge(untouched)),
+    deciding: decidingValues(untouched, (observation) => check.judge(observation)),
     survivors: survivors(untouched, (observation) => check.judge(observation)),
     ...(changed === undefined ? {} : { changed: judgementOf(() => check.judge(changed)) }),
   };
@@ -48,11 +54,11 @@ function readObservation(file: string): unknown {
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
 }
 
-/** Returns what came out for a claim, and under its control, and what its judge does not look at, or undefined where the run stored nothing to judge. */
-export function rejudged(
-  folder: string,
-  id: string,
-): { untouched: Judgement; changed?: Judgement | undefined; survivors: string[] } | undefined {
+/**
+ * Returns what came out for a claim, and under its control, what decided it and what its judge does not look at, or undefined
+ * where the run stored nothing to judge.
+ */
+export function rejudged(folder: string, id: string): Rejudged | undefined {
   const file = join(folder, `${id}.json`);
   return existsSync(file) ? Rejudged.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
 }

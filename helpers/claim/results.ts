@@ -41,6 +41,10 @@ export const ClaimResult = z.strictObject({
   milliseconds: z.int().nonnegative().optional(),
   attempts: z.int().nonnegative().optional().describe("probes sent in all, repeated ones included"),
   observation: z.string().optional(),
+  deciding: z
+    .array(z.string())
+    .optional()
+    .describe("texts and numbers of the observation; with another in the place of one, the verdict is another"),
   evidence: z.array(z.string()),
   controls: z.array(ControlResult).describe("empty where `npm run controls` was not part of the run"),
 });
