@@ -41,7 +41,6 @@ export default defineConfig({
         { resultsDir: join(out, "allure-results"), listeners: [enrichResults], reportMatchers: false },
       ],
       ["junit", { outputFile: join(out, "junit.xml") }],
-      ...(process.env["GITHUB_ACTIONS"] === undefined ? [] : (["github-actions"] as const)),
     ],
   },
 });

@@ -9,6 +9,7 @@ import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "../reports/allure.ts";
+import { tellGitHub } from "../reports/github.ts";
 import { writePages } from "../reports/pages.ts";
 import { collectResults } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
@@ -52,6 +53,7 @@ await main(async () => {
   const { results, failed } = value;
   progress.say("reports", `report: ${await generateAllureReport(settings.out, interrupt)}`);
   process.stdout.write(`\n${summaryOf(results)}\n`);
+  tellGitHub(results);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   if (results.controls.proven < results.controls.executed) return 1;
   const code = exitCodeOf(results);

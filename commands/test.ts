@@ -1,5 +1,6 @@
+import { join } from "node:path";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
-import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
+import { exitCodeOf, previousResults, type Results } from "../helpers/claim/results.ts";
 import { beginRun, emptyOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
@@ -16,8 +17,9 @@ import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "../reports/allure.ts";
+import { tellGitHub } from "../reports/github.ts";
 import { writePages } from "../reports/pages.ts";
-import { collectResults } from "../reports/results.ts";
+import { collectResults, resultsAt } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
 
 /** The main job: a cluster, all claims, the reports, and nothing left behind. Arguments go to vitest. */
@@ -26,9 +28,9 @@ await main(async () => {
   // Before anything is started: a broken catalogue or lock file must not cost a cluster.
   readCatalogue();
   imageLockFor(settings);
-  const progress = new Progress();
-  const interrupt = interruption((line) => progress.say("signal", line));
   emptyOutput(settings);
+  const progress = new Progress(undefined, resultsAt(join(settings.out, previousResults))?.phases);
+  const interrupt = interruption((line) => progress.say("signal", line));
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     try {
@@ -43,6 +45,7 @@ await main(async () => {
   });
   progress.say("reports", `report: ${await value.report}`);
   process.stdout.write(`\n${summaryOf(value.results)}\n`);
+  tellGitHub(value.results);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   const code = exitCodeOf(value.results);
   // Something broke beside the verdicts, such as a clean-up: they may be right, the run is not.

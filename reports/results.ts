@@ -10,7 +10,8 @@ import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { World } from "../helpers/world/world.ts";
 
-const RunFile = z.strictObject({ started: z.iso.datetime(), selection: z.string() });
+/** What was asked for, and when; written when a run begins. */
+export const RunFile = z.strictObject({ started: z.iso.datetime(), selection: z.string() });
 
 /**
  * Puts a run's results together from what is on disk, writes them to `results.json` and returns them: every claim of

@@ -33,7 +33,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ),
     ...block("Not to be seen on this cluster:", external, missingHere),
     `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
-    counts(results.claims),
+    countsOf(results.claims),
     ...controlsOf(results),
     `coverage: ${results.coverage.percent} % of the article's ${results.coverage.characters} letters and digits`,
     ...(results.phases.length === 0
@@ -56,7 +56,8 @@ function controlsOf({ claims, controls: { executed, proven, live } }: Results): 
   ];
 }
 
-function counts(claims: readonly ClaimResult[]): string {
+/** Returns how many claims came out how, in a line. */
+export function countsOf(claims: readonly ClaimResult[]): string {
   const count = (which: (claim: ClaimResult) => boolean) => claims.filter(which).length;
   const of = (wanted: string) => count(({ verdict }) => verdict === wanted);
   const excluded = count((claim) => claim.excluded !== undefined);

@@ -6,6 +6,8 @@ interface Phase {
   readonly milliseconds: number;
 }
 
+const noticeableMs = 2_000;
+
 /** Says one line about what is going on right now. */
 export type Say = (line: string) => void;
 
@@ -14,9 +16,15 @@ export class Progress {
   readonly phases: Phase[] = [];
   readonly #start = performance.now();
   readonly #write: (line: string) => void;
+  readonly #usual: readonly Phase[];
 
-  constructor(write: (line: string) => void = (line) => process.stderr.write(`${line}\n`)) {
+  /** @param usual the phases of an earlier run: how long each may take */
+  constructor(
+    write: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
+    usual: readonly Phase[] = [],
+  ) {
     this.#write = write;
+    this.#usual = usual;
   }
 
   /** Prints a line under the name of a phase. */
@@ -25,8 +33,10 @@ export class Progress {
     this.#write(`${seconds.padStart(5)}s  ${phase.padEnd(10)}  ${line}`);
   }
 
-  /** Runs a phase: its lines carry its name, and its duration in milliseconds is kept in `phases`. */
+  /** Runs a phase: its lines carry its name, and its duration in milliseconds is kept in `phases`. One that takes long says so. */
   async phase<T>(name: string, run: (say: Say) => Promise<T>): Promise<T> {
+    const usual = this.#usual.find((phase) => phase.name === name)?.milliseconds ?? 0;
+    if (usual > noticeableMs) this.say(name, `took ${(usual / 1000).toFixed(0)} s in the run before`);
     const begun = performance.now();
     try {
       return await run((line) => this.say(name, line));

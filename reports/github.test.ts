@@ -1,0 +1,45 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { Results } from "../helpers/claim/results.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
+import { annotationsOf, jobSummaryOf } from "./github.ts";
+
+const recorded = Results.parse(
+  JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
+);
+const [article, catalogue] = [readArticle(), readCatalogue()];
+const altered = (change: object): Results => ({
+  ...recorded,
+  claims: recorded.claims.map((claim) => (claim.id === "kindnet-uses-ptp" ? { ...claim, ...change } : claim)),
+});
+
+test("a run with every verdict as expected annotates nothing, and sums up what is wrong", () => {
+  expect(annotationsOf(recorded, article, catalogue)).toEqual([]);
+  const summary = jobSummaryOf(recorded);
+  expect(summary).toContain("164 claims: 120 hold, 29 refuted, 15 external, 0 inconclusive; 14 excluded");
+  expect(summary).toContain("### Where the article is wrong on this cluster: 29");
+  expect(summary).not.toContain("Not as expected");
+  expect(summary.match(/^\| .*\(cross-node-traffic-by-iptables\)/gm)).toHaveLength(1);
+});
+
+test("a verdict that is not the expected one is an error in the article's line, an untested one a warning", () => {
+  const line = article.split("\n").findIndex((text) => text.includes("ptp")) + 1;
+  const why = "100 % is\nnot: this, one";
+  expect(annotationsOf(altered({ verdict: "refuted", why }), article, catalogue)).toEqual([
+    expect.stringMatching(
+      new RegExp(
+        `^::error file=fixtures/article/day-5.md,line=${line},title=kindnet-uses-ptp%3A expected holds%2C got refuted::.*%0A100 %25 is%0Anot: this, one$`,
+      ),
+    ),
+  ]);
+  expect(annotationsOf(altered({ verdict: "inconclusive", why: "not in time" }), article, catalogue)).toEqual([
+    expect.stringMatching(/^::warning .*got inconclusive::/),
+  ]);
+});
+
+test("what came from a cluster stays text in the summary", () => {
+  const summary = jobSummaryOf(altered({ verdict: "refuted", why: "<img src=x> | *a*\n`b`" }));
+  expect(summary).toContain(String.raw`| &lt;img src=x> \| \*a\*<br>\`b\` |`);
+});

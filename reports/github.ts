@@ -1,0 +1,81 @@
+import { appendFileSync } from "node:fs";
+import { type Catalogue, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { lineOf } from "./errata.ts";
+import { symbols } from "./look.ts";
+import { countsOf } from "./summary.ts";
+
+/** Tells GitHub, where it runs this, what came out: an annotation for each claim that is not as expected, and the job's summary. */
+export function tellGitHub(results: Results, environment: NodeJS.ProcessEnv = process.env): void {
+  if (environment["GITHUB_ACTIONS"] === undefined) return;
+  for (const line of annotationsOf(results, readArticle(), readCatalogue())) process.stdout.write(`${line}\n`);
+  const summary = environment["GITHUB_STEP_SUMMARY"];
+  if (summary !== undefined) appendFileSync(summary, jobSummaryOf(results));
+}
+
+/**
+ * Returns GitHub's workflow commands that mark the article's lines whose claims came out otherwise than expected (errors) or
+ * could not be tested (warnings). Source: GitHub Docs, "Workflow commands for GitHub Actions".
+ */
+export function annotationsOf(results: Results, article: string, catalogue: Catalogue): string[] {
+  return notAsExpected(results).map((claim) => {
+    const { id, verdict, expected, en, why = "" } = claim;
+    const properties = Object.entries({
+      file: "fixtures/article/day-5.md",
+      line: String(lineOf(claim, article, catalogue)),
+      title: `${id}: expected ${expected}, got ${verdict}`,
+    }).map(([name, value]) => `${name}=${escaped(value).replaceAll(":", "%3A").replaceAll(",", "%2C")}`);
+    const text = why === "" ? en : `${en}\n${why}`;
+    return `::${verdict === "inconclusive" ? "warning" : "error"} ${properties.join(",")}::${escaped(text)}`;
+  });
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+}
+
+/** Returns a run's outcome as Markdown: counts, what is not as expected, and which sentences are wrong and why. */
+export function jobSummaryOf(results: Results): string {
+  const { world, article, claims } = results;
+  const wrong = claims.filter(({ verdict, expected }) => verdict === "refuted" && expected === "refuted");
+  return [
+    `## ${article.en}: Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}`,
+    "",
+    countsOf(claims),
+    "",
+    ...table("Not as expected", notAsExpected(results), ({ expected, verdict = "inconclusive", why = "" }) => [
+      `${symbols[verdict]} ${verdict}, expected ${expected}`,
+      why,
+    ]),
+    ...table("Where the article is wrong on this cluster", wrong, ({ because, why = "" }) => [
+      because?.en ?? why,
+      because?.zh ?? "",
+    ]),
+  ].join("\n");
+}
+
+function notAsExpected({ claims }: Results): ClaimResult[] {
+  return claims.filter(({ verdict, expected }) => verdict !== undefined && verdict !== expected);
+}
+
+function table(title: string, claims: readonly ClaimResult[], cells: (claim: ClaimResult) => string[]): string[] {
+  if (claims.length === 0) return [];
+  const row = (words: readonly string[]) => `| ${words.map(cell).join(" | ")} |`;
+  return [
+    `### ${title}: ${claims.length}`,
+    "",
+    "| sentence | claim | | |",
+    "| --- | --- | --- | --- |",
+    ...claims.map((claim) => row([claim.quote, `${claim.en} (${claim.id})`, ...cells(claim)])),
+    "",
+  ];
+}
+
+/** What a cluster says must not become Markdown or HTML. */
+function cell(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(/[\\`*_|[\]]/g, String.raw`\$&`)
+    .replaceAll(/\s*\n\s*/g, "<br>");
+}
