@@ -1,55 +1,174 @@
-import { mkdirSync, statfsSync } from "node:fs";
+import { existsSync, mkdirSync, statfsSync } from "node:fs";
+import { availableParallelism, freemem, release } from "node:os";
+import { join } from "node:path";
 import { execa } from "execa";
+import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { findUserEngine } from "../helpers/engine/engine.ts";
 import { privateEngineLeftovers, privateEnginePlace } from "../helpers/engine/private.ts";
 import { debianMirror } from "../helpers/host/debian.ts";
+import { lockHolder } from "../helpers/host/lock.ts";
 import { main } from "../helpers/host/main.ts";
-import { readSettings } from "../helpers/host/settings.ts";
+import { readSettings, type Settings } from "../helpers/host/settings.ts";
 import { goVersion } from "../helpers/image/go.ts";
 
-/** What this machine can do, a line each, and what a missing thing costs. */
+/** Something a machine has or lacks, and what the lack of it costs; empty where it costs nothing. */
+interface Row {
+  readonly what: string;
+  readonly here: string;
+  readonly cost: string;
+}
+
+/** What this machine can do, in a table, and what each missing thing costs: in time, or in claims that cannot be judged. */
 await main(async () => {
   const settings = readSettings();
-  const lock = imageLockFor(settings);
   const engine = await findUserEngine();
-  const ask = async (what: () => Promise<string>) => what().catch((error: Error) => `no: ${error.message}`);
-  mkdirSync(settings.cache, { recursive: true, mode: 0o700 });
-  const { bavail, bsize } = statfsSync(settings.cache);
-  const kind = await execa("kind", ["version", "--quiet"], { reject: false, stdin: "ignore" });
-  const rows: [string, string][] = [
-    [
-      "container engine",
-      engine === undefined
-        ? "none answers; a private one will be unpacked, which needs Debian and root"
-        : `${engine.cli} ${engine.version}, cgroup ${engine.cgroup}`,
-    ],
-    ["root", process.getuid?.() === 0 ? "yes" : "no: no private engine can be made"],
-    [
-      "Debian mirror",
-      engine === undefined
-        ? await ask(async () => `yes, for ${(await debianMirror()).codename}`)
-        : "not needed unless images have to be built",
-    ],
-    ["Go", await ask(goVersion)],
-    [
-      "kind",
-      kind.failed
-        ? `not on PATH; ${lock.kind.version} will be downloaded or built`
-        : `v${kind.stdout.trim()} on PATH, ${lock.kind.version} is wanted`,
-    ],
-    [
-      "disk",
-      `${((bavail * bsize) / 1e9).toFixed(1)} GB free below ${settings.cache}; building takes up to 18 GB, a run 5 GB`,
-    ],
-    ["Node.js", process.version],
-    [
-      "left behind",
-      engine === undefined
-        ? privateEngineLeftovers(privateEnginePlace(settings.cache)).join(", ") || "nothing"
-        : "nothing looked for: the engine is the user's",
-    ],
+  const root = process.getuid?.() === 0;
+  const rows = [
+    ...(await engineRows(engine, root)),
+    ...(await imageRows(settings, engine !== undefined)),
+    ...(await kernelRows(root)),
+    {
+      what: "registry",
+      here: engine === undefined ? "the private engine has no way out" : "a run asks for it from a node",
+      cost: engine === undefined ? costInClaims("uplink") : `without: ${costInClaims("uplink")}`,
+    },
+    ...machineRows(settings),
+    engine === undefined
+      ? leftBehind(settings)
+      : { what: "left behind", here: "nothing looked for: the engine is the user's", cost: "" },
   ];
-  for (const [what, answer] of rows) process.stdout.write(`${what.padEnd(18)}${answer}\n`);
-  return engine === undefined && process.getuid?.() !== 0 ? 2 : 0;
+  const head = { what: "what", here: "on this machine", cost: "what it costs" };
+  const width = (column: keyof Row, longest: number) =>
+    Math.min(longest, Math.max(...[head, ...rows].map((row) => row[column].length))) + 2;
+  const [first, second] = [width("what", 20), width("here", 60)];
+  for (const { what, here, cost } of [head, ...rows])
+    process.stdout.write(`${`${what.padEnd(first)}${here.padEnd(second)}${cost}`.trimEnd()}\n`);
+  return engine === undefined && !root ? 2 : 0;
 });
+
+async function engineRows(engine: Awaited<ReturnType<typeof findUserEngine>>, root: boolean): Promise<Row[]> {
+  if (engine !== undefined)
+    return [
+      {
+        what: "container engine",
+        here: `${engine.cli} ${engine.version}, cgroup ${engine.cgroup}`,
+        cost: engine.cli === "docker" ? "" : costInClaims("docker"),
+      },
+    ];
+  const unified = existsSync("/sys/fs/cgroup/cgroup.controllers");
+  const mirror = await asked(async () => `yes, for ${(await debianMirror()).codename}`);
+  return [
+    {
+      what: "container engine",
+      here: "none answers",
+      cost:
+        root && mirror.startsWith("yes")
+          ? "a private one is unpacked at the first run: a minute"
+          : "nothing can be checked: start Docker or Podman, or be root on Debian",
+    },
+    { what: "root", here: root ? "yes" : "no", cost: root ? "" : "no private engine" },
+    { what: "Debian mirror", here: mirror, cost: mirror.startsWith("yes") ? "" : "no private engine, no image built" },
+    {
+      what: "cgroup",
+      here: unified ? "v2" : "v1",
+      cost: unified ? "" : "the kubelet's configuration is patched from Kubernetes 1.35 on",
+    },
+  ];
+}
+
+async function imageRows(settings: Settings, pulls: boolean): Promise<Row[]> {
+  const { kind } = imageLockFor(settings);
+  const onPath = await execa("kind", ["version", "--quiet"], { reject: false, stdin: "ignore" });
+  const go = await asked(goVersion);
+  const missing = go.startsWith("no");
+  return [
+    {
+      what: "kind",
+      here: onPath.failed ? "not on PATH" : `v${onPath.stdout.trim()} on PATH`,
+      cost: `v${onPath.stdout.trim()}` === kind.version ? "" : `${kind.version} is downloaded or built`,
+    },
+    {
+      what: "Go",
+      here: go,
+      cost: missing
+        ? `no image can be built${pulls ? ", only pulled" : ""}`
+        : pulls
+          ? ""
+          : "a node image that is not in the cache is built: 17 minutes on 2 cores, a further version 8",
+    },
+  ];
+}
+
+/** A node shares the machine's kernel. A run tries these on a node; here they are tried in a network namespace of its own. */
+async function kernelRows(root: boolean): Promise<Row[]> {
+  const works = async (command: string, ...words: string[]) => !(await execa(command, words, { reject: false })).failed;
+  const ipvs = existsSync("/proc/net/ip_vs") || (root && (await works("modprobe", "--dry-run", "--quiet", "ip_vs")));
+  const nft = (rule: string) =>
+    works(
+      "unshare",
+      "--net",
+      "nft",
+      `add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ${rule}`,
+    );
+  const queue = root && (await nft("counter")) ? await nft("queue num 0 bypass") : undefined;
+  return [
+    {
+      what: "kernel",
+      here: release(),
+      cost: "",
+    },
+    {
+      what: "kernel: IP_VS",
+      here: ipvs ? "yes" : "no",
+      cost: ipvs ? "" : `${costInClaims("ipvs")}; the cells of ipvs`,
+    },
+    {
+      what: "kernel: NFT_QUEUE",
+      here: queue === undefined ? "not known: a run tries it on a node" : queue ? "yes" : "no",
+      cost: queue === true ? "" : `${queue === undefined ? "without: " : ""}${costInClaims("network-queue")}`,
+    },
+  ];
+}
+
+function machineRows({ cache }: Settings): Row[] {
+  mkdirSync(cache, { recursive: true, mode: 0o700 });
+  const { bavail, bsize } = statfsSync(cache);
+  const free = (bavail * bsize) / 1e9;
+  const memory = freemem() / 1e9;
+  const cores = availableParallelism();
+  return [
+    {
+      what: "disk",
+      here: `${free.toFixed(1)} GB free below ${cache}`,
+      cost: free < 5 ? "no run: it takes 5 GB" : free < 19 ? "no first run, which builds: it takes 19 GB" : "",
+    },
+    { what: "memory", here: `${memory.toFixed(1)} GB free`, cost: memory < 3 ? "a run takes 3 GB" : "" },
+    { what: "processors", here: String(cores), cost: cores < 2 ? "KNC_TIMEOUT_FACTOR=2 at least" : "" },
+    { what: "Node.js", here: process.version, cost: "" },
+  ];
+}
+
+function leftBehind({ cache }: Settings): Row {
+  const holder = lockHolder(join(cache, "run.lock"));
+  const what = "left behind";
+  if (holder !== undefined)
+    return { what, here: `process ${holder.pid} is at work to ${holder.purpose}`, cost: "another run waits for it" };
+  const found = privateEngineLeftovers(privateEnginePlace(cache));
+  return { what, here: found.join(", ") || "nothing", cost: found.length === 0 ? "" : "npm run clean removes it" };
+}
+
+/** Says how many claims need a capability that is not there. */
+function costInClaims(capability: string): string {
+  const claims = readCatalogue().claims.filter(
+    ({ needs, expect }) => expect !== undefined && needs.includes(capability),
+  );
+  if (claims.length === 0) throw new RangeError(`no claim needs ${capability}`);
+  const some = claims.slice(0, 3).map(({ id }) => id);
+  const more = claims.length > some.length ? ", …" : "";
+  return `${claims.length} ${claims.length === 1 ? "claim" : "claims"} external: ${some.join(", ")}${more}`;
+}
+
+async function asked(what: () => Promise<string>): Promise<string> {
+  return what().catch((error: Error) => `no: ${error.message}`);
+}

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
-import { acquireLock } from "./lock.ts";
+import { acquireLock, lockHolder } from "./lock.ts";
 import { identify } from "./process.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "lock-"));
@@ -19,6 +19,15 @@ test("a lock is there while it is held and gone afterwards", async () => {
   expect(existsSync(file)).toBe(true);
   lock[Symbol.dispose]();
   expect(existsSync(file)).toBe(false);
+});
+
+test("who holds a lock can be asked without waiting", async () => {
+  const file = join(folder, "asked");
+  expect(lockHolder(file)).toBeUndefined();
+  const lock = await acquireLock(file, "test", silent);
+  expect(lockHolder(file)).toMatchObject({ pid: process.pid, purpose: "test" });
+  lock[Symbol.dispose]();
+  expect(lockHolder(file)).toBeUndefined();
 });
 
 test("the second one waits, and tells once who holds it and what for", async () => {

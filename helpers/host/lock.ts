@@ -57,6 +57,12 @@ export async function acquireLock(file: string, purpose: string, say: Say, signa
   };
 }
 
+/** Returns the live process that holds a lock file, and to do what; undefined where none does. */
+export function lockHolder(file: string): { readonly pid: number; readonly purpose: string } | undefined {
+  const holder = readHolder(file);
+  return holder !== undefined && isAlive(holder) ? holder : undefined;
+}
+
 function tryLink(candidate: string, file: string): boolean {
   try {
     linkSync(candidate, file);
