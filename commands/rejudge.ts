@@ -69,10 +69,9 @@ function readResults(recording: string): { text: string; stored: Results } {
   try {
     return { text, stored: Results.parse(JSON.parse(text)) };
   } catch (error) {
-    throw new UserError(
-      `${file}: ${(error as Error).message.split("\n")[0]}`,
-      "name the output folder of a run of this version",
-    );
+    const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
+    const what = issue === undefined ? (error as Error).message : `${issue.path.join(".")}: ${issue.message}`;
+    throw new UserError(`${file}: ${what.split("\n")[0]}`, "name the output folder of a run of this version");
   }
 }
 

@@ -7,6 +7,7 @@ import type { Verdict } from "../helpers/claim/verdict.ts";
 import type { DecidingLine } from "./deciding.ts";
 import { lineOf } from "./errata.ts";
 import { type Bilingual, both, languageSwitch, pageOf, symbols, verdictMark, verdictWords } from "./look.ts";
+import { type recordedVerdicts, whenWrong } from "./when.ts";
 
 /** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
 export interface ClaimEvidence {
@@ -29,6 +30,10 @@ export interface ArticlePage {
   readonly evidence: ReadonlyMap<string, ClaimEvidence>;
   /** Where in Allure's report beside the page a claim's test is. */
   readonly allure: ReadonlyMap<string, string>;
+  /** What recorded runs found of the claims. */
+  readonly recordedVerdicts: ReturnType<typeof recordedVerdicts>;
+  /** A recorded run in which the controls were tried, for one in which they were not. */
+  readonly recordedControls?: Results;
   /** Said on top where the run is not the reader's own. */
   readonly recorded?: Bilingual;
 }
@@ -56,7 +61,7 @@ aside { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; padding: 
 .claim { display: none; } .claim:target { display: block; } aside:has(.claim:target) .hint { display: none; }
 .claim h2 { font-size: 1.05rem; margin: .2rem 0 .6rem; } .claim blockquote, .errata blockquote { margin: .5rem 0; padding: .2rem .9rem; border-left: 4px solid var(--line); white-space: pre-wrap; }
 .claim dt { font-weight: bold; margin-top: .7rem; } .claim dd { margin: 0; } .claim li { overflow-wrap: anywhere; } .claim img { max-width: 100%; background: #fff; border: 1px solid var(--line); }
-.small { margin: .2rem 0; font-size: .85rem; } .deciding { margin: .2rem 0 .5rem; padding: .3rem .6rem; overflow-x: auto; background: var(--soft); border-left: 3px solid var(--line); }
+.small { margin: .2rem 0; font-size: .85rem; } .deciding { margin: .2rem 0 .5rem; padding: .3rem .6rem; white-space: pre-wrap; background: var(--soft); border-left: 3px solid var(--line); }
 mark { color: inherit; background: light-dark(#ffe9a8, #5c4a12); font-weight: bold; } .verdict { font-weight: bold; } ins { text-decoration: none; border-bottom: 2px solid var(--holds); } del { color: var(--refuted); } .errata li { margin-bottom: 1rem; }
 html:has(#only-wrong:checked) .word:not(.refuted) { text-decoration: none; } html:has(#only-wrong:checked) .word:not(.refuted) > .sign { display: none; }
 @media (max-width: 70rem) { .columns { grid-template-columns: minmax(0, 1fr); } aside { position: static; max-height: none; } }
@@ -69,12 +74,15 @@ export function articlePage(page: ArticlePage): string {
   const { article, claims } = results;
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const segments = segmentsOf(page);
+  const anchors = anchorsOf(segments);
   const wrong = judged.filter(({ verdict }) => verdict === "refuted");
-  return pageOf(`${article.zh} – ${results.world.kubernetes}`, style, [
+  return pageOf(`${article.zh} – ${results.world.kubernetes}`, style + chosen(judged), [
     h("header", {}, [
       h("h1", {}, both(article)),
       recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
       h("p", {}, both(summaryOf(results, judged, wrong.length))),
+      h("p", {}, both(whenInWords(wrong, page))),
+      h("p", { class: "small" }, both(whereFrom(results))),
       switches(),
       h("p", {}, [
         ...severity.toReversed().flatMap((verdict) => [verdictMark(verdict), " · "]),
@@ -82,7 +90,7 @@ export function articlePage(page: ArticlePage): string {
       ]),
     ]),
     h("div", { class: "columns" }, [
-      h("main", { class: "source", lang: "zh-Hant" }, articleBody(page, segments)),
+      h("main", { class: "source", lang: "zh-Hant" }, articleBody(page, segments, anchors)),
       h("aside", { "aria-label": "claim" }, [
         h("div", { class: "hint" }, [
           h(
@@ -96,8 +104,14 @@ export function articlePage(page: ArticlePage): string {
           h(
             "ol",
             {},
-            wrong.map(({ id, quote }) =>
-              h("li", {}, h("a", { href: `#${id}`, class: "source", lang: "zh-Hant" }, `✗ ${quote.split("\n")[0]}`)),
+            wrong.map((claim) =>
+              h("li", {}, [
+                h("a", { href: `#${wordsOf(claim)}` }, ["✗ ", both(claim)]),
+                h("span", { class: "small" }, [
+                  both({ en: ` line ${lineIn(page, claim)}: `, zh: `（第 ${lineIn(page, claim)} 行）` }),
+                  h("span", { class: "source", lang: "zh-Hant" }, `「${claim.quote.split("\n")[0]}」`),
+                ]),
+              ]),
             ),
           ),
         ]),
@@ -114,6 +128,46 @@ function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], 
   return {
     en: `${judged.length} claims of this article were checked on a live cluster (${where}) on ${day}: ${wrong} are wrong there.`,
     zh: `${day} 在真實叢集（${where}）上檢查了本文的 ${judged.length} 項主張，其中 ${wrong} 項不成立。`,
+  };
+}
+
+/** The place of a claim's words on the page; its details show there too. */
+function wordsOf({ id }: ClaimResult): string {
+  return `${id}-words`;
+}
+
+/** Words of a claim that was chosen are seen, and its details show, wherever the choice was made. */
+function chosen(claims: readonly ClaimResult[]): string {
+  const targeted = (what: (claim: ClaimResult) => string) => claims.map(what).join(", ");
+  const at = (claim: ClaimResult) => `html:has(#${wordsOf(claim)}:target)`;
+  return `
+${targeted((claim) => `${at(claim)} #${claim.id}`)} { display: block; }
+${targeted((claim) => `html:has(#${claim.id}:target) .${claim.id}, ${at(claim)} .${claim.id}`)} { outline: 2px solid currentColor; outline-offset: 2px; background: var(--soft); }
+html:has(.spot:target) aside .hint { display: none; } .spot { scroll-margin-top: 30vh; }
+`;
+}
+
+function lineIn({ article, catalogue }: ArticlePage, claim: ClaimResult): number {
+  return lineOf(claim, article, catalogue);
+}
+
+/** What was wrong when the article was written, and what became so since. */
+function whenInWords(wrong: readonly ClaimResult[], page: ArticlePage): Bilingual {
+  const known = wrong.flatMap((claim) => whenWrong(claim, page.results, page.recordedVerdicts) ?? []);
+  const already = known.filter((when) => when.already).length;
+  const later = known.length - already;
+  return {
+    en: `${already} of them were wrong already when it was written, ${later} are right for the version of that day.`,
+    zh: `其中 ${already} 項在撰文當時就不成立，${later} 項在當時的版本上成立。`,
+  };
+}
+
+/** What a version alone does not tell, and how to ask for another. */
+function whereFrom({ world }: Results): Bilingual {
+  const kindnetd = world.provenance["kindnetd"];
+  return {
+    en: `${kindnetd === undefined ? "" : `kindnetd: ${kindnetd}. `}Another version: KNC_CELL=… npm test, or the matrix.`,
+    zh: `${kindnetd === undefined ? "" : `kindnetd：${kindnetd}。`}其他版本：KNC_CELL=… npm test，或見版本矩陣。`,
   };
 }
 
@@ -170,7 +224,19 @@ function peersOf(claim: ClaimResult, segments: readonly Segment[]): ClaimResult[
   return [...new Set(sharing)].filter((other) => other !== claim);
 }
 
-function articleBody(page: ArticlePage, segments: readonly Segment[]): ComponentChild[] {
+/** Returns the claims whose words begin in a segment: there a link to them leads. */
+function anchorsOf(segments: readonly Segment[]): ReadonlyMap<ClaimResult, Segment> {
+  const anchors = new Map<ClaimResult, Segment>();
+  for (const segment of segments)
+    for (const claim of segment.claims) if (!anchors.has(claim)) anchors.set(claim, segment);
+  return anchors;
+}
+
+function articleBody(
+  page: ArticlePage,
+  segments: readonly Segment[],
+  anchors: ReadonlyMap<ClaimResult, Segment>,
+): ComponentChild[] {
   const { article } = page;
   // What stands before the text tells nothing to a reader; blanks keep every place where it is in the file.
   const body = article.replace(/^---\n[^]*?\n---\n/, (matter) => matter.replaceAll(/[^\n]/g, " "));
@@ -179,7 +245,9 @@ function articleBody(page: ArticlePage, segments: readonly Segment[]): Component
       .filter((segment) => segment.start < end && segment.end > start)
       .map((segment) => {
         const text = article.slice(Math.max(segment.start, start), Math.min(segment.end, end));
-        return marked(text, segment.claims, segment.last && segment.end <= end);
+        const begins = segment.start >= start;
+        const places = segment.claims.filter((claim) => begins && anchors.get(claim) === segment).map(wordsOf);
+        return marked(text, segment.claims, segment.last && segment.end <= end, places);
       });
   const children = (node: Nodes): ComponentChild[] => ("children" in node ? node.children.map(shown) : []);
   const shown = (node: Nodes): ComponentChild => {
@@ -207,11 +275,20 @@ function articleBody(page: ArticlePage, segments: readonly Segment[]): Component
   return fromMarkdown(body).children.map(shown);
 }
 
-function marked(text: string, claims: readonly ClaimResult[], last: boolean): ComponentChild {
+function marked(
+  text: string,
+  claims: readonly ClaimResult[],
+  last: boolean,
+  places: readonly string[],
+): ComponentChild {
   const [worst] = claims;
-  if (worst?.verdict === undefined || text.trim() === "") return text;
+  // Claims share words; each has its place.
+  const spots = places.map((id) => h("span", { class: "spot", id }));
+  if (worst?.verdict === undefined || text.trim() === "") return [...spots, text];
   const { verdict } = worst;
-  return h("a", { class: `word ${verdict}`, href: `#${worst.id}` }, [
+  const of = claims.map(({ id }) => id).join(" ");
+  return h("a", { class: `word ${verdict} ${of}`, href: `#${worst.id}` }, [
+    ...spots,
     text,
     // No line ends before it.
     last ? h("span", { class: "sign" }, `\u2060${symbols[verdict]}`) : null,
@@ -231,8 +308,10 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
     since,
     link,
     standIns,
-    controls,
+    deciding = [],
   } = claim;
+  const when = whenWrong(claim, page.results, page.recordedVerdicts);
+  const tried = controlsInWords(claim, page);
   const { texts = [], pictures = [] } = page.evidence.get(id) ?? {};
   const allure = page.allure.get(id);
   const entry = (term: Bilingual, description: ComponentChild) => [h("dt", {}, both(term)), h("dd", {}, description)];
@@ -249,45 +328,36 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
           ])
         : []),
       ...(why === undefined || why === "" ? [] : entry({ en: "Seen in this run", zh: "這次看到" }, why)),
+      ...(deciding.length === 0
+        ? []
+        : entry(
+            { en: "What decided", zh: "決定性的觀察" },
+            h(
+              "ul",
+              { class: "small" },
+              deciding
+                .slice(0, most.deciding)
+                .map(({ place, value }) =>
+                  h("li", {}, [h("code", {}, place), ": ", h("mark", {}, value === "" ? '""' : value)]),
+                ),
+            ),
+          )),
       ...(since === undefined ? [] : entry({ en: "Since", zh: "自" }, since)),
+      ...(verdict !== "refuted" || when === undefined
+        ? []
+        : entry({ en: "When written", zh: "撰文當時" }, both(when.words))),
       ...(instead === undefined || verdict !== "refuted"
         ? []
         : entry({ en: "It could say", zh: "可改寫為" }, h("ins", {}, both(instead)))),
       ...(standIns.length === 0 ? [] : entry({ en: "With stand-ins", zh: "替代品" }, standIns.join("; "))),
-      ...controls.flatMap((control) =>
-        entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, controlWords(control)),
-      ),
+      ...tried.flatMap((words) => entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, words)),
       ...pictures.flatMap(({ path, title }) =>
         entry(
           { en: "The packet's path", zh: "封包的路徑" },
           h("a", { href: path }, h("img", { src: path, alt: title, loading: "lazy" })),
         ),
       ),
-      ...(texts.length === 0
-        ? []
-        : entry({ en: "What was done", zh: "做了什麼" }, [
-            texts.every(({ deciding }) => deciding.length === 0)
-              ? null
-              : h(
-                  "p",
-                  { class: "small" },
-                  both({
-                    en: "Of each output, the lines with what decided; were the marked words others, so would be the verdict.",
-                    zh: "列出各輸出中具決定性的行；標示處若不同，判定也會不同。",
-                  }),
-                ),
-            h(
-              "ol",
-              {},
-              texts.map(({ path, title, command, deciding }) =>
-                h("li", {}, [
-                  h("a", { href: path }, title),
-                  command === "" ? null : [" ", h("code", {}, command)],
-                  deciding.length === 0 ? null : h("pre", { class: "deciding", tabIndex: 0 }, decidingWords(deciding)),
-                ]),
-              ),
-            ),
-          ])),
+      ...(texts.length === 0 ? [] : entry({ en: "What was done", zh: "做了什麼" }, [steps(texts)])),
       ...(peers.length === 0
         ? []
         : entry(
@@ -315,10 +385,72 @@ function details(claim: ClaimResult, peers: readonly ClaimResult[], page: Articl
   ]);
 }
 
+/** So many are shown at once. */
+const most = { deciding: 8, steps: 8 } as const;
+
+/** All that was done; where that is much, only the steps whose output has what decided, and the others on demand. */
+function steps(texts: ClaimEvidence["texts"]): ComponentChild {
+  const decided = texts.filter(({ deciding }) => deciding.length > 0);
+  const explained =
+    decided.length === 0
+      ? null
+      : h(
+          "p",
+          { class: "small" },
+          both({
+            en: "Of each output, the lines with what decided; were the marked words others, so would be the verdict.",
+            zh: "列出各輸出中具決定性的行；標示處若不同，判定也會不同。",
+          }),
+        );
+  if (texts.length <= most.steps) return [explained, stepList(texts, texts)];
+  const shown = decided.slice(0, most.steps);
+  return [
+    explained,
+    shown.length === 0 ? null : stepList(shown, texts),
+    h("details", {}, [
+      h("summary", {}, both({ en: `all ${texts.length} steps`, zh: `全部 ${texts.length} 個步驟` })),
+      stepList(texts, texts),
+    ]),
+  ];
+}
+
+function stepList(shown: ClaimEvidence["texts"], all: ClaimEvidence["texts"]): ComponentChild {
+  return h(
+    "ol",
+    {},
+    shown.map((step) => {
+      const { path, title, command, deciding } = step;
+      return h("li", { value: all.indexOf(step) + 1 }, [
+        h("a", { href: path }, title),
+        command === "" ? null : [" ", h("code", {}, command)],
+        deciding.length === 0 ? null : h("pre", { class: "deciding", tabIndex: 0 }, decidingWords(deciding)),
+      ]);
+    }),
+  );
+}
+
 function decidingWords(lines: readonly DecidingLine[]): ComponentChild[] {
   return lines.map((pieces) => [
     ...pieces.map((piece, index) => (index % 2 === 1 ? h("mark", {}, piece) : piece)),
     "\n",
+  ]);
+}
+
+/** What came of the claim's controls, in this run or in the recorded one. */
+function controlsInWords({ id, verdict, controls }: ClaimResult, { recordedControls }: ArticlePage): ComponentChild[] {
+  if (controls.length > 0) return controls.map(controlWords);
+  if (verdict !== "holds" && verdict !== "refuted") return [];
+  const before = recordedControls?.claims.find((claim) => claim.id === id)?.controls ?? [];
+  if (recordedControls === undefined || before.length === 0)
+    return [both({ en: "Not tried: npm run controls does.", zh: "尚未嘗試：可執行 npm run controls。" })];
+  const { world, started } = recordedControls;
+  const where = `Kubernetes ${world.kubernetes}, ${started.slice(0, 10)}`;
+  return before.map((control) => [
+    both({
+      en: `Not tried in this run (npm run controls does); in a recorded one (${where}): `,
+      zh: `這次未嘗試（可執行 npm run controls）；在錄下的執行中（${where}）：`,
+    }),
+    controlWords(control),
   ]);
 }
 

@@ -14,10 +14,12 @@ const asPrinted: Readonly<Record<string, string>> = {
 
 /**
  * Returns the lines of an output in which values stand that decided a verdict, those with the most of them, in their order.
- * Values of one or two signs are left out: they stand everywhere.
+ * Values of one or two signs, and yes and no, are left out: they stand everywhere.
  */
 export function decidingLines(output: string, values: readonly string[]): DecidingLine[] {
-  const wanted = values.filter((value) => value.length > 2).toSorted((a, b) => b.length - a.length);
+  const wanted = values
+    .filter((value) => value.length > 2 && !/^(?:true|false)$/.test(value))
+    .toSorted((a, b) => b.length - a.length);
   if (wanted.length === 0) return [];
   const pattern = new RegExp(`(${wanted.map(alone).join("|")})`);
   const found = output

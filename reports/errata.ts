@@ -8,8 +8,23 @@ export function lineOf({ id }: ClaimResult, article: string, catalogue: Catalogu
   return article.slice(0, quotePosition(article, entry)).split("\n").length;
 }
 
-/** Returns the errata of a run as Markdown, in the article's language and in English, with the evidence behind each. */
-export function errataAsMarkdown(results: Results, article: string, catalogue: Catalogue): string {
+/** Returns the lines in which a claim's quote stands, word for word: what is to be corrected there is to be everywhere. */
+function linesOf(claim: ClaimResult, article: string, catalogue: Catalogue): number[] {
+  const again = article.split("\n").flatMap((line, index) => (line.includes(claim.quote) ? [index + 1] : []));
+  return [...new Set([lineOf(claim, article, catalogue), ...again])].toSorted((a, b) => a - b);
+}
+
+/**
+ * Returns the errata of a run as Markdown, in the article's language and in English, with the evidence behind each.
+ *
+ * @param deciding by claim, the file of the evidence that says most
+ */
+export function errataAsMarkdown(
+  results: Results,
+  article: string,
+  catalogue: Catalogue,
+  deciding: ReadonlyMap<string, string> = new Map(),
+): string {
   const { world, started } = results;
   const wrong = results.claims.filter(({ verdict }) => verdict === "refuted");
   return [
@@ -19,9 +34,10 @@ export function errataAsMarkdown(results: Results, article: string, catalogue: C
     "",
     ...wrong.flatMap((claim, index) => {
       const { id, quote, instead, because, since, evidence, link = "" } = claim;
-      const line = lineOf(claim, article, catalogue);
+      const lines = linesOf(claim, article, catalogue);
+      const file = deciding.get(id) ?? evidence[0];
       return [
-        `## ${index + 1}. 第 ${line} 行 · line ${line} (\`${id}\`)`,
+        `## ${index + 1}. 第 ${lines.join("、")} 行 · ${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")} (\`${id}\`)`,
         "",
         ...quoted(quote),
         "",
@@ -29,7 +45,7 @@ export function errataAsMarkdown(results: Results, article: string, catalogue: C
           ? []
           : ["可改寫為 · could say:", "", ...quoted(instead.zh), "", `(${instead.en})`, ""]),
         ...(because === undefined ? [] : [because.zh, "", because.en, ""]),
-        `${since === undefined ? "" : `Since ${since}. `}Evidence: ${[...evidence.slice(0, 1), link].filter(Boolean).join(", ")}`,
+        `${since === undefined ? "" : `Since ${since}. `}Evidence: ${[file === undefined ? "" : `[${file}](${file})`, link].filter(Boolean).join(", ")}`,
         "",
       ];
     }),

@@ -102,6 +102,26 @@ test("with the keyboard alone, words of the article lead to what was seen, and t
   await page.close();
 });
 
+test("a sentence chosen from the list of what is wrong is seen in the article, beside what was seen of it", async () => {
+  const { page } = await open("article");
+  const last = page.locator("aside .hint a").last();
+  const target = (await last.getAttribute("href")) ?? "";
+  await last.click();
+  expect(await page.locator(target).evaluate((place) => place.getBoundingClientRect().top)).toBeLessThan(900);
+  const claim = target.replace(/-words$/, "");
+  expect(await page.locator(claim).isVisible()).toBe(true);
+  expect(await page.locator(claim).evaluate((details) => details.getBoundingClientRect().top)).toBeLessThan(900);
+  expect(await page.locator("aside .claim").filter({ visible: true }).count()).toBe(1);
+  const outline = (id: string) =>
+    page
+      .locator(`main .${id}`)
+      .first()
+      .evaluate((word) => getComputedStyle(word).outlineStyle);
+  expect(await outline(claim.slice(1))).toBe("solid");
+  await page.screenshot({ path: join(screenshots, "article-chosen.png") });
+  await page.close();
+});
+
 test("only what is wrong can be marked", async () => {
   const { page } = await open("article");
   const sign = page.locator("main a.word.holds > .sign").first();

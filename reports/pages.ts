@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import { type ClaimResult, previousResults, type Results } from "../helpers/claim/results.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
 import { placesInAllure } from "./allure.ts";
 import { articlePage, type ClaimEvidence } from "./article-page.ts";
 import { decidingLines } from "./deciding.ts";
@@ -9,6 +10,10 @@ import { errataAsMarkdown } from "./errata.ts";
 import type { Bilingual } from "./look.ts";
 import { resultsAt } from "./results.ts";
 import { startPage } from "./start-page.ts";
+import { recordedVerdicts } from "./when.ts";
+
+/** The recorded run in which the controls were tried. */
+const recordedControls = join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json");
 
 /**
  * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`.
@@ -17,19 +22,41 @@ import { startPage } from "./start-page.ts";
  */
 export function writePages(out: string, results: Results, recorded?: Bilingual): void {
   const [article, catalogue] = [readArticle(), readCatalogue()];
+  const controls = resultsAt(recordedControls);
   const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
   writeFileSync(
     join(out, "article.html"),
-    articlePage({ results, catalogue, article, evidence, allure: placesInAllure(out), ...said }),
+    articlePage({
+      ...{ results, catalogue, article, evidence, ...said },
+      allure: placesInAllure(out),
+      recordedVerdicts: recordedVerdicts(),
+      ...(controls === undefined ? {} : { recordedControls: controls }),
+    }),
   );
-  writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue));
+  writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue, mostTelling(evidence)));
   const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.
   const files = [...readdirSync(out), ...(recorded === undefined ? ["allure-report/index.html"] : [])];
   writeFileSync(
     join(out, "index.html"),
-    startPage({ results, files, ...said, ...(previous === undefined ? {} : { previous }) }),
+    startPage({
+      results,
+      files,
+      ...(controls === undefined ? {} : { recordedControls: controls }),
+      ...said,
+      ...(previous === undefined ? {} : { previous }),
+    }),
+  );
+}
+
+/** By claim, the file whose output has most of what decided; the first where there are several. */
+function mostTelling(evidence: ReadonlyMap<string, ClaimEvidence>): Map<string, string> {
+  return new Map(
+    [...evidence].flatMap(([id, { texts }]) => {
+      const [most] = texts.toSorted((a, b) => b.deciding.length - a.deciding.length);
+      return most === undefined ? [] : [[id, most.path] as const];
+    }),
   );
 }
 
@@ -42,7 +69,15 @@ function evidenceOf(out: string, { evidence, deciding = [] }: ClaimResult): Clai
   return {
     texts: evidence.map((path) => {
       const { title, command, output } = partsOf(readFileSync(join(out, path), "utf8"));
-      return { path, title, command, deciding: decidingLines(output, deciding) };
+      return {
+        path,
+        title,
+        command,
+        deciding: decidingLines(
+          output,
+          deciding.map(({ value }) => value),
+        ),
+      };
     }),
     pictures: pictures.toSorted().map((name) => ({ path: join(folder, name), title: basename(name, ".svg") })),
   };

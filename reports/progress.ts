@@ -44,6 +44,10 @@ export class ClaimProgress implements Reporter {
     this.#terminal = terminal;
   }
 
+  onTestRunStart(): void {
+    this.#write("  ✓ the verdict is the one known for this version, ✗ it is another");
+  }
+
   onTestCaseResult(test: TestCase): void {
     const outcome = test.result();
     if (outcome.state === "skipped" && outcome.note === undefined) return;

@@ -17,6 +17,8 @@ export interface Pages {
   readonly previous?: Results;
   /** Said on top where the run is not the reader's own. */
   readonly recorded?: Bilingual;
+  /** A recorded run in which the controls were tried, for one in which they were not. */
+  readonly recordedControls?: Results;
   /** Files beside the page that exist. */
   readonly files: readonly string[];
 }
@@ -31,7 +33,7 @@ const links: readonly (readonly [file: string, words: Bilingual])[] = [
 ];
 
 /** Returns the page that a reader of a run opens first; it needs nothing from elsewhere. */
-export function startPage({ results, previous, recorded, files }: Pages): string {
+export function startPage({ results, previous, recorded, recordedControls, files }: Pages): string {
   const { article, claims } = results;
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
@@ -48,12 +50,21 @@ export function startPage({ results, previous, recorded, files }: Pages): string
         (["holds", "refuted", "external", "inconclusive"] as const).map((verdict) =>
           h("li", {}, [
             h("strong", {}, String(judged.filter((claim) => claim.verdict === verdict).length)),
-            verdictMark(verdict),
+            verdict === "refuted"
+              ? h("a", { href: "article.html#errata" }, verdictMark(verdict))
+              : verdictMark(verdict),
           ]),
         ),
       ),
       surprises.length === 0
-        ? h("p", {}, both({ en: "Every verdict is the expected one.", zh: "所有判定都如預期。" }))
+        ? h(
+            "p",
+            {},
+            both({
+              en: `Every verdict is the one that is known for ${results.world.kubernetes}; ✗ is a sentence of the article that is wrong on it.`,
+              zh: `所有判定都與 ${results.world.kubernetes} 的已知結果相同；✗ 表示文章中的該句在此版本上不成立。`,
+            }),
+          )
         : list({ en: "Not as expected", zh: "與預期不同" }, surprises),
       h("h2", {}, both({ en: "Look at", zh: "查看" })),
       h(
@@ -71,7 +82,7 @@ export function startPage({ results, previous, recorded, files }: Pages): string
         h(
           "tbody",
           {},
-          environment(results).map(([name, value]) =>
+          environment(results, recordedControls).map(([name, value]) =>
             h("tr", {}, [h("th", { scope: "row" }, name), h("td", {}, value)]),
           ),
         ),
@@ -126,7 +137,14 @@ function since(results: Results, previous: Results | undefined): ComponentChild[
   ];
 }
 
-function environment({ world, suite, started, controls, coverage }: Results): [string, string][] {
+function environment(
+  { world, suite, started, controls, claims, coverage }: Results,
+  recorded: Results | undefined,
+): [string, string][] {
+  const before =
+    recorded === undefined
+      ? ""
+      : `; recorded on ${recorded.world.kubernetes}: ${recorded.controls.proven} of ${recorded.controls.executed} checks proven able to fail`;
   return [
     ["Kubernetes", world.kubernetes],
     ["kind", world.kind],
@@ -136,7 +154,12 @@ function environment({ world, suite, started, controls, coverage }: Results): [s
     ["Engine", `${world.engine.name} ${world.engine.version}, cgroup ${world.engine.cgroup}`],
     ["Started", started],
     ["Coverage", `${coverage.percent} %`],
-    ["Controls", `${controls.proven} / ${controls.executed}`],
+    [
+      "Controls",
+      claims.some((claim) => claim.controls.length > 0)
+        ? `${controls.proven} of ${controls.executed} checks proven able to fail`
+        : `not tried in this run (npm run controls)${before}`,
+    ],
     ["Suite", `${suite.version} (${suite.commit.slice(0, 12)})`],
     ...Object.entries(world.provenance).filter(([part]) => part === "node image" || part === "kindnetd"),
   ];

@@ -38,6 +38,8 @@ test("tells what the article says, what the cluster does instead, and since when
       "    says:  A ClusterIP can be reached from inside the cluster only.",
       "    here:  Nothing enforces it. An outsider with a route to the address by way of any node is",
       "           answered, because kube-proxy's rules also serve packets that come from elsewhere.",
+      "    fix:   for use inside the cluster; from outside it is reached only with a route by way of a",
+      "           node",
       "    since: Kubernetes v1.24 or earlier",
       "    claim: clusterip-reachable-only-inside",
       "",

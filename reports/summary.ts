@@ -3,8 +3,8 @@ import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 
 /**
- * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then
- * which sentences of the article are wrong on this cluster and why, how many claims came out how, how long the phases
+ * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then what was
+ * not to be seen, which sentences of the article are wrong on this cluster, why and what they could say, how many claims came out how, how long the phases
  * took, and where the reports are.
  */
 export function summaryOf(results: Results, out: string = readSettings().out): string {
@@ -26,12 +26,13 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ...(results.claims.every(({ controls }) => controls.length === 0)
       ? []
       : block("Not proven able to fail:", unproven, notProven)),
+    ...block("Not to be seen on this cluster:", external, missingHere),
+    // Last, next to where the prompt is: this is what was asked for.
     ...block(
       `The article is wrong on this cluster in ${refuted.length} of ${judged.length} claims:`,
       refuted,
       wrongHere,
     ),
-    ...block("Not to be seen on this cluster:", external, missingHere),
     `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
     countsOf(results.claims),
     ...controlsOf(results),
@@ -68,11 +69,12 @@ function block(title: string, claims: readonly ClaimResult[], show: (claim: Clai
   return claims.length === 0 ? [] : [title, ...claims.flatMap(show), ""];
 }
 
-function wrongHere({ id, quote, en, because, since }: ClaimResult): string[] {
+function wrongHere({ id, quote, en, because, instead, since }: ClaimResult): string[] {
   return [
     `  「${quote}」`,
     ...labelled("says", en),
     ...labelled("here", because?.en),
+    ...labelled("fix", instead?.en),
     ...labelled("since", since),
     ...labelled("claim", id),
   ];

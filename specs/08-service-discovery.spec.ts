@@ -250,6 +250,7 @@ async function variablesOfNewPod(
     `${name} to end`,
     () => lab.get<V1Pod>(`the pod ${name}`, path),
     ({ status }) => status?.phase === "Succeeded",
+    lab.timeouts.podsReady,
   );
   return parseVariables(await lab.get<string>(`what ${name} printed`, `${path}/log`));
 }

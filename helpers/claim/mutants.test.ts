@@ -54,7 +54,10 @@ test("what decides is what the verdict changes with, not what is only told or no
     expect(code, message).toBe(201);
     for (const { pod } of answers) expect(pod).toBe("a");
   };
-  expect(decidingValues(observation, judge)).toEqual(["201", "a"]);
+  expect(decidingValues(observation, judge)).toEqual([
+    { place: "code", value: "201" },
+    { place: "answers[].pod", value: "a" },
+  ]);
   expect(decidingValues({ ...observation, code: 422 }, judge), "one value alone does not make it hold").toEqual([]);
   expect(decidingValues({ page: "<html>\n</html>" }, ({ page }) => expect(page).toContain("html"))).toEqual([]);
 });

@@ -1,3 +1,4 @@
+import type { Deciding } from "./results.ts";
 import { type Judgement, judgementOf } from "./verdict.ts";
 
 /** An observation made otherwise in one place. */
@@ -50,22 +51,28 @@ export function survivors<Observation>(observation: Observation, judge: (observa
   return [...noticed].flatMap(([path, seen]) => (seen ? [] : [path])).toSorted();
 }
 
+/** Longer values say little at a glance, and are found in no line of an output. */
+const longestTold = 300;
+
 /**
- * Returns the texts of one line and the numbers of an observation that decide its verdict: with another in the place of one,
- * the verdict is another too. Each is there once, in the order of the observation.
+ * Returns the values of an observation that decide its verdict: with another in the place of one, the verdict is another
+ * too. Each is there once, in the order of the observation; texts of several lines are left out.
  */
 export function decidingValues<Observation>(
   observation: Observation,
   judge: (observation: Observation) => void,
-): string[] {
+): Deciding[] {
   const verdictOf = (value: unknown) => judgementOf(() => judge(structuredClone(value) as Observation)).verdict;
   const verdict = verdictOf(observation);
-  const deciding = new Set<string>();
-  for (const { was, observation: mutant } of mutants(observation)) {
-    if ((typeof was !== "string" || /^$|\n/.test(was)) && typeof was !== "number") continue;
-    if (!deciding.has(String(was)) && verdictOf(mutant) !== verdict) deciding.add(String(was));
+  const deciding = new Map<string, Deciding>();
+  for (const { path, was, observation: mutant } of mutants(observation)) {
+    if (typeof was === "object" || was === undefined) continue;
+    const value = String(was);
+    const key = `${path} ${value}`;
+    if (deciding.has(key) || value.includes("\n") || value.length > longestTold) continue;
+    if (verdictOf(mutant) !== verdict) deciding.set(key, { place: path, value });
   }
-  return [...deciding];
+  return [...deciding.values()];
 }
 
 interface Place {

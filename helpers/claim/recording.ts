@@ -4,6 +4,7 @@ import { z } from "zod";
 import type { Check } from "./check.ts";
 import { isLive } from "./control.ts";
 import { decidingValues, survivors } from "./mutants.ts";
+import { Deciding } from "./results.ts";
 import { judgementOf, Verdict } from "./verdict.ts";
 
 /** Environment variables that have the specs judge a stored run instead of a cluster: its folder, and where to write. */
@@ -14,7 +15,7 @@ const Judged = z.strictObject({ verdict: Verdict, why: z.string() });
 const Rejudged = z.strictObject({
   untouched: Judged,
   changed: Judged.optional(),
-  deciding: z.array(z.string()),
+  deciding: z.array(Deciding),
   survivors: z.array(z.string()),
 });
 type Rejudged = z.infer<typeof Rejudged>;

@@ -18,6 +18,13 @@ export const ControlResult = z.strictObject({
 });
 export type ControlResult = z.infer<typeof ControlResult>;
 
+/** A value of an observation without which the verdict would be another. */
+export const Deciding = z.strictObject({
+  place: z.string().describe("in the observation, as `nodes[].answer.outcome`"),
+  value: z.string(),
+});
+export type Deciding = z.infer<typeof Deciding>;
+
 /** What a run found out about one claim. Paths are relative to the results file. */
 export const ClaimResult = z.strictObject({
   id: z.string(),
@@ -42,9 +49,9 @@ export const ClaimResult = z.strictObject({
   attempts: z.int().nonnegative().optional().describe("probes sent in all, repeated ones included"),
   observation: z.string().optional(),
   deciding: z
-    .array(z.string())
+    .array(Deciding)
     .optional()
-    .describe("texts and numbers of the observation; with another in the place of one, the verdict is another"),
+    .describe("values of the observation; with another in the place of one, the verdict is another"),
   evidence: z.array(z.string()),
   controls: z.array(ControlResult).describe("empty where `npm run controls` was not part of the run"),
 });

@@ -5,11 +5,21 @@ test("a judge that objects to nothing holds", () => {
   expect(judgementOf(() => {})).toEqual({ verdict: "holds", why: "" });
 });
 
-test("a failed assertion refutes, in its own words", () => {
-  const judgement = judgementOf(() => expect("refused", "the port, asked from outside").toBe("answered"));
-  expect(judgement.verdict).toBe("refuted");
-  expect(judgement.why).toContain("the port, asked from outside");
-  expect(judgement.why).toContain("expected 'refused' to be 'answered'");
+test.each<[() => void, string]>([
+  [() => expect("refused", "the port").toBe("answered"), "the port: 'refused', not 'answered'"],
+  [
+    () => expect("answered", "the port").not.toBe("answered"),
+    "the port: 'answered', and the sentence needs something else",
+  ],
+  [() => expect(20, "answers").toBe(0), "answers: 20, not 0"],
+  [() => expect([".plugins[].mtu"], "fields").toEqual([]), "fields: [ '.plugins[].mtu' ], not none"],
+  [() => expect([], "packets").not.toEqual([]), "packets: none, and the sentence needs something else"],
+  [() => expect(["a"], "modes").toContain("b"), "modes: [ 'a' ], without 'b'"],
+  [() => expect("NOW: +0000", "the page").toContain("nginx"), "the page: 'NOW: +0000', without 'nginx'"],
+  [() => expect(0, "rules").toBeGreaterThan(0), "rules: 0, not more than 0"],
+  [() => expect("a", "the name").toMatch(/b/), "the name: expected 'a' to match /b/"],
+])("a failed assertion refutes, in words that need no knowledge of tests (%#)", (judge, why) => {
+  expect(judgementOf(judge)).toEqual({ verdict: "refuted", why });
 });
 
 test("a missing feature is external", () => {

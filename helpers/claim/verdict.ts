@@ -48,7 +48,7 @@ export function judgementOf(judge: () => void): Judgement {
 /** Returns the judgement that a thrown value stands for; see {@link judgementOf}. */
 export function judgementOfError(error: unknown): Judgement {
   if (error instanceof NeedsFeature) return { verdict: "external", why: error.message };
-  if (isAssertionError(error)) return { verdict: "refuted", why: firstParagraph(error.message) };
+  if (isAssertionError(error)) return { verdict: "refuted", why: inPlainWords(firstParagraph(error.message)) };
   if (error instanceof Error)
     return { verdict: "inconclusive", why: `${error.name}: ${firstParagraph(error.message)}` };
   return { verdict: "inconclusive", why: `a value that is no Error was thrown: ${String(error)}` };
@@ -64,6 +64,24 @@ export function positiveControl(passed: boolean, whatShouldHaveWorked: string): 
 
 function isAssertionError(error: unknown): error is Error {
   return error instanceof Error && error.name === "AssertionError";
+}
+
+/** How chai tells what was compared, and the same for people who do not write tests. */
+const plainWords: readonly (readonly [chai: RegExp, plain: string])[] = [
+  [/expected (.+) (?:not to be|to not deeply equal) \1$/s, "$1, and the sentence needs something else"],
+  [/expected (.+) to (?:include|contain) (.+)$/s, "$1, without $2"],
+  [/expected (.+) to be greater than (.+)$/s, "$1, not more than $2"],
+  [/expected (.+) to (?:be|deeply equal) (.+)$/s, "$1, not $2"],
+];
+
+/** Returns the message of a failed assertion without what only its makers understand: what was seen, not what it had to be. */
+function inPlainWords(message: string): string {
+  const text = message
+    .replace(/ \/\/ Object\.is equality$/, "")
+    .replaceAll(/(?<!\w)\+0(?![\d.])/g, "0")
+    .replaceAll(/(?<![\w'])\[\](?![\w.'])/g, "none");
+  const [found] = plainWords.flatMap(([chai, plain]) => (chai.test(text) ? [text.replace(chai, plain)] : []));
+  return found ?? text;
 }
 
 function firstParagraph(message: string): string {

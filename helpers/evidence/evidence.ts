@@ -54,7 +54,13 @@ export function slugOf(title: string): string {
     .replaceAll(/^-|-$/g, "");
 }
 
-/** Returns a command as it could be typed into a shell. */
+/** Returns a command as it could be typed into bash, in one line: line ends are written as `$'\n'`. */
 export function shellCommand(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
+  return words.map(shellWord).join(" ");
+}
+
+function shellWord(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  if (!word.includes("\n")) return `'${word.replaceAll("'", "'\\''")}'`;
+  return `$'${word.replaceAll(/[\\']/g, String.raw`\$&`).replaceAll("\n", String.raw`\n`)}'`;
 }
