@@ -64,6 +64,7 @@ aside { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; padding: 
 .small { margin: .2rem 0; font-size: .85rem; } .deciding { margin: .2rem 0 .5rem; padding: .3rem .6rem; white-space: pre-wrap; background: var(--soft); border-left: 3px solid var(--line); }
 mark { color: inherit; background: light-dark(#ffe9a8, #5c4a12); font-weight: bold; } .verdict { font-weight: bold; } ins { text-decoration: none; border-bottom: 2px solid var(--holds); } del { color: var(--refuted); } .errata li { margin-bottom: 1rem; }
 html:has(#only-wrong:checked) .word:not(.refuted) { text-decoration: none; } html:has(#only-wrong:checked) .word:not(.refuted) > .sign { display: none; }
+@media screen and (min-width: 70rem) { main { padding-bottom: 60vh; } }
 @media (max-width: 70rem) { .columns { grid-template-columns: minmax(0, 1fr); } aside { position: static; max-height: none; } }
 @media print { .tip, .hint { display: none !important; } .columns { display: block; } aside { max-height: none; position: static; } }
 `;
