@@ -1,6 +1,6 @@
 import type { V1Namespace, V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { isReady, namespaceLabel } from "../helpers/claim/cast.ts";
+import { namespaceLabel } from "../helpers/claim/cast.ts";
 import { answerWithAddress, editFile, storeOtherwise, withoutServiceLinks } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
@@ -239,7 +239,8 @@ async function variablesOfNewPod(
     kind: "Pod",
     metadata: { name, namespace },
     spec: {
-      restartPolicy: "Never",
+      // Not `Never`: where its runtime fails to start it, it is to be started again.
+      restartPolicy: "OnFailure",
       terminationGracePeriodSeconds: 0,
       containers: [{ name: "client", image: lab.image("probe"), command: ["env"] }],
       ...spec,
@@ -392,11 +393,7 @@ claim("variables-are-set-when-a-container-starts", {
     const restarted = await Promise.all(
       pods.map(async (name, index) => {
         await peers[index]?.run("end its container", ["sh", "-c", "kill -TERM 1"]);
-        return lab.until(
-          `${name} to run again`,
-          () => lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${namespace}/pods/${name}`),
-          (pod) => pod.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(pod),
-        );
+        return lab.restarted(name, namespace);
       }),
     );
     return { clusterIP: service.spec?.clusterIP, before, after: await variables(), restarts: restarted.length };

@@ -102,6 +102,17 @@ export class Lab {
     return this.#peer(found, container, silent);
   }
 
+  /** Waits until the container of a pod has ended and is ready again; a start that its runtime failed at counts as a restart too. */
+  async restarted(name: string, namespace = this.namespace): Promise<V1Pod> {
+    const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
+    return this.until(
+      `${name} to run again`,
+      () => this.get<V1Pod>(`the pod ${name}`, path),
+      (pod) => isReady(pod) && (pod.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0,
+      this.timeouts.podsReady,
+    );
+  }
+
   /** Waits until so many pods with these labels are ready, and returns them; they are ordered by name. */
   async readyPods(
     count: number,
