@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import type { V1EndpointSlice, V1Pod, V1Service } from "@kubernetes/client-node";
-import { containerNodes } from "../cluster/nodes.ts";
 import { outsiderLabel } from "../cluster/outsider.ts";
 import { engineCommand, removeContainers } from "../engine/engine.ts";
 import { type Attachment, type Evidence, shellCommand } from "../evidence/evidence.ts";
@@ -160,15 +159,14 @@ export class Lab {
 
   /** Returns a node as a place to run commands on, in its own namespaces; `silent` where the caller keeps what is worth keeping. */
   node({ name, addresses }: WorldNode, { silent = false } = {}): Peer {
-    const { engine } = this.#stage.context;
-    const nodes = containerNodes(engine);
+    const { containers, context } = this.#stage;
     return {
       label: `${name} (${addresses[0]})`,
       run: (title, command, timeout = 20_000) =>
         this.#recorded(
           title,
-          [engine.cli, "exec", name, ...command],
-          () => nodes.run(name, command, { signal: this.#signal, timeout }),
+          [context.engine.cli, "exec", name, ...command],
+          () => containers.run(name, command, { signal: this.#signal, timeout }),
           silent,
         ),
     };
@@ -176,12 +174,12 @@ export class Lab {
 
   /** The client outside the cluster, on the cluster's own container network. */
   get outsider(): Peer {
-    const { outsider, context } = this.#stage;
+    const { outsider, containers, context } = this.#stage;
     return {
       label: `outsider (${outsider.addresses[0]})`,
       run: (title, command, timeout = 20_000) =>
         this.#recorded(title, [context.engine.cli, "exec", outsider.name, ...command], () =>
-          outsider.run(command, { signal: this.#signal, timeout }),
+          containers.run(outsider.name, command, { signal: this.#signal, timeout }),
         ),
     };
   }

@@ -1,6 +1,7 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { inject } from "vitest";
 import type { Context } from "../cluster/context.ts";
+import { containerShells, type NodeAccess } from "../cluster/nodes.ts";
 import { type Outsider, outsiderOf } from "../cluster/outsider.ts";
 import type { EvidenceItem } from "../evidence/evidence.ts";
 import { KubernetesApi } from "../probe/api.ts";
@@ -15,6 +16,8 @@ export interface Stage {
   readonly world: World;
   readonly api: KubernetesApi;
   readonly outsider: Outsider;
+  /** Access to the containers of the engine: nodes and the outsider. */
+  readonly containers: NodeAccess;
   readonly namespace: string;
   readonly otherNamespace: string;
   readonly timeouts: Timeouts;
@@ -62,6 +65,7 @@ async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
     ...{ context, world, namespace, otherNamespace },
     api: new KubernetesApi(context.kubeconfig),
     outsider: await outsiderOf(context.engine, context.outsider),
+    containers: containerShells(context.engine),
     timeouts: timeouts(context.timeoutFactor),
     pods: new Map(cast.pods.map((pod) => [pod.metadata?.name ?? "", pod])),
     services: new Map(cast.services.map((service) => [service.metadata?.name ?? "", service])),

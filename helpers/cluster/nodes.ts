@@ -1,5 +1,8 @@
+import type { Socket } from "node:net";
+import { execa } from "execa";
 import { type CommandOptions, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
 import type { CommandResult } from "../host/command.ts";
+import { Shells } from "../host/shell.ts";
 
 /** Label that kind puts on the containers of a cluster. */
 const clusterLabel = "io.x-k8s.kind.cluster";
@@ -19,6 +22,35 @@ export function containerNodes(engine: Pick<Engine, "program" | "environment">):
         ["exec", ...(options.input === undefined ? [] : ["--interactive"]), node, ...command],
         options,
       ),
+  };
+}
+
+/**
+ * Returns the same access for many commands: each container has a shell that stays open, one for each command that runs at a
+ * time. They end with this process.
+ */
+export function containerShells(engine: Pick<Engine, "program" | "environment">): NodeAccess {
+  const shells = new Shells((container) => {
+    const child = execa(engine.program, ["exec", "--interactive", container, "sh"], {
+      env: engine.environment,
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "ignore",
+      buffer: false,
+      reject: false,
+    });
+    // Nothing waits for a shell: what is asked of it has a time-out.
+    child.nodeChildProcess.unref();
+    for (const stream of [child.stdin, child.stdout]) (stream as unknown as Socket).unref();
+    return { stdin: child.stdin, stdout: child.stdout, end: () => void child.kill() };
+  });
+  return {
+    run: async (container, command, { signal, timeout, input }: CommandOptions = {}) => {
+      if (input !== undefined) throw new RangeError("a shell that others use has no input for a command");
+      const { stdout, stderr, ...result } = await shells.run(container, command, { signal, timeout });
+      // As execa gives it, and so does access without a shell.
+      return { ...result, stdout: stdout.replace(/\n$/, ""), stderr: stderr.replace(/\n$/, "") };
+    },
   };
 }
 
