@@ -5,7 +5,7 @@ import { engineCommand, removeContainers } from "../engine/engine.ts";
 import { type Attachment, type Evidence, shellCommand } from "../evidence/evidence.ts";
 import type { CommandResult } from "../host/command.ts";
 import type { ApiAnswer, KubernetesObject } from "../probe/api.ts";
-import { execInPod } from "../probe/exec.ts";
+import { execInPod, type PodShells } from "../probe/exec.ts";
 import { httpFromHere } from "../probe/here.ts";
 import type { Request } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
@@ -74,7 +74,7 @@ export class Lab {
   pod(name: string, { container, silent = false }: { container?: string; silent?: boolean } = {}): PodPeer {
     const pod = this.#stage.pods.get(name);
     if (pod === undefined) throw new Error(`no pod ${name} in the cast`);
-    return this.#peer(pod, container, silent);
+    return this.#peer(pod, container, silent, this.#stage.castPods);
   }
 
   /** Creates a pod, waits until it is ready, and returns it as a place to send probes from and to. */
@@ -133,7 +133,12 @@ export class Lab {
     return list.toSorted((a, b) => ((a.metadata?.name ?? "") < (b.metadata?.name ?? "") ? -1 : 1));
   }
 
-  #peer(pod: V1Pod, container = pod.spec?.containers[0]?.name ?? "", silent = false): PodPeer {
+  #peer(
+    pod: V1Pod,
+    container = pod.spec?.containers[0]?.name ?? "",
+    silent = false,
+    run: PodShells = (...command) => execInPod(this.#stage.api.config, ...command),
+  ): PodPeer {
     const { name = "", namespace = "" } = pod.metadata ?? {};
     const address = pod.status?.podIP;
     if (address === undefined) throw new Error(`the pod ${name} has no address`);
@@ -146,8 +151,7 @@ export class Lab {
           title,
           ["kubectl", "exec", "-n", namespace, name, "-c", container, "--", ...command],
           () =>
-            execInPod(
-              this.#stage.api.config,
+            run(
               { namespace, pod: name, container },
               command,
               AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)]),

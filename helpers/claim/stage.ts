@@ -5,6 +5,7 @@ import { containerShells, type NodeAccess } from "../cluster/nodes.ts";
 import { type Outsider, outsiderOf } from "../cluster/outsider.ts";
 import type { EvidenceItem } from "../evidence/evidence.ts";
 import { KubernetesApi } from "../probe/api.ts";
+import { type PodShells, podShells } from "../probe/exec.ts";
 import { type Timeouts, timeouts } from "../probe/timeouts.ts";
 import type { World } from "../world/world.ts";
 import { type Cast, readRun } from "./cast.ts";
@@ -16,6 +17,8 @@ export interface Stage {
   readonly world: World;
   readonly api: KubernetesApi;
   readonly outsider: Outsider;
+  /** Access to the pods of the cast. */
+  readonly castPods: PodShells;
   /** Access to the containers of the engine: nodes and the outsider. */
   readonly containers: NodeAccess;
   readonly namespace: string;
@@ -61,9 +64,11 @@ async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
   const cast = inject("cast");
   if ("error" in cast) throw new Inconclusive(`the cast of pods could not be made: ${cast.error}`);
   const { namespace, otherNamespace } = cast;
+  const api = new KubernetesApi(context.kubeconfig);
   return {
     ...{ context, world, namespace, otherNamespace },
-    api: new KubernetesApi(context.kubeconfig),
+    api,
+    castPods: podShells(api.config),
     outsider: await outsiderOf(context.engine, context.outsider),
     containers: containerShells(context.engine),
     timeouts: timeouts(context.timeoutFactor),

@@ -40,6 +40,13 @@ test("commands one after another share a shell; what they print, and how they en
   expect(started - before).toBe(1);
 });
 
+test("programs are run, not what a shell has of the same name", async () => {
+  using shells = new Shells(start);
+  expect((await shells.run("here", ["echo", "--version"])).stdout).toContain("coreutils");
+  expect((await shells.run("here", ["/bin/echo", "--version"])).stdout).toContain("coreutils");
+  expect((await shells.run("here", ["run"])).exitCode).toBe(127);
+});
+
 test("much output arrives whole", async () => {
   using shells = new Shells(start);
   const { stdout } = await shells.run("here", ["seq", "200000"]);

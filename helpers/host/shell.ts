@@ -20,8 +20,22 @@ interface ShellOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Keeps apart what a command prints, and leaves nothing behind when the shell's input ends. */
-const prologue = `o=$(mktemp) e=$(mktemp) && trap 'rm -f "$o" "$e"' EXIT\n`;
+/**
+ * Keeps apart what a command prints, and leaves nothing behind when the shell's input ends. `run` takes the program that PATH
+ * leads to: a shell's own `kill` or `echo` may differ from it, and BusyBox' shell has a hundred of its own.
+ */
+const prologue = `
+o=$(mktemp) e=$(mktemp) && trap 'rm -f "$o" "$e"' EXIT
+run() {
+  program=$1
+  shift
+  IFS=:
+  case $program in */*) ;; *) for folder in $PATH; do
+    if [ -f "$folder/$program" ] && [ -x "$folder/$program" ]; then program=$folder/$program; break; fi
+  done ;; esac
+  exec "$program" "$@"
+}
+`;
 
 /** Tells how a command ended and how many bytes it printed, then these. */
 const epilogue = `printf '%s %d %d\\n' "$?" "$(wc -c <"$o")" "$(wc -c <"$e")"; cat "$o" "$e"\n`;
@@ -61,9 +75,8 @@ class Shell {
     const wake = () => this.#wake();
     stop.addEventListener("abort", wake, { once: true });
     try {
-      // `exec` takes programs only: a shell's own `kill` or `echo` may differ from what the place has.
       const words = command.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(" ");
-      this.#streams.stdin.write(`( exec ${words} ) </dev/null >"$o" 2>"$e"; ${epilogue}`);
+      this.#streams.stdin.write(`( run ${words} ) </dev/null >"$o" 2>"$e"; ${epilogue}`);
       const head = await this.#take(() => this.#received.indexOf("\n") + 1 || undefined, stop);
       const [exitCode = 0, length = 0, errors = 0] = head.toString().split(" ").map(Number);
       const printed = await this.#take(
