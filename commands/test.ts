@@ -29,12 +29,14 @@ await main(async () => {
   readCatalogue();
   imageLockFor(settings);
   emptyOutput(settings);
-  const progress = new Progress(undefined, resultsAt(join(settings.out, previousResults))?.phases);
+  const selection = process.argv.slice(2);
+  const before = resultsAt(join(settings.out, previousResults));
+  const progress = new Progress(undefined, before?.selection === selection.join(" ") ? before.phases : []);
   const interrupt = interruption((line) => progress.say("signal", line));
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     try {
-      const found = await check(session, cluster, process.argv.slice(2), interrupt);
+      const found = await check(session, cluster, selection, interrupt);
       if (exitCodeOf(found.results) !== 0) await saveLogs(session, cluster);
       if (settings.keepCluster && cluster.fresh) keep(session, cluster);
       return found;

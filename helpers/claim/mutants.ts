@@ -66,7 +66,7 @@ export function decidingValues<Observation>(
   const verdict = verdictOf(observation);
   const deciding = new Map<string, Deciding>();
   for (const { path, was, observation: mutant } of mutants(observation)) {
-    if (typeof was === "object" || was === undefined) continue;
+    if (typeof was !== "string" && typeof was !== "number" && typeof was !== "boolean") continue;
     const value = String(was);
     const key = `${path} ${value}`;
     if (deciding.has(key) || value.includes("\n") || value.length > longestTold) continue;

@@ -14,7 +14,8 @@ export interface Background {
 /** Starts a command in the background of a peer, which needs a shell. */
 export async function inBackground(peer: Peer, title: string, command: readonly string[]): Promise<Background> {
   const file = `/tmp/knc-${randomBytes(4).toString("hex")}.log`;
-  const script = 'file="$1"; shift; "$@" >"$file" 2>&1 </dev/null & echo $!';
+  // The file is there before anybody asks what is in it.
+  const script = 'file="$1"; shift; : >"$file"; "$@" >"$file" 2>&1 </dev/null & echo $!';
   const pid = (await outputOf(peer, title, ["sh", "-c", script, "sh", file, ...command])).trim();
   return {
     pid,
