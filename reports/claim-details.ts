@@ -1,0 +1,205 @@
+import { type ComponentChild, h } from "preact";
+import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
+import type { DecidingLine } from "./deciding.ts";
+import { type Bilingual, both, symbols, verdictMark, verdictWords } from "./look.ts";
+import { type recordedVerdicts, whenWrong } from "./when.ts";
+
+/** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
+export interface ClaimEvidence {
+  readonly texts: readonly (EvidenceFile & { readonly command: string; readonly deciding: readonly DecidingLine[] })[];
+  readonly pictures: readonly EvidenceFile[];
+}
+
+interface EvidenceFile {
+  /** Relative to the page. */
+  readonly path: string;
+  readonly title: string;
+}
+
+/** What is known of claims beside their catalogue. */
+export interface KnownOfClaims {
+  readonly results: Results;
+  /** By claim. */
+  readonly evidence: ReadonlyMap<string, ClaimEvidence>;
+  /** Where in Allure's report beside the page a claim's test is. */
+  readonly allure: ReadonlyMap<string, string>;
+  /** What recorded runs found of the claims. */
+  readonly recordedVerdicts: ReturnType<typeof recordedVerdicts>;
+  /** A recorded run in which the controls were tried, for one in which they were not. */
+  readonly recordedControls?: Results;
+}
+
+/** So many are shown at once. */
+const most = { deciding: 8, steps: 8 } as const;
+
+/**
+ * Returns all that a run shows of one claim: quote, verdict and reasons, what decided, what was done, whether the check can fail.
+ *
+ * @param peers other claims that some of its words make too
+ */
+export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], known: KnownOfClaims): ComponentChild {
+  const {
+    id,
+    quote,
+    verdict = "inconclusive",
+    expected,
+    why,
+    because,
+    instead,
+    since,
+    link,
+    standIns,
+    deciding = [],
+  } = claim;
+  const when = whenWrong(claim, known.results, known.recordedVerdicts);
+  const tried = controlsInWords(claim, known);
+  const { texts = [], pictures = [] } = known.evidence.get(id) ?? {};
+  const allure = known.allure.get(id);
+  const entry = (term: Bilingual, description: ComponentChild) => [h("dt", {}, both(term)), h("dd", {}, description)];
+  return h("article", { class: "claim", id, "aria-labelledby": `${id}-claim` }, [
+    h("h2", { id: `${id}-claim` }, [verdictMark(verdict), ": ", both(claim)]),
+    h("blockquote", { class: "source", lang: "zh-Hant" }, quote),
+    h("dl", {}, [
+      ...(verdict === expected && because !== undefined ? entry({ en: "Why", zh: "原因" }, both(because)) : []),
+      ...(verdict !== expected
+        ? entry({ en: "Expected was", zh: "原本預期" }, [
+            both(verdictWords[expected ?? "holds"]),
+            ". ",
+            because === undefined ? null : both(because),
+          ])
+        : []),
+      ...(why === undefined || why === "" ? [] : entry({ en: "Seen in this run", zh: "這次看到" }, why)),
+      ...(deciding.length === 0
+        ? []
+        : entry(
+            { en: "What decided", zh: "決定性的觀察" },
+            h(
+              "ul",
+              { class: "small" },
+              deciding
+                .slice(0, most.deciding)
+                .map(({ place, value }) =>
+                  h("li", {}, [h("code", {}, place), ": ", h("mark", {}, value === "" ? '""' : value)]),
+                ),
+            ),
+          )),
+      ...(since === undefined ? [] : entry({ en: "Since", zh: "自" }, since)),
+      ...(verdict !== "refuted" || when === undefined
+        ? []
+        : entry({ en: "When written", zh: "撰文當時" }, both(when.words))),
+      ...(instead === undefined || verdict !== "refuted"
+        ? []
+        : entry({ en: "It could say", zh: "可改寫為" }, h("ins", {}, both(instead)))),
+      ...(standIns.length === 0 ? [] : entry({ en: "With stand-ins", zh: "替代品" }, standIns.join("; "))),
+      ...tried.flatMap((words) => entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, words)),
+      ...pictures.flatMap(({ path, title }) =>
+        entry(
+          { en: "The packet's path", zh: "封包的路徑" },
+          h("a", { href: path }, h("img", { src: path, alt: title, loading: "lazy" })),
+        ),
+      ),
+      ...(texts.length === 0 ? [] : entry({ en: "What was done", zh: "做了什麼" }, [steps(texts)])),
+      ...(peers.length === 0
+        ? []
+        : entry(
+            { en: "The same words also say", zh: "同樣的文字也說" },
+            h(
+              "ul",
+              {},
+              peers.map((peer) =>
+                h(
+                  "li",
+                  {},
+                  h("a", { href: `#${peer.id}` }, [`${symbols[peer.verdict ?? "inconclusive"]} `, both(peer)]),
+                ),
+              ),
+            ),
+          )),
+      ...(link === undefined
+        ? []
+        : entry({ en: "Source", zh: "出處" }, h("a", { href: link, rel: "noreferrer" }, link))),
+    ]),
+    h("p", {}, [
+      h("code", {}, id),
+      allure === undefined ? null : [" · ", h("a", { href: `allure-report/index.html#${allure}` }, "Allure")],
+    ]),
+  ]);
+}
+
+/** All that was done; where that is much, only the steps whose output has what decided, and the others on demand. */
+function steps(texts: ClaimEvidence["texts"]): ComponentChild {
+  const decided = texts.filter(({ deciding }) => deciding.length > 0);
+  const explained =
+    decided.length === 0
+      ? null
+      : h(
+          "p",
+          { class: "small" },
+          both({
+            en: "Of each output, the lines with what decided; were the marked words others, so would be the verdict.",
+            zh: "列出各輸出中具決定性的行；標示處若不同，判定也會不同。",
+          }),
+        );
+  if (texts.length <= most.steps) return [explained, stepList(texts, texts)];
+  const shown = decided.slice(0, most.steps);
+  return [
+    explained,
+    shown.length === 0 ? null : stepList(shown, texts),
+    h("details", {}, [
+      h("summary", {}, both({ en: `all ${texts.length} steps`, zh: `全部 ${texts.length} 個步驟` })),
+      stepList(texts, texts),
+    ]),
+  ];
+}
+
+function stepList(shown: ClaimEvidence["texts"], all: ClaimEvidence["texts"]): ComponentChild {
+  return h(
+    "ol",
+    {},
+    shown.map((step) => {
+      const { path, title, command, deciding } = step;
+      return h("li", { value: all.indexOf(step) + 1 }, [
+        h("a", { href: path }, title),
+        command === "" ? null : [" ", h("code", {}, command)],
+        deciding.length === 0 ? null : h("pre", { class: "deciding", tabIndex: 0 }, decidingWords(deciding)),
+      ]);
+    }),
+  );
+}
+
+function decidingWords(lines: readonly DecidingLine[]): ComponentChild[] {
+  return lines.map((pieces) => [
+    ...pieces.map((piece, index) => (index % 2 === 1 ? h("mark", {}, piece) : piece)),
+    "\n",
+  ]);
+}
+
+/** What came of the claim's controls, in this run or in the recorded one. */
+function controlsInWords(
+  { id, verdict, controls }: ClaimResult,
+  { recordedControls }: KnownOfClaims,
+): ComponentChild[] {
+  if (controls.length > 0) return controls.map(controlWords);
+  if (verdict !== "holds" && verdict !== "refuted") return [];
+  const before = recordedControls?.claims.find((claim) => claim.id === id)?.controls ?? [];
+  if (recordedControls === undefined || before.length === 0)
+    return [both({ en: "Not tried: npm run controls does.", zh: "尚未嘗試：可執行 npm run controls。" })];
+  const { world, started } = recordedControls;
+  const where = `Kubernetes ${world.kubernetes}, ${started.slice(0, 10)}`;
+  return before.map((control) => [
+    both({
+      en: `Not tried in this run (npm run controls does); in a recorded one (${where}): `,
+      zh: `這次未嘗試（可執行 npm run controls）；在錄下的執行中（${where}）：`,
+    }),
+    controlWords(control),
+  ]);
+}
+
+function controlWords({ name, live, proven, verdict, why }: ControlResult): ComponentChild {
+  if (!proven) return both({ en: `not proven: ${why}`, zh: `尚未證實：${why}` });
+  const seen = why === "" ? "" : ` (${why})`;
+  return both({
+    en: `${live ? "The cluster was changed" : "The observation was altered"} so that ${name}: then it was ${verdictWords[verdict].en}${seen}.`,
+    zh: `${live ? "改變叢集" : "改變觀察結果"}（${name}）後，結果是「${verdictWords[verdict].zh}」${seen}。`,
+  });
+}
