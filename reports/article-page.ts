@@ -5,7 +5,7 @@ import { type Catalogue, type Claim, spanOf } from "../helpers/claim/catalogue.t
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
-import { lineOf } from "./errata.ts";
+import { lineOf, linesOf } from "./errata.ts";
 import { type Bilingual, both, languageSwitch, pageOf, symbols, verdictMark } from "./look.ts";
 import { whenWrong } from "./when.ts";
 
@@ -137,8 +137,8 @@ function whenInWords(wrong: readonly ClaimResult[], page: ArticlePage): Bilingua
   const already = known.filter((when) => when.already).length;
   const later = known.length - already;
   return {
-    en: `${already} of them were wrong already when it was written, ${later} are right for the version of that day.`,
-    zh: `其中 ${already} 項在撰文當時就不成立，${later} 項在當時的版本上成立。`,
+    en: `Wrong already when it was written: ${already}. Right on the version of that day: ${later}.`,
+    zh: `撰文當時就不成立：${already} 項；在當時的版本上成立：${later} 項。`,
   };
 }
 
@@ -284,9 +284,12 @@ function errata(wrong: readonly ClaimResult[], { article, catalogue }: ArticlePa
       {},
       wrong.map((claim) => {
         const { quote, instead, because } = claim;
-        const line = lineOf(claim, article, catalogue);
+        const lines = linesOf(claim, article, catalogue);
         return h("li", {}, [
-          both({ en: `Line ${line}: `, zh: `第 ${line} 行：` }),
+          both({
+            en: `${lines.length === 1 ? "Line" : "Lines"} ${lines.join(", ")}: `,
+            zh: `第 ${lines.join("、")} 行：`,
+          }),
           h("del", { class: "source", lang: "zh-Hant" }, quote),
           instead === undefined
             ? null

@@ -181,7 +181,9 @@ function controlsInWords(
 ): ComponentChild[] {
   if (controls.length > 0) return controls.map(controlWords);
   if (verdict !== "holds" && verdict !== "refuted") return [];
-  const before = recordedControls?.claims.find((claim) => claim.id === id)?.controls ?? [];
+  // Where the verdict was another, so was what had to turn it.
+  const same = recordedControls?.claims.find((claim) => claim.id === id && claim.verdict === verdict);
+  const before = same?.controls ?? [];
   if (recordedControls === undefined || before.length === 0)
     return [both({ en: "Not tried: npm run controls does.", zh: "尚未嘗試：可執行 npm run controls。" })];
   const { world, started } = recordedControls;

@@ -9,7 +9,7 @@ export function lineOf({ id }: ClaimResult, article: string, catalogue: Catalogu
 }
 
 /** Returns the lines in which a claim's quote stands, word for word: what is to be corrected there is to be everywhere. */
-function linesOf(claim: ClaimResult, article: string, catalogue: Catalogue): number[] {
+export function linesOf(claim: ClaimResult, article: string, catalogue: Catalogue): number[] {
   const again = article.split("\n").flatMap((line, index) => (line.includes(claim.quote) ? [index + 1] : []));
   return [...new Set([lineOf(claim, article, catalogue), ...again])].toSorted((a, b) => a - b);
 }
