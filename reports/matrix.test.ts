@@ -54,6 +54,17 @@ test("claims are in the article's order, without those that are excluded, and ce
   expect(cells.map(({ id }) => id)).toEqual([older.id, newer.id]);
 });
 
+test("a cell in which less was asked for hides nothing of the others", () => {
+  const whole = as(older);
+  const less = {
+    ...whole,
+    results: { ...whole.results, claims: whole.results.claims.filter(({ id }) => id === claim) },
+  };
+  const { claims } = matrixOf([less, as(newer)]);
+  expect(claims).toHaveLength(matrixOf([whole]).claims.length);
+  expect(claims.flatMap(({ id, verdicts }) => (verdicts[older.id] === undefined ? [] : [id]))).toEqual([claim]);
+});
+
 test("the table has the claims that differ, and counts all", () => {
   const lines = flipsAsMarkdown(matrixOf([as(older, { [claim]: "holds" }), as(newer)])).split("\n");
   const en = recorded.claims.find(({ id }) => id === claim)?.en;
