@@ -6,7 +6,7 @@ import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
 import { lineOf, linesOf } from "./errata.ts";
-import { type Bilingual, both, languageSwitch, pageOf, symbols, verdictMark } from "./look.ts";
+import { type Bilingual, both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
 import { whenWrong } from "./when.ts";
 
 /** What the page is made from. */
@@ -86,7 +86,7 @@ export function articlePage(page: ArticlePage): string {
             {},
             wrong.map((claim) =>
               h("li", {}, [
-                h("a", { href: `#${wordsOf(claim)}` }, ["✗ ", both(claim)]),
+                h("a", { href: `#${placeOfWords(claim.id)}` }, ["✗ ", both(claim)]),
                 h("span", { class: "small" }, [
                   both({ en: ` line ${lineIn(page, claim)}: `, zh: `（第 ${lineIn(page, claim)} 行）` }),
                   h("span", { class: "source", lang: "zh-Hant" }, `「${claim.quote.split("\n")[0]}」`),
@@ -111,15 +111,10 @@ function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], 
   };
 }
 
-/** The place of a claim's words on the page; its details show there too. */
-function wordsOf({ id }: ClaimResult): string {
-  return `${id}-words`;
-}
-
 /** Words of a claim that was chosen are seen, and its details show, wherever the choice was made. */
 function chosen(claims: readonly ClaimResult[]): string {
   const targeted = (what: (claim: ClaimResult) => string) => claims.map(what).join(", ");
-  const at = (claim: ClaimResult) => `html:has(#${wordsOf(claim)}:target)`;
+  const at = (claim: ClaimResult) => `html:has(#${placeOfWords(claim.id)}:target)`;
   return `
 ${targeted((claim) => `${at(claim)} #${claim.id}`)} { display: block; }
 ${targeted((claim) => `html:has(#${claim.id}:target) .${claim.id}, ${at(claim)} .${claim.id}`)} { outline: 2px solid currentColor; outline-offset: 2px; background: var(--soft); }
@@ -226,7 +221,9 @@ function articleBody(
       .map((segment) => {
         const text = article.slice(Math.max(segment.start, start), Math.min(segment.end, end));
         const begins = segment.start >= start;
-        const places = segment.claims.filter((claim) => begins && anchors.get(claim) === segment).map(wordsOf);
+        const places = segment.claims
+          .filter((claim) => begins && anchors.get(claim) === segment)
+          .map(({ id }) => placeOfWords(id));
         return marked(text, segment.claims, segment.last && segment.end <= end, places);
       });
   const children = (node: Nodes): ComponentChild[] => ("children" in node ? node.children.map(shown) : []);
@@ -276,7 +273,8 @@ function marked(
   ]);
 }
 
-function errata(wrong: readonly ClaimResult[], { article, catalogue }: ArticlePage): ComponentChild {
+function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChild {
+  const { article, catalogue } = page;
   return h("footer", { id: "errata", class: "errata" }, [
     h("h2", {}, both({ en: "What should be corrected", zh: "勘誤" })),
     h(
@@ -285,6 +283,7 @@ function errata(wrong: readonly ClaimResult[], { article, catalogue }: ArticlePa
       wrong.map((claim) => {
         const { quote, instead, because } = claim;
         const lines = linesOf(claim, article, catalogue);
+        const when = whenWrong(claim, page.results, page.recordedVerdicts);
         return h("li", {}, [
           both({
             en: `${lines.length === 1 ? "Line" : "Lines"} ${lines.join(", ")}: `,
@@ -300,8 +299,10 @@ function errata(wrong: readonly ClaimResult[], { article, catalogue }: ArticlePa
               ],
           h("br", {}),
           because === undefined ? null : both(because),
+          // Most were wrong from the beginning, as the page says on top.
+          when === undefined || when.already ? null : [" ", both(when.words)],
           " ",
-          h("a", { href: `#${claim.id}` }, both({ en: "how we know", zh: "依據" })),
+          h("a", { href: `#${placeOfWords(claim.id)}` }, both({ en: "how we know", zh: "依據" })),
         ]);
       }),
     ),

@@ -190,8 +190,8 @@ function controlsInWords(
   const where = `Kubernetes ${world.kubernetes}, ${started.slice(0, 10)}`;
   return before.map((control) => [
     both({
-      en: `Not tried in this run (npm run controls does); in a recorded one (${where}): `,
-      zh: `這次未嘗試（可執行 npm run controls）；在錄下的執行中（${where}）：`,
+      en: `As a recorded run shows (${where}; npm run controls tries it anew): `,
+      zh: `錄下的執行顯示（${where}；npm run controls 可重新嘗試）：`,
     }),
     controlWords(control),
   ]);
@@ -201,7 +201,7 @@ function controlWords({ name, live, proven, verdict, why }: ControlResult): Comp
   if (!proven) return both({ en: `not proven: ${why}`, zh: `尚未證實：${why}` });
   const seen = why === "" ? "" : ` (${why})`;
   return both({
-    en: `${live ? "The cluster was changed" : "The observation was altered"} so that ${name}: then it was ${verdictWords[verdict].en}${seen}.`,
-    zh: `${live ? "改變叢集" : "改變觀察結果"}（${name}）後，結果是「${verdictWords[verdict].zh}」${seen}。`,
+    en: `Yes. ${live ? "The cluster was changed" : "Only what was observed was altered, for the cluster could not be,"} so that ${name}: then it was ${verdictWords[verdict].en}${seen}.`,
+    zh: `會。${live ? "改變叢集" : "（叢集無法改變）只改變觀察結果"}（${name}）後，結果是「${verdictWords[verdict].zh}」${seen}。`,
   });
 }

@@ -9,6 +9,11 @@ test("lines are found by the values that stand in them alone, and cut at these",
   expect(decidingLines("net:[4026533843] and x", ["net:[4026533843]"])).toEqual([["", "net:[4026533843]", " and x"]]);
 });
 
+test("an address is found with the port behind it", () => {
+  expect(decidingLines("10.244.1.2:54732", ["10.244.1.2"])).toEqual([["", "10.244.1.2", ":54732"]]);
+  expect(decidingLines("fd00::1:2", ["fd00::1"])).toEqual([]);
+});
+
 test("how a request ended is found as curl prints it", () => {
   expect(decidingLines("server-1\nHTTP-STATUS 200\n", ["answered"])).toEqual([["", "HTTP-STATUS 200", ""]]);
   expect(decidingLines("HTTP-STATUS 000\ncurl: (28) Connection timed out", ["silent"])).toEqual([

@@ -35,7 +35,9 @@ export function decidingLines(output: string, values: readonly string[]): Decidi
 
 /** A pattern for the value that does not find it inside of another word, number or address. */
 function alone(value: string): string {
-  return asPrinted[value] ?? String.raw`(?<![\w.-])${RegExp.escape(value)}(?!\w|[.:-]\w)`;
+  // A port may follow an IPv4 address; a colon within an IPv6 address ends nothing.
+  const goesOn = value.includes(":") ? ".:-" : ".-";
+  return asPrinted[value] ?? String.raw`(?<![\w.-])${RegExp.escape(value)}(?!\w|[${goesOn}]\w)`;
 }
 
 function distinct(pieces: DecidingLine): number {

@@ -40,6 +40,11 @@ export function both({ en, zh }: Bilingual): ComponentChild {
   return [h("span", { lang: "zh-Hant" }, zh), h("span", { lang: "en" }, en)];
 }
 
+/** Returns the place of a claim's words on the article's page; a link to it shows the claim's details too. */
+export function placeOfWords(claim: string): string {
+  return `${claim}-words`;
+}
+
 /** Returns a verdict as its sign and its word. */
 export function verdictMark(verdict: Verdict): ComponentChild {
   return h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict])]);

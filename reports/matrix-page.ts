@@ -1,5 +1,5 @@
 import { type ComponentChild, h } from "preact";
-import { both, languageSwitch, pageOf, symbols, verdictMark } from "./look.ts";
+import { both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
 import type { Matrix } from "./matrix.ts";
 
 type MatrixClaim = Matrix["claims"][number];
@@ -125,7 +125,11 @@ function row(
         const flip = flips.some(({ to }) => to === cell.id) ? "flip" : undefined;
         const surprise = found.verdict === found.expected ? "" : ` (expected ${found.expected})`;
         const mark = [verdictMark(found.verdict), surprise];
-        return h("td", { class: flip }, linked ? h("a", { href: `cells/${cell.id}/article.html#${id}` }, mark) : mark);
+        return h(
+          "td",
+          { class: flip },
+          linked ? h("a", { href: `cells/${cell.id}/article.html#${placeOfWords(id)}` }, mark) : mark,
+        );
       }),
     ],
   );

@@ -55,7 +55,9 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
 function mostTelling(evidence: ReadonlyMap<string, ClaimEvidence>): Map<string, string> {
   return new Map(
     [...evidence].flatMap(([id, { texts }]) => {
-      const [most] = texts.toSorted((a, b) => b.deciding.length - a.deciding.length);
+      // What was done once for several claims is told of elsewhere.
+      const own = texts.filter(({ title }) => !title.startsWith("before: "));
+      const [most] = own.toSorted((a, b) => b.deciding.length - a.deciding.length);
       return most === undefined ? [] : [[id, most.path] as const];
     }),
   );

@@ -42,7 +42,7 @@ test("a terminal always shows how far the run is, below the claims, and at last 
   const text = written(2, true).join("");
   const takenBack = "\r\u001B[K";
   expect(text.split(takenBack)).toHaveLength(3);
-  expect(text).toMatch(/ {2}✓ holds .* 1\.2 s\n {2}1 of \d+: 1 hold, 0 refuted, 0 external, 0 inconclusive; 0 s\r/);
+  expect(text).toMatch(/ {2}✓ holds .* 1\.2 s\n {2}1 of \d+: 1 hold, 0 refuted, 0 external, 0 inconclusive; \d+ s\r/);
   expect(text.endsWith(takenBack)).toBe(true);
 });
 
@@ -60,7 +60,7 @@ test("a run for the same claims before tells how long it takes; another does not
   const before = join(out, "previous-results.json");
   rmSync(before, { force: true });
   writeFileSync(before, JSON.stringify(collectResults(out)));
-  expect(written(1, true).join("")).toMatch(/; 0 s of about 27 s/);
+  expect(written(1, true).join("")).toMatch(/; \d+ s of about 27 s/);
   writeRun(out, "-t another");
-  expect(written(1, true).join("")).toMatch(/1 judged: 1 hold.*; 0 s\r/);
+  expect(written(1, true).join("")).toMatch(/1 judged: 1 hold.*; \d+ s\r/);
 });

@@ -1,7 +1,7 @@
 import { type ComponentChild, h } from "preact";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { changesBetween } from "./changes.ts";
-import { type Bilingual, both, languageSwitch, pageOf, symbols, verdictMark } from "./look.ts";
+import { type Bilingual, both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
 
 const style = `
 body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1.5rem; } h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 1.8rem; }
@@ -43,6 +43,7 @@ export function startPage({ results, previous, recorded, recordedControls, files
     h("main", {}, [
       h("h1", {}, both(article)),
       recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
+      h("p", {}, where(results)),
       languageSwitch(),
       h(
         "ul",
@@ -91,6 +92,10 @@ export function startPage({ results, previous, recorded, recordedControls, files
   );
 }
 
+function where({ world, started }: Results): string {
+  return `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${started.slice(0, 10)}`;
+}
+
 function list(title: Bilingual, claims: readonly ClaimResult[]): ComponentChild {
   return [
     h("h2", {}, both(title)),
@@ -104,7 +109,7 @@ function list(title: Bilingual, claims: readonly ClaimResult[]): ComponentChild 
 
 function linked(claim: ClaimResult): ComponentChild {
   const { id, verdict = "inconclusive" } = claim;
-  return h("a", { href: `article.html#${id}` }, [
+  return h("a", { href: `article.html#${placeOfWords(id)}` }, [
     h("span", { class: `verdict ${verdict}` }, `${symbols[verdict]} `),
     both(claim),
   ]);
@@ -114,6 +119,8 @@ function since(results: Results, previous: Results | undefined): ComponentChild[
   const title = h("h2", {}, both({ en: "Since the run before", zh: "與上次相比" }));
   if (previous === undefined)
     return [title, h("p", {}, both({ en: "There was none in this folder.", zh: "此資料夾沒有更早的執行結果。" }))];
+  if (previous.selection !== results.selection)
+    return [title, h("p", {}, both({ en: "It was asked for other claims.", zh: "上次檢查的是其他主張。" }))];
   const { added, flipped, slower } = changesBetween(previous, results);
   const seconds = ({ milliseconds = 0 }: ClaimResult) => `${(milliseconds / 1000).toFixed(1)} s`;
   const changes = [

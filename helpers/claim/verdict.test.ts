@@ -13,7 +13,7 @@ test.each<[() => void, string]>([
   ],
   [() => expect(20, "answers").toBe(0), "answers: 20, not 0"],
   [() => expect([".plugins[].mtu"], "fields").toEqual([]), "fields: [ '.plugins[].mtu' ], not none"],
-  [() => expect([], "packets").not.toEqual([]), "packets: none, and the sentence needs something else"],
+  [() => expect([], "packets").not.toEqual([]), "packets: none, and the sentence needs some"],
   [() => expect(["a"], "modes").toContain("b"), "modes: [ 'a' ], without 'b'"],
   [() => expect("NOW: +0000", "the page").toContain("nginx"), "the page: 'NOW: +0000', without 'nginx'"],
   [() => expect(0, "rules").toBeGreaterThan(0), "rules: 0, not more than 0"],
