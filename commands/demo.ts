@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 import { Matrix, recordedMatrix } from "../reports/matrix.ts";
 import { matrixPage } from "../reports/matrix-page.ts";
-import { writePages } from "../reports/pages.ts";
+import { recordedRun, writePages } from "../reports/pages.ts";
 
 /** Makes all pages from recorded runs, in seconds: a newcomer sees what a run gives before making one. */
 await main(async () => {
@@ -14,9 +14,8 @@ await main(async () => {
   const folder = join(readSettings().out, "demo");
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const file = join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json");
-  const results = Results.parse(JSON.parse(readFileSync(file, "utf8")));
-  copyFileSync(file, join(folder, "results.json"));
+  const results = Results.parse(JSON.parse(readFileSync(recordedRun, "utf8")));
+  copyFileSync(recordedRun, join(folder, "results.json"));
   const matrix = Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
   writeFileSync(join(folder, "matrix.html"), matrixPage(matrix));
   const [day, version] = [results.started.slice(0, 10), results.world.kubernetes];

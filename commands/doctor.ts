@@ -11,6 +11,7 @@ import { lockHolder } from "../helpers/host/lock.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings, type Settings } from "../helpers/host/settings.ts";
 import { goVersion } from "../helpers/image/go.ts";
+import { kernelFeatures } from "../helpers/world/detect.ts";
 
 /** Something a machine has or lacks, and what the lack of it costs; empty where it costs nothing. */
 interface Row {
@@ -27,7 +28,7 @@ await main(async () => {
   const rows = [
     ...(await engineRows(engine, root)),
     ...(await imageRows(settings, engine !== undefined)),
-    ...(await kernelRows(root)),
+    ...(await kernelRows()),
     {
       what: "registry",
       here: engine === undefined ? "the private engine has no way out" : "a run asks for it from a node",
@@ -80,13 +81,14 @@ async function engineRows(engine: Awaited<ReturnType<typeof findUserEngine>>, ro
 async function imageRows(settings: Settings, pulls: boolean): Promise<Row[]> {
   const { kind } = imageLockFor(settings);
   const onPath = await execa("kind", ["version", "--quiet"], { reject: false, stdin: "ignore" });
+  const version = onPath.failed ? undefined : `v${onPath.stdout.trim()}`;
   const go = await asked(goVersion);
   const missing = go.startsWith("no");
   return [
     {
       what: "kind",
-      here: onPath.failed ? "not on PATH" : `v${onPath.stdout.trim()} on PATH`,
-      cost: `v${onPath.stdout.trim()}` === kind.version ? "" : `${kind.version} is downloaded or built`,
+      here: version === undefined ? "not on PATH" : `${version} on PATH`,
+      cost: version === kind.version ? "" : `${kind.version} is downloaded or built`,
     },
     {
       what: "Go",
@@ -101,23 +103,12 @@ async function imageRows(settings: Settings, pulls: boolean): Promise<Row[]> {
 }
 
 /** A node shares the machine's kernel. A run tries these on a node; here they are tried in a network namespace of its own. */
-async function kernelRows(root: boolean): Promise<Row[]> {
-  const works = async (command: string, ...words: string[]) => !(await execa(command, words, { reject: false })).failed;
-  const ipvs = existsSync("/proc/net/ip_vs") || (root && (await works("modprobe", "--dry-run", "--quiet", "ip_vs")));
-  const nft = (rule: string) =>
-    works(
-      "unshare",
-      "--net",
-      "nft",
-      `add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ${rule}`,
-    );
-  const queue = root && (await nft("counter")) ? await nft("queue num 0 bypass") : undefined;
+async function kernelRows(): Promise<Row[]> {
+  const { networkQueue, ipvs } = await kernelFeatures(
+    async (script) => !(await execa("sh", ["-c", script], { reject: false, stdin: "ignore" })).failed,
+  );
   return [
-    {
-      what: "kernel",
-      here: release(),
-      cost: "",
-    },
+    { what: "kernel", here: release(), cost: "" },
     {
       what: "kernel: IP_VS",
       here: ipvs ? "yes" : "no",
@@ -125,8 +116,9 @@ async function kernelRows(root: boolean): Promise<Row[]> {
     },
     {
       what: "kernel: NFT_QUEUE",
-      here: queue === undefined ? "not known: a run tries it on a node" : queue ? "yes" : "no",
-      cost: queue === true ? "" : `${queue === undefined ? "without: " : ""}${costInClaims("network-queue")}`,
+      here: networkQueue === undefined ? "not known: a run tries it on a node" : networkQueue ? "yes" : "no",
+      cost:
+        networkQueue === true ? "" : `${networkQueue === undefined ? "without: " : ""}${costInClaims("network-queue")}`,
     },
   ];
 }

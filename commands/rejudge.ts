@@ -10,6 +10,7 @@ import { type ClaimResult, type ControlResult, Results } from "../helpers/claim/
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { whatIsWrong } from "../reports/results.ts";
 
 /** By claims: the places of their observations that no judge looks at. */
 const Survivors = z.record(z.string(), z.array(z.string()));
@@ -69,9 +70,7 @@ function readResults(recording: string): { text: string; stored: Results } {
   try {
     return { text, stored: Results.parse(JSON.parse(text)) };
   } catch (error) {
-    const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
-    const what = issue === undefined ? (error as Error).message : `${issue.path.join(".")}: ${issue.message}`;
-    throw new UserError(`${file}: ${what.split("\n")[0]}`, "name the output folder of a run of this version");
+    throw new UserError(`${file}: ${whatIsWrong(error)}`, "name the output folder of a run of this version");
   }
 }
 

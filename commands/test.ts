@@ -1,6 +1,5 @@
-import { join } from "node:path";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
-import { exitCodeOf, previousResults, type Results } from "../helpers/claim/results.ts";
+import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { beginRun, emptyOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
@@ -19,7 +18,7 @@ import { readSettings } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "../reports/allure.ts";
 import { tellGitHub } from "../reports/github.ts";
 import { writePages } from "../reports/pages.ts";
-import { collectResults, resultsAt } from "../reports/results.ts";
+import { collectResults, usualPhases } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
 
 /** The main job: a cluster, all claims, the reports, and nothing left behind. Arguments go to vitest. */
@@ -30,8 +29,7 @@ await main(async () => {
   imageLockFor(settings);
   emptyOutput(settings);
   const selection = process.argv.slice(2);
-  const before = resultsAt(join(settings.out, previousResults));
-  const progress = new Progress(undefined, before?.selection === selection.join(" ") ? before.phases : []);
+  const progress = new Progress(undefined, usualPhases(settings.out, selection.join(" ")));
   const interrupt = interruption((line) => progress.say("signal", line));
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);

@@ -4,6 +4,7 @@ import { type ComponentChild, h } from "preact";
 import { type Catalogue, type Claim, spanOf } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
+import { worldInWords } from "../helpers/world/world.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
 import { lineOf, linesOf } from "./errata.ts";
 import { type Bilingual, both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
@@ -84,15 +85,16 @@ export function articlePage(page: ArticlePage): string {
           h(
             "ol",
             {},
-            wrong.map((claim) =>
-              h("li", {}, [
+            wrong.map((claim) => {
+              const line = lineOf(claim, page.article, page.catalogue);
+              return h("li", {}, [
                 h("a", { href: `#${placeOfWords(claim.id)}` }, ["✗ ", both(claim)]),
                 h("span", { class: "small" }, [
-                  both({ en: ` line ${lineIn(page, claim)}: `, zh: `（第 ${lineIn(page, claim)} 行）` }),
+                  both({ en: ` line ${line}: `, zh: `（第 ${line} 行）` }),
                   h("span", { class: "source", lang: "zh-Hant" }, `「${claim.quote.split("\n")[0]}」`),
                 ]),
-              ]),
-            ),
+              ]);
+            }),
           ),
         ]),
         ...judged.map((claim) => claimDetails(claim, peersOf(claim, segments), page)),
@@ -103,7 +105,7 @@ export function articlePage(page: ArticlePage): string {
 }
 
 function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], wrong: number) {
-  const where = `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}`;
+  const where = worldInWords(world);
   const day = started.slice(0, 10);
   return {
     en: `${judged.length} claims of this article were checked on a live cluster (${where}) on ${day}: ${wrong} are wrong there.`,
@@ -120,10 +122,6 @@ ${targeted((claim) => `${at(claim)} #${claim.id}`)} { display: block; }
 ${targeted((claim) => `html:has(#${claim.id}:target) .${claim.id}, ${at(claim)} .${claim.id}`)} { outline: 2px solid currentColor; outline-offset: 2px; background: var(--soft); }
 html:has(.spot:target) aside .hint { display: none; } .spot { scroll-margin-top: 30vh; }
 `;
-}
-
-function lineIn({ article, catalogue }: ArticlePage, claim: ClaimResult): number {
-  return lineOf(claim, article, catalogue);
 }
 
 /** What was wrong when the article was written, and what became so since. */

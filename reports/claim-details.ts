@@ -98,7 +98,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
           h("a", { href: path }, h("img", { src: path, alt: title, loading: "lazy" })),
         ),
       ),
-      ...(texts.length === 0 ? [] : entry({ en: "What was done", zh: "做了什麼" }, [steps(texts)])),
+      ...(texts.length === 0 ? [] : entry({ en: "What was done", zh: "做了什麼" }, steps(texts))),
       ...(peers.length === 0
         ? []
         : entry(

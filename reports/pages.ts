@@ -13,8 +13,8 @@ import { resultsAt } from "./results.ts";
 import { startPage } from "./start-page.ts";
 import { recordedVerdicts } from "./when.ts";
 
-/** The recorded run in which the controls were tried. */
-const recordedControls = join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json");
+/** The results of the recorded run in which the controls were tried. */
+export const recordedRun = join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json");
 
 /**
  * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`.
@@ -23,7 +23,7 @@ const recordedControls = join(projectRoot, "fixtures", "recordings", "v1.37.0", 
  */
 export function writePages(out: string, results: Results, recorded?: Bilingual): void {
   const [article, catalogue] = [readArticle(), readCatalogue()];
-  const controls = resultsAt(recordedControls);
+  const controls = resultsAt(recordedRun);
   const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
   writeFileSync(

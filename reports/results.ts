@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Claim, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import { coverageOf } from "../helpers/claim/coverage.ts";
-import { ClaimResult, controlScoreOf, Phase, Results } from "../helpers/claim/results.ts";
+import { ClaimResult, controlScoreOf, Phase, previousResults, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { World } from "../helpers/world/world.ts";
@@ -61,20 +61,19 @@ function read<Schema extends z.ZodType>(out: string, file: string, schema: Schem
   try {
     return schema.parse(JSON.parse(readFileSync(join(out, file), "utf8")));
   } catch (error) {
-    const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
-    throw broken(
-      out,
-      file,
-      issue === undefined ? (error as Error).message : `${issue.path.join(".")}: ${issue.message}`,
-    );
+    throw broken(out, file, whatIsWrong(error));
   }
 }
 
+/** Returns in a line why a file of a run could not be read: the first field that does not fit, or what JSON says of it. */
+export function whatIsWrong(error: unknown): string {
+  const issue = error instanceof z.ZodError ? error.issues[0] : undefined;
+  const what = issue === undefined ? (error as Error).message : `${issue.path.join(".")}: ${issue.message}`;
+  return what.split("\n")[0] ?? "";
+}
+
 function broken(out: string, file: string, what: string): UserError {
-  return new UserError(
-    `${join(out, file)}: ${what.split("\n")[0]}`,
-    "run npm test to get results that fit this version",
-  );
+  return new UserError(`${join(out, file)}: ${what}`, "run npm test to get results that fit this version");
 }
 
 function claimFiles(out: string): string[] {
@@ -110,6 +109,12 @@ function withoutVerdict({ id, ref, section, quote, en, zh, needs, excluded }: Cl
 /** Returns the results in a file; undefined where it is not there, or is of another version of the suite. */
 export function resultsAt(file: string): Results | undefined {
   return existsSync(file) ? Results.safeParse(JSON.parse(readFileSync(file, "utf8"))).data : undefined;
+}
+
+/** Returns the phases of the run before in the same folder, if it was asked for the same claims: so long this one may take. */
+export function usualPhases(out: string, selection: string): readonly Phase[] {
+  const before = resultsAt(join(out, previousResults));
+  return before?.selection === selection ? before.phases : [];
 }
 
 /** Returns the commit of the project's own repository, or `unknown`: one around it says nothing about the suite. */

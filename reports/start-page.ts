@@ -1,5 +1,6 @@
 import { type ComponentChild, h } from "preact";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { worldInWords } from "../helpers/world/world.ts";
 import { changesBetween } from "./changes.ts";
 import { type Bilingual, both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
 
@@ -93,7 +94,7 @@ export function startPage({ results, previous, recorded, recordedControls, files
 }
 
 function where({ world, started }: Results): string {
-  return `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${started.slice(0, 10)}`;
+  return `${worldInWords(world)}, ${started.slice(0, 10)}`;
 }
 
 function list(title: Bilingual, claims: readonly ClaimResult[]): ComponentChild {

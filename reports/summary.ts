@@ -1,11 +1,13 @@
 import { join, relative } from "node:path";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import type { Verdict } from "../helpers/claim/verdict.ts";
 import { readSettings } from "../helpers/host/settings.ts";
+import { worldInWords } from "../helpers/world/world.ts";
 
 /**
  * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then what was
- * not to be seen, which sentences of the article are wrong on this cluster, why and what they could say, how many claims came out how, how long the phases
- * took, and where the reports are.
+ * not to be seen, which sentences of the article are wrong on this cluster, why and what they could say, how many claims came
+ * out how, how long the phases took, and where the reports are.
  */
 export function summaryOf(results: Results, out: string = readSettings().out): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
@@ -33,7 +35,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       refuted,
       wrongHere,
     ),
-    `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
+    `${worldInWords(world)}, ${world.nodes.length} nodes`,
     countsOf(results.claims),
     ...controlsOf(results),
     `coverage: ${results.coverage.percent} % of the article's ${results.coverage.characters} letters and digits`,
@@ -60,9 +62,14 @@ function controlsOf({ claims, controls: { executed, proven, live } }: Results): 
 /** Returns how many claims came out how, in a line. */
 export function countsOf(claims: readonly ClaimResult[]): string {
   const count = (which: (claim: ClaimResult) => boolean) => claims.filter(which).length;
-  const of = (wanted: string) => count(({ verdict }) => verdict === wanted);
+  const counts = verdictCounts((wanted) => count(({ verdict }) => verdict === wanted));
   const excluded = count((claim) => claim.excluded !== undefined);
-  return `${count(({ verdict }) => verdict !== undefined)} claims: ${of("holds")} hold, ${of("refuted")} refuted, ${of("external")} external, ${of("inconclusive")} inconclusive${excluded === 0 ? "" : `; ${excluded} excluded`}`;
+  return `${count(({ verdict }) => verdict !== undefined)} claims: ${counts}${excluded === 0 ? "" : `; ${excluded} excluded`}`;
+}
+
+/** Returns how many there are of each verdict, in words. */
+export function verdictCounts(of: (verdict: Verdict) => number): string {
+  return `${of("holds")} hold, ${of("refuted")} refuted, ${of("external")} external, ${of("inconclusive")} inconclusive`;
 }
 
 function block(title: string, claims: readonly ClaimResult[], show: (claim: ClaimResult) => string[]): string[] {

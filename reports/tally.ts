@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
-import { previousResults } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
-import { RunFile, resultsAt } from "./results.ts";
+import { RunFile, usualPhases } from "./results.ts";
+import { verdictCounts } from "./summary.ts";
 
 /** How far a run is: how many claims came out how, and how long it may still take. */
 export class Tally {
@@ -27,11 +27,10 @@ export class Tally {
 
   /** Returns the line that says it, after so many milliseconds. */
   line(elapsedMs: number): string {
-    const { holds, refuted, external, inconclusive } = this.#counts;
     const done = this.#total === undefined ? `${this.#judged} judged` : `${this.#judged} of ${this.#total}`;
     const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(0)} s`;
     const usual = this.#usualMs === undefined ? "" : ` of about ${seconds(this.#usualMs)}`;
-    return `${done}: ${holds} hold, ${refuted} refuted, ${external} external, ${inconclusive} inconclusive; ${seconds(elapsedMs)}${usual}`;
+    return `${done}: ${verdictCounts((verdict) => this.#counts[verdict])}; ${seconds(elapsedMs)}${usual}`;
   }
 
   get #judged(): number {
@@ -44,8 +43,7 @@ export function tallyOf(out: string): Tally {
   const file = join(out, "run.json");
   if (!existsSync(file)) return new Tally();
   const { selection } = RunFile.parse(JSON.parse(readFileSync(file, "utf8")));
-  const before = resultsAt(join(out, previousResults));
-  const usual = before?.selection === selection ? before.phases.find(({ name }) => name === "claims") : undefined;
+  const usual = usualPhases(out, selection).find(({ name }) => name === "claims");
   return new Tally({
     ...(selection === "" ? { total: readCatalogue().claims.filter(({ expect }) => expect !== undefined).length } : {}),
     ...(usual === undefined ? {} : { usualMs: usual.milliseconds }),

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import semver from "semver";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Bilingual } from "./look.ts";
@@ -13,9 +13,8 @@ export interface WhenWrong {
   readonly words: Bilingual;
 }
 
-/** Returns, by claim, what the recorded runs of those two versions found of it; nothing where none were recorded. */
+/** Returns, by claim, what recorded runs found of it, by cells. */
 export function recordedVerdicts(): ReadonlyMap<string, Matrix["claims"][number]["verdicts"]> {
-  if (!existsSync(recordedMatrix)) return new Map();
   const { claims } = Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
   return new Map(claims.map(({ id, verdicts }) => [id, verdicts]));
 }

@@ -5,7 +5,6 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import type { TestProject } from "vitest/node";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
-import { type Outsider, outsiderOf } from "../cluster/outsider.ts";
 import { KubernetesApi } from "../probe/api.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { timeouts } from "../probe/timeouts.ts";
@@ -81,15 +80,16 @@ async function makeCast(): Promise<Cast> {
   for (const object of objects.filter(({ kind }) => kind === "Service")) services.push(await api.create(object));
   await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
   const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
-  await giveKubeconfig(context, await outsiderOf(context.engine, context.outsider));
+  await giveKubeconfig(context);
   return { namespace, otherNamespace, pods, services };
 }
 
 /** The outsider is also where a reader of the article types kubectl: the node image that it runs has the right one. */
-async function giveKubeconfig({ engine, controlPlane }: Context, outsider: Outsider): Promise<void> {
-  const { stdout } = await containerNodes(engine).run(controlPlane, ["cat", "/etc/kubernetes/admin.conf"]);
+async function giveKubeconfig({ engine, controlPlane, outsider }: Context): Promise<void> {
+  const containers = containerNodes(engine);
+  const { stdout } = await containers.run(controlPlane, ["cat", "/etc/kubernetes/admin.conf"]);
   const script = 'mkdir -p /root/.kube && printf %s "$1" > /root/.kube/config';
-  await outsider.run(["sh", "-c", script, "sh", stdout]);
+  await containers.run(outsider, ["sh", "-c", script, "sh", stdout]);
 }
 
 /**

@@ -1,5 +1,4 @@
-import { type CommandOptions, type Engine, engineCommand, engineOutput, removeContainers } from "../engine/engine.ts";
-import type { CommandResult } from "../host/command.ts";
+import { type Engine, engineOutput, removeContainers } from "../engine/engine.ts";
 
 /** Label by which the containers of a run that are no nodes are found again. */
 const runLabel = "kind-network-conformance.run";
@@ -14,8 +13,6 @@ export interface Outsider {
   readonly name: string;
   /** Its addresses on that network, IPv4 first. */
   readonly addresses: readonly string[];
-  /** Returns how a command in it ended; a failed one is a result too. */
-  run(command: readonly string[], options?: CommandOptions): Promise<CommandResult>;
 }
 
 /** Starts an outsider from the node image, which has curl and ip; it may change routes in its own namespace only. */
@@ -54,7 +51,6 @@ export async function outsiderOf(
   return {
     name,
     addresses: output.split(" ").filter(Boolean),
-    run: (command, options = {}) => engineCommand(engine, ["exec", name, ...command], options),
   };
 }
 

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { quoted } from "../host/shell.ts";
 
 /** One thing that was done and what came of it. */
 export interface EvidenceItem {
@@ -61,6 +62,6 @@ export function shellCommand(words: readonly string[]): string {
 
 function shellWord(word: string): string {
   if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  if (!word.includes("\n")) return `'${word.replaceAll("'", "'\\''")}'`;
+  if (!word.includes("\n")) return quoted(word);
   return `$'${word.replaceAll(/[\\']/g, String.raw`\$&`).replaceAll("\n", String.raw`\n`)}'`;
 }

@@ -40,6 +40,11 @@ run() {
 /** Tells how a command ended and how many bytes it printed, then these. */
 const epilogue = `printf '%s %d %d\\n' "$?" "$(wc -c <"$o")" "$(wc -c <"$e")"; cat "$o" "$e"\n`;
 
+/** Returns a word as a POSIX shell takes it literally, whatever is in it. */
+export function quoted(word: string): string {
+  return `'${word.replaceAll("'", String.raw`'\''`)}'`;
+}
+
 /** A POSIX shell that stays open and runs commands one after another. */
 class Shell {
   readonly #streams: ShellStreams;
@@ -75,7 +80,7 @@ class Shell {
     const wake = () => this.#wake();
     stop.addEventListener("abort", wake, { once: true });
     try {
-      const words = command.map((word) => `'${word.replaceAll("'", String.raw`'\''`)}'`).join(" ");
+      const words = command.map(quoted).join(" ");
       this.#streams.stdin.write(`( run ${words} ) </dev/null >"$o" 2>"$e"; ${epilogue}`);
       const head = await this.#take(() => this.#received.indexOf("\n") + 1 || undefined, stop);
       const [exitCode = 0, length = 0, errors = 0] = head.toString().split(" ").map(Number);

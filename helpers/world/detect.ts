@@ -110,22 +110,37 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
   } satisfies World);
 }
 
-/** What nodes can do is tried, in a network namespace of its own where it would change anything. */
-async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: boolean): Promise<World["features"]> {
-  const works = async (script: string) => !(await nodes.run(node, ["sh", "-c", script], { timeout: 20_000 })).failed;
+/**
+ * Returns whether a kernel has NFT_QUEUE and IP_VS; the first is undefined where nft does not work at all.
+ *
+ * @param works runs a shell's script where that kernel is, and returns whether it ended well
+ */
+export async function kernelFeatures(
+  works: (script: string) => Promise<boolean>,
+): Promise<{ readonly networkQueue: boolean | undefined; readonly ipvs: boolean }> {
   const nft = (rule: string) =>
     works(
       `unshare --net nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ${rule}'`,
     );
-  const [ruleset, networkQueue, ipvs, tcpdump, uplink] = await Promise.all([
+  const [ruleset, queue, ipvs] = await Promise.all([
     nft("counter"),
     nft("queue num 0 bypass"),
     works("test -e /proc/net/ip_vs || modprobe --dry-run --quiet ip_vs"),
+  ]);
+  return { networkQueue: ruleset ? queue : undefined, ipvs };
+}
+
+/** What nodes can do is tried, in a network namespace of its own where it would change anything. */
+async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: boolean): Promise<World["features"]> {
+  const works = async (script: string) => !(await nodes.run(node, ["sh", "-c", script], { timeout: 20_000 })).failed;
+  const [{ networkQueue, ipvs }, tcpdump, uplink] = await Promise.all([
+    kernelFeatures(works),
     works("command -v tcpdump"),
     // The suite's own engine has none by its making. Whatever a registry answers, it can be asked.
     mayHaveUplink && works("curl --silent --max-time 5 --output /dev/null https://registry-1.docker.io/v2/"),
   ]);
-  if (!ruleset) throw new Error(`nft does not work on ${node}, so nothing tells whether its kernel has NFT_QUEUE`);
+  if (networkQueue === undefined)
+    throw new Error(`nft does not work on ${node}, so nothing tells whether its kernel has NFT_QUEUE`);
   return { networkQueue, ipvs, tcpdump: tcpdump || uplink, uplink };
 }
 

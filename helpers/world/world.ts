@@ -49,3 +49,8 @@ export const World = z.strictObject({
   adaptations: z.array(z.string()).describe("what was changed from kind's defaults for this machine, and why"),
 });
 export type World = z.infer<typeof World>;
+
+/** Returns what tells one world from another, in a line. */
+export function worldInWords({ kubernetes, kind, proxyMode, ipFamilies }: World): string {
+  return `Kubernetes ${kubernetes}, kind ${kind}, kube-proxy ${proxyMode}, ${ipFamilies.join("+")}`;
+}
