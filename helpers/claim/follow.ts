@@ -1,12 +1,22 @@
 import { randomBytes } from "node:crypto";
 import { type Attachment, slugOf } from "../evidence/evidence.ts";
-import { type Hop, legsOf, type Path, pathOf, sightingsIn, tableOf, translatedBy } from "../path/hops.ts";
+import {
+  type Hop,
+  isWhole,
+  type Leg,
+  legsOf,
+  type Path,
+  pathOf,
+  sightingsIn,
+  tableOf,
+  translatedBy,
+} from "../path/hops.ts";
 import { drawPath } from "../path/picture.ts";
 import { type MetRule, rulesMet, translatingRules } from "../path/rules.ts";
 import { inBackground } from "../probe/background.ts";
 import { type RecordedPackets, recordPackets } from "../probe/capture.ts";
 import { hostPort, type Meeting, meet } from "../probe/http.ts";
-import { outputOf, type Peer } from "../probe/peer.ts";
+import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import type { Lab } from "./lab.ts";
 
 /** What is done to follow a packet is kept as one item, with what came of it. */
@@ -57,7 +67,9 @@ export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): P
         from === flow.client.address && to === flow.target.address && toPort === flow.target.port,
     );
   };
-  const { there, back } = flow.silent === true ? await look() : await lab.eventually(look, isThereAndBack);
+  const { there, back } = flow.silent === true ? await look() : await lab.eventually(look, isWhole);
+  if (back.length > 0 && !isWhole({ there, back }))
+    throw new ProbeFailed(`the captures of ${flow.title} do not show every hop:\n${tableOf(there)}\n${tableOf(back)}`);
   const visits = await Promise.all(
     watches.flatMap(({ name, visit }) => {
       const entering = there.find(({ node }) => node === name);
@@ -73,10 +85,6 @@ export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): P
   ]);
   await Promise.all(watches.map(({ stop }) => stop()));
   return { title: flow.title, answer, ...path };
-}
-
-function isThereAndBack({ there: [first], back }: Path): boolean {
-  return back.some(({ node, interface: device }) => node === first?.node && device === first.interface);
 }
 
 /** A request by `kubectl port-forward`, as its connections hand it on to each other. */
@@ -111,13 +119,21 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
     () => meet(lab.outsider, "localhost:18084", lab.timeouts.attempt),
     ({ outcome }) => outcome === "answered",
   );
-  const sightings = (await Promise.all(legs.map(({ seen }) => seen()))).flat();
-  const hops = legsOf(sightings, [
+  const connections: readonly Leg[] = [
     { node: controlPlane.name, direction: "in", toPort: 6443 },
     { node: controlPlane.name, direction: "out", toPort: 10_250 },
     { node: node.name, direction: "in", toPort: 10_250 },
     { node: inThePod, direction: "in", toPort: 8080 },
-  ]);
+  ];
+  const look = async () => {
+    const sightings = (await Promise.all(legs.map(({ seen }) => seen()))).flat();
+    return { sightings, hops: legsOf(sightings, connections) };
+  };
+  // Captures lag behind, each as it likes.
+  const { sightings, hops } =
+    answer.outcome === "answered"
+      ? await lab.eventually(look, (seen) => seen.hops.length === connections.length)
+      : await look();
   const title = "port-forward: outsider to API server to kubelet to the pod's own lo";
   const picture = drawPath({
     ...{ title, hops },

@@ -1,26 +1,26 @@
 import { expect, test } from "vitest";
-import { legsOf, pathOf, sightingsIn, tableOf, translatedBy, wayOf } from "./hops.ts";
+import { isWhole, legsOf, pathOf, sightingsIn, tableOf, translatedBy, wayOf } from "./hops.ts";
 
 const worker = `1764092000.100000 veth1a   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     10.244.1.12.40000 > 10.96.7.7.80: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, options [mss 1460], length 0
-1764092000.100100 eth0     Out IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+1764092000.100100 eth0     Out IP (tos 0x0, ttl 63, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, options [mss 1460], length 0
-1764092000.100400 eth0     In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+1764092000.100400 eth0     In  IP (tos 0x0, ttl 63, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], cksum 0x1a2b (incorrect -> 0x9f3c), seq 7, ack 0, win 65160, length 0
-1764092000.100500 veth1a   Out IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+1764092000.100500 veth1a   Out IP (tos 0x0, ttl 62, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     10.96.7.7.80 > 10.244.1.12.40000: Flags [S.], cksum 0x1a2b (incorrect -> 0x9f3c), seq 7, ack 0, win 65160, length 0
 1764092000.100600 veth1a   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     10.244.1.12.40000 > 10.96.7.7.80: Flags [.], cksum 0x1a2b (incorrect -> 0x9f3c), ack 8, win 63, length 0
 1764092000.200000 veth1a   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     10.244.1.12.40002 > 10.96.7.7.80: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 5, win 64240, length 0
 `;
-const other = `1764092000.100200 eth0     In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+const other = `1764092000.100200 eth0     In  IP (tos 0x0, ttl 63, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, length 0
-1764092000.100250 veth2b   Out IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+1764092000.100250 veth2b   Out IP (tos 0x0, ttl 62, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     172.31.0.4.51000 > 10.244.2.7.8080: Flags [S], cksum 0x1a2b (incorrect -> 0x9f3c), seq 4294967295, win 64240, length 0
 1764092000.100300 veth2b   In  IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], cksum 0x1a2b (incorrect -> 0x9f3c), seq 7, ack 0, win 65160, length 0
-1764092000.100350 eth0     Out IP (tos 0x0, ttl 64, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
+1764092000.100350 eth0     Out IP (tos 0x0, ttl 63, id 63468, offset 0, flags [DF], proto TCP (6), length 60)
     10.244.2.7.8080 > 172.31.0.4.51000: Flags [S.], cksum 0x1a2b (incorrect -> 0x9f3c), seq 7, ack 0, win 65160, length 0
 `;
 
@@ -39,6 +39,33 @@ test("one connection is followed over two nodes, and the hop where it is transla
     ["worker", "eth0", []],
     ["worker", "veth1a", ["source", "destination"]],
   ]);
+});
+
+test("a path is whole when no hop is missing, wherever a capture lags behind", () => {
+  const sightings = [...sightingsIn("worker", worker), ...sightingsIn("worker2", other)];
+  const whole = (seen: typeof sightings) =>
+    isWhole(pathOf(seen, ({ to }) => to === "10.96.7.7" || to === "10.244.2.7"));
+  expect(whole(sightings)).toBe(true);
+  const ofTheFlow = sightings.filter(({ flow }) => flow === 2 ** 32 - 1);
+  expect(ofTheFlow).toHaveLength(8);
+  for (const missing of ofTheFlow)
+    expect(whole(sightings.filter((each) => each !== missing)), `without ${missing.node} ${missing.interface}`).toBe(
+      false,
+    );
+  for (const node of ["worker", "worker2"]) expect(whole(sightings.filter((each) => each.node !== node))).toBe(false);
+  expect(whole([])).toBe(false);
+});
+
+test("a packet to the sender's own link, and one that a process of the node sent, have whole paths too", () => {
+  const hop = (direction: "in" | "out", ttl: number) => ({
+    ...{ node: "worker", interface: "veth1a", direction, ttl, from: "10.244.1.12", fromPort: 1 },
+    ...{ to: "10.244.1.12", toPort: 80, translated: [], by: [] },
+  });
+  const hairpin = [hop("in", 64), hop("out", 63)];
+  expect(isWhole({ there: hairpin, back: hairpin })).toBe(true);
+  const lo = [hop("out", 64), hop("in", 64)];
+  expect(isWhole({ there: lo, back: lo })).toBe(true);
+  expect(isWhole({ there: hairpin, back: [] })).toBe(false);
 });
 
 test("another connection, or none, has no part in it", () => {
@@ -91,7 +118,7 @@ test("the table names the hop that translates, and the rules", () => {
   expect(tableOf(translatedBy(there, (_node, end) => [`rule for ${end}`])).split("\n")).toEqual([
     "node    interface  source             destination      TTL  translated              by",
     "worker  veth1a in  10.244.1.12:40000  10.96.7.7:80     64",
-    "worker  eth0 out   172.31.0.4:51000   10.244.2.7:8080  64   source and destination  rule for destination; rule for source",
+    "worker  eth0 out   172.31.0.4:51000   10.244.2.7:8080  63   source and destination  rule for destination; rule for source",
   ]);
 });
 

@@ -89,6 +89,38 @@ export function pathOf(sightings: readonly Sighting[], isFirst: (sighting: Sight
   };
 }
 
+/** What Linux gives a packet to live, in routers (net.ipv4.ip_default_ttl, net.ipv6.conf.default.hop_limit). */
+const initialTTL = 64;
+
+/**
+ * Returns whether every hop was seen, from the client to the server and back: captures are read while they go on, and one
+ * that lags behind the others would make a gap that no packet had.
+ */
+export function isWhole({ there, back }: Path): boolean {
+  const [sent, received, answered, returned] = [there[0], there.at(-1), back[0], back.at(-1)];
+  return (
+    hasNoGap(there) &&
+    hasNoGap(back) &&
+    received?.node === answered?.node &&
+    received?.interface === answered?.interface &&
+    sent?.node === returned?.node &&
+    sent?.interface === returned?.interface
+  );
+}
+
+/** Every router that forwards a packet takes one from its TTL (RFC 1812, section 5.3.1; RFC 8200, section 3), and nobody else does. */
+function hasNoGap(hops: readonly Hop[]): boolean {
+  return (
+    hops[0]?.ttl === initialTTL &&
+    hops.slice(1).every((hop, index) => {
+      const before = hops[index];
+      const forwarded = before?.node === hop.node && before.direction === "in" && hop.direction === "out";
+      const passedOn = before?.direction === "out" && hop.direction === "in";
+      return (forwarded && hop.ttl === before.ttl - 1) || (passedOn && hop.ttl === before.ttl);
+    })
+  );
+}
+
 /** Returns hops with what a node has to say of how it translates that end. */
 export function translatedBy(hops: readonly Hop[], rulesOf: (node: string, end: End) => readonly string[]): Hop[] {
   // In the order of netfilter's hooks: where a packet is to go is decided before where it is to come from.
