@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
-import { expectationIn, expectedResult } from "../helpers/claim/expectation.ts";
+import { expectationIn, expectedResult, statementResult } from "../helpers/claim/expectation.ts";
 import { recordingVariable, rejudged, rejudgedVariable } from "../helpers/claim/recording.ts";
 import { type ClaimResult, type ControlResult, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
@@ -106,6 +106,7 @@ async function judgeAgain(recording: string, stored: Results): Promise<JudgedAga
       if (again !== undefined && again.survivors.length > 0) unseen[claim.id] = again.survivors;
       return {
         ...rest,
+        ...statementResult(entry),
         ...again?.untouched,
         ...(again === undefined ? {} : { deciding: again.deciding }),
         controls: claim.controls.map((control) => (again === undefined ? control : controlAgain(control, again))),

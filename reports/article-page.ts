@@ -7,7 +7,7 @@ import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
 import { lineOf, linesOf } from "./errata.ts";
-import { type Bilingual, both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
+import { type Bilingual, both, howWeKnow, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
 import { whenWrong } from "./when.ts";
 
 /** What the page is made from. */
@@ -271,6 +271,10 @@ function marked(
   ]);
 }
 
+function known(term: Bilingual, words: ComponentChild): ComponentChild {
+  return h("div", { class: "small" }, [h("strong", {}, [both(term), ": "]), words]);
+}
+
 function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChild {
   const { article, catalogue } = page;
   return h("footer", { id: "errata", class: "errata" }, [
@@ -279,7 +283,7 @@ function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChil
       "ol",
       {},
       wrong.map((claim) => {
-        const { quote, instead, because } = claim;
+        const { quote, instead, because, tried, why } = claim;
         const lines = linesOf(claim, article, catalogue);
         const when = whenWrong(claim, page.results, page.recordedVerdicts);
         return h("li", {}, [
@@ -297,10 +301,12 @@ function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChil
               ],
           h("br", {}),
           because === undefined ? null : both(because),
+          tried === undefined ? null : known(howWeKnow.tried, both(tried)),
+          why === undefined || why === "" ? null : known(howWeKnow.seen, why),
           // Most were wrong from the beginning, as the page says on top.
           when === undefined || when.already ? null : [" ", both(when.words)],
           " ",
-          h("a", { href: `#${placeOfWords(claim.id)}` }, both({ en: "how we know", zh: "依據" })),
+          h("a", { href: `#${placeOfWords(claim.id)}` }, both({ en: "commands and outputs", zh: "命令與輸出" })),
         ]);
       }),
     ),

@@ -1,7 +1,7 @@
 import { type ComponentChild, h } from "preact";
 import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
 import type { DecidingLine } from "./deciding.ts";
-import { type Bilingual, both, symbols, verdictMark, verdictWords } from "./look.ts";
+import { type Bilingual, both, howWeKnow, symbols, verdictMark, verdictWords } from "./look.ts";
 import { type recordedVerdicts, whenWrong } from "./when.ts";
 
 /** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
@@ -43,6 +43,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
     quote,
     verdict = "inconclusive",
     expected,
+    tried,
     why,
     because,
     instead,
@@ -52,7 +53,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
     deciding = [],
   } = claim;
   const when = whenWrong(claim, known.results, known.recordedVerdicts);
-  const tried = controlsInWords(claim, known);
+  const controls = controlsInWords(claim, known);
   const { texts = [], pictures = [] } = known.evidence.get(id) ?? {};
   const allure = known.allure.get(id);
   const entry = (term: Bilingual, description: ComponentChild) => [h("dt", {}, both(term)), h("dd", {}, description)];
@@ -60,6 +61,8 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
     h("h2", { id: `${id}-claim` }, [verdictMark(verdict), ": ", both(claim)]),
     h("blockquote", { class: "source", lang: "zh-Hant" }, quote),
     h("dl", {}, [
+      ...(tried === undefined ? [] : entry(howWeKnow.tried, both(tried))),
+      ...(why === undefined || why === "" ? [] : entry(howWeKnow.seen, why)),
       ...(verdict === expected && because !== undefined ? entry({ en: "Why", zh: "原因" }, both(because)) : []),
       ...(verdict !== expected
         ? entry({ en: "Expected was", zh: "原本預期" }, [
@@ -68,7 +71,6 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
             because === undefined ? null : both(because),
           ])
         : []),
-      ...(why === undefined || why === "" ? [] : entry({ en: "Seen in this run", zh: "這次看到" }, why)),
       ...(deciding.length === 0
         ? []
         : entry(
@@ -79,7 +81,10 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
               deciding
                 .slice(0, most.deciding)
                 .map(({ place, value }) =>
-                  h("li", {}, [h("code", {}, place), ": ", h("mark", {}, value === "" ? '""' : value)]),
+                  h("li", {}, [
+                    place === undefined ? null : [h("code", {}, place), ": "],
+                    h("mark", {}, value === "" ? '""' : value),
+                  ]),
                 ),
             ),
           )),
@@ -91,7 +96,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
         ? []
         : entry({ en: "It could say", zh: "可改寫為" }, h("ins", {}, both(instead)))),
       ...(standIns.length === 0 ? [] : entry({ en: "With stand-ins", zh: "替代品" }, standIns.join("; "))),
-      ...tried.flatMap((words) => entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, words)),
+      ...controls.flatMap((words) => entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, words)),
       ...pictures.flatMap(({ path, title }) =>
         entry(
           { en: "The packet's path", zh: "封包的路徑" },

@@ -1,5 +1,6 @@
 import { type Catalogue, quotePosition } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { howWeKnow } from "./look.ts";
 
 /** Returns the line of the saved article, from 1, in which a claim's quote begins. @throws RangeError for a claim that is not in the catalogue */
 export function lineOf({ id }: ClaimResult, article: string, catalogue: Catalogue): number {
@@ -33,7 +34,7 @@ export function errataAsMarkdown(
     `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${started.slice(0, 10)}`,
     "",
     ...wrong.flatMap((claim, index) => {
-      const { id, quote, instead, because, since, evidence, link = "" } = claim;
+      const { id, quote, instead, because, tried, why = "", since, evidence, link = "" } = claim;
       const lines = linesOf(claim, article, catalogue);
       const file = deciding.get(id) ?? evidence[0];
       return [
@@ -45,11 +46,20 @@ export function errataAsMarkdown(
           ? []
           : ["可改寫為 · could say:", "", ...quoted(instead.zh), "", `(${instead.en})`, ""]),
         ...(because === undefined ? [] : [because.zh, "", because.en, ""]),
+        ...(tried === undefined
+          ? []
+          : [`${howWeKnow.tried.zh}：${tried.zh}`, "", `${howWeKnow.tried.en}: ${tried.en}`, ""]),
+        ...(why === "" ? [] : [`${howWeKnow.seen.zh} · ${howWeKnow.seen.en.toLowerCase()}:`, "", ...indented(why), ""]),
         `${since === undefined ? "" : `Since ${since}. `}Evidence: ${[file === undefined ? "" : `[${file}](${file})`, link].filter(Boolean).join(", ")}`,
         "",
       ];
     }),
   ].join("\n");
+}
+
+/** What a cluster says must not become Markdown. */
+function indented(text: string): string[] {
+  return text.split("\n").map((line) => `    ${line}`);
 }
 
 function quoted(text: string): string[] {

@@ -47,9 +47,9 @@ export function jobSummaryOf(results: Results): string {
       `${symbols[verdict]} ${verdict}, expected ${expected}`,
       why,
     ]),
-    ...table("Where the article is wrong on this cluster", wrong, ({ because, why = "" }) => [
-      because?.en ?? why,
-      because?.zh ?? "",
+    ...table("Where the article is wrong on this cluster", wrong, ({ because, tried, why = "" }) => [
+      [because?.en, because?.zh].filter(Boolean).join("\n"),
+      [tried?.en, why].filter(Boolean).join("\n"),
     ]),
   ].join("\n");
 }

@@ -25,6 +25,12 @@ export const verdictWords: Readonly<Record<Verdict, Bilingual>> = {
   inconclusive: { en: "inconclusive", zh: "未能測試" },
 };
 
+/** The two halves of an answer to "how do you know?", wherever a sentence is called wrong. */
+export const howWeKnow = {
+  tried: { en: "What was tried", zh: "怎麼試的" },
+  seen: { en: "Seen in this run", zh: "這次看到" },
+} satisfies Record<string, Bilingual>;
+
 /** What all pages look like, dark where the reader's system is, and in the language that was chosen. */
 const common = `
 :root { color-scheme: light dark; --ink: light-dark(#22303c, #dde6ee); --paper: light-dark(#fff, #14191e); --soft: light-dark(#f4f6f8, #1d242b); --line: light-dark(#c8d0d8, #3a454f);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Claim, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import { coverageOf } from "../helpers/claim/coverage.ts";
+import { statementResult } from "../helpers/claim/expectation.ts";
 import { ClaimResult, controlScoreOf, Phase, previousResults, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
@@ -96,10 +97,10 @@ function testsRun(out: string): number | undefined {
   return sum("tests") - sum("skipped");
 }
 
-function withoutVerdict({ id, ref, section, quote, en, zh, needs, excluded }: Claim): ClaimResult {
+function withoutVerdict(claim: Claim): ClaimResult {
   return {
-    ...{ id, ref, section, quote, en, zh, needs },
-    ...(excluded === undefined ? {} : { excluded }),
+    ...statementResult(claim),
+    ...(claim.excluded === undefined ? {} : { excluded: claim.excluded }),
     standIns: [],
     evidence: [],
     controls: [],

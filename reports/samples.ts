@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Claim } from "../helpers/claim/catalogue.ts";
-import { expectedResult } from "../helpers/claim/expectation.ts";
+import { expectedResult, statementResult } from "../helpers/claim/expectation.ts";
 import type { ClaimResult, Phase } from "../helpers/claim/results.ts";
 import type { Judgement } from "../helpers/claim/verdict.ts";
 import type { World } from "../helpers/world/world.ts";
@@ -37,14 +37,12 @@ const sampleWorld: World = {
 };
 
 /** Returns what a run writes about a claim that came out like that. */
-export function sampleResult(
-  { id, ref, section, quote, en, zh, needs, expect }: Claim,
-  judgement: Judgement,
-): ClaimResult {
-  const expectation = expect?.[0];
+export function sampleResult(claim: Claim, judgement: Judgement): ClaimResult {
+  const { id } = claim;
+  const expectation = claim.expect?.[0];
   if (expectation === undefined) throw new RangeError(`claim ${id} has no expectation`);
   return {
-    ...{ id, ref, section, quote, en, zh, needs },
+    ...statementResult(claim),
     ...judgement,
     ...expectedResult(expectation),
     milliseconds: 1234,

@@ -26,25 +26,26 @@ function run(...found: ClaimResult[]): Results {
   return { ...collectResults(out), complete: true };
 }
 
-test("tells what the article says, what the cluster does instead, and since when", () => {
+test("tells what the article says, how one knows that it is not so, and what it could say", () => {
   const results = run(
     sampleResult(wrong, { verdict: "refuted", why: "it answered" }),
     sampleResult(holding, { verdict: "holds", why: "" }),
   );
   expect(summaryOf(results, "/somewhere/out")).toBe(
     [
-      "The article is wrong on this cluster in 1 of 2 claims:",
+      "wrong here: 1 of the article's 2 claims, 1 of them already when it was written (2025-07-20)",
       "  「只能在集群內部訪問」",
       "    says:  A ClusterIP can be reached from inside the cluster only.",
-      "    here:  Nothing enforces it. An outsider with a route to the address by way of any node is",
-      "           answered, because kube-proxy's rules also serve packets that come from elsewhere.",
+      "    tried: A machine outside the cluster was given a route to the clusterIP by way of a node, and",
+      "           asked there.",
+      "    seen:  it answered",
       "    fix:   for use inside the cluster; from outside it is reached only with a route by way of a",
       "           node",
-      "    since: Kubernetes v1.24 or earlier",
       "    claim: clusterip-reachable-only-inside",
       "",
       "Kubernetes v1.37.0, kind v0.33.0, kube-proxy iptables, ipv4, 2 nodes",
       "2 claims: 1 hold, 1 refuted, 0 external, 0 inconclusive",
+      "wrong here: 1 of the article's 2 claims, 1 of them already when it was written (2025-07-20)",
       "coverage: 100 % of the article's 6483 letters and digits",
       "seconds: claims 27.2",
       "pages:   /somewhere/out/index.html: the article with verdicts in it, what should be corrected, what changed",

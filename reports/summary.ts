@@ -3,6 +3,7 @@ import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { worldInWords } from "../helpers/world/world.ts";
+import { recordedVerdicts, type WhenWrong, whenWrong } from "./when.ts";
 
 /**
  * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then what was
@@ -20,6 +21,8 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ({ verdict, controls }) => (verdict === "holds" || verdict === "refuted") && !controls.some(({ proven }) => proven),
   );
   const { world } = results;
+  const recorded = recordedVerdicts();
+  const wrongInALine = wrongInWords(results, refuted, recorded);
   return [
     ...block(`Not as expected: ${surprises.length}`, surprises, notAsExpected),
     ...block(`Could not be tested: ${untested.length}`, untested, notAsExpected),
@@ -30,13 +33,10 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       : block("Not proven able to fail:", unproven, notProven)),
     ...block("Not to be seen on this cluster:", external, missingHere),
     // Last, next to where the prompt is: this is what was asked for.
-    ...block(
-      `The article is wrong on this cluster in ${refuted.length} of ${judged.length} claims:`,
-      refuted,
-      wrongHere,
-    ),
+    ...block(wrongInALine, refuted, (claim) => wrongHere(claim, whenWrong(claim, results, recorded))),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
     countsOf(results.claims),
+    ...(refuted.length === 0 ? [] : [wrongInALine]),
     ...controlsOf(results),
     `coverage: ${results.coverage.percent} % of the article's ${results.coverage.characters} letters and digits`,
     ...(results.phases.length === 0
@@ -76,13 +76,26 @@ function block(title: string, claims: readonly ClaimResult[], show: (claim: Clai
   return claims.length === 0 ? [] : [title, ...claims.flatMap(show), ""];
 }
 
-function wrongHere({ id, quote, en, because, instead, since }: ClaimResult): string[] {
+/** Said above the list, which is long, and once more where the prompt is. */
+function wrongInWords(
+  results: Results,
+  refuted: readonly ClaimResult[],
+  recorded: ReturnType<typeof recordedVerdicts>,
+): string {
+  const judged = results.claims.filter(({ verdict }) => verdict !== undefined).length;
+  const already = refuted.filter((claim) => whenWrong(claim, results, recorded)?.already === true).length;
+  return `wrong here: ${refuted.length} of the article's ${judged} claims, ${already} of them already when it was written (${results.article.date})`;
+}
+
+/** What it says, how one knows that it is not so, and what it could say. */
+function wrongHere({ id, quote, en, tried, why, instead }: ClaimResult, when: WhenWrong | undefined): string[] {
   return [
     `  「${quote}」`,
     ...labelled("says", en),
-    ...labelled("here", because?.en),
+    ...labelled("tried", tried?.en),
+    ...labelled("seen", why),
+    ...labelled("when", when?.already === false ? when.words.en : undefined),
     ...labelled("fix", instead?.en),
-    ...labelled("since", since),
     ...labelled("claim", id),
   ];
 }

@@ -51,6 +51,10 @@ const Claim = z.strictObject({
   also: z.array(Place).default([]).describe("further places that say the same"),
   en: z.string().min(10),
   zh: z.string().min(5),
+  tried: z
+    .strictObject({ en: z.string().min(20), zh: z.string().min(8) })
+    .optional()
+    .describe("what the check does to find out, for somebody who asks how one knows"),
   needs: z.array(kebabCase).default([]),
   expect: z.array(Expectation).min(1).optional(),
   excluded: z.string().min(10).optional(),
@@ -100,6 +104,8 @@ export function readCatalogue(file: URL | string = claimsFile, article: string =
     if (!sections.has(claim.section)) throw wrong(`claim ${claim.id}: section ${claim.section} is not listed`);
     if ((claim.expect === undefined) === (claim.excluded === undefined))
       throw wrong(`claim ${claim.id}: needs either 'expect' or 'excluded'`);
+    if (claim.tried === undefined && claim.expect?.some(({ verdict }) => verdict === "refuted") === true)
+      throw wrong(`claim ${claim.id}: is refuted somewhere, and has to say how one knows: 'tried'`);
     for (const place of [claim, ...claim.also])
       if (spanOf(article, place) === undefined) throw wrong(`claim ${claim.id}: ${notThere(place)}`);
   }

@@ -7,7 +7,7 @@ import { describeClaim, reportVerdict } from "./allure.ts";
 import { type Claim, readCatalogue } from "./catalogue.ts";
 import { type Check, decide, remember, timeoutOf } from "./check.ts";
 import { controlsVariable } from "./control.ts";
-import { expectationIn, expectedResult } from "./expectation.ts";
+import { expectationIn, expectedResult, statementResult } from "./expectation.ts";
 import { decidingValues } from "./mutants.ts";
 import { prove } from "./prove.ts";
 import { judgeRecording, observationFile, recordingVariable, store } from "./recording.ts";
@@ -88,9 +88,9 @@ async function run<Observation>(
   const { judgement, observation } = await decide(check, missing, shared, evidence, signal);
   const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);
   if (observationText !== undefined) store(join(out, observationFile(entry.id)), observationText);
-  const { id, ref, quote, en, zh, needs } = entry;
+  const { id } = entry;
   const result = ClaimResult.parse({
-    ...{ id, ref, section: entry.section, quote, en, zh, needs },
+    ...statementResult(entry),
     ...judgement,
     ...expectedResult(expectation),
     ...(observationText === undefined

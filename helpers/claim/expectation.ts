@@ -29,6 +29,15 @@ export function expectationIn(claim: Claim, world: World): Expectation {
   return { verdict: "external", because: { en: missing, zh: `這裡缺少這項主張所需的功能：${missing}` }, link };
 }
 
+/** Returns what a claim's result tells of the statement itself. */
+export function statementResult({
+  tried,
+  ...claim
+}: Claim): Pick<ClaimResult, "id" | "ref" | "section" | "quote" | "en" | "zh" | "needs" | "tried"> {
+  const { id, ref, section, quote, en, zh, needs } = claim;
+  return { id, ref, section, quote, en, zh, ...(tried === undefined ? {} : { tried }), needs };
+}
+
 /** Returns what a claim's result tells of its expectation. */
 export function expectedResult(
   expectation: Expectation,

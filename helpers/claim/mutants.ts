@@ -56,7 +56,8 @@ const longestTold = 300;
 
 /**
  * Returns the values of an observation that decide its verdict: with another in the place of one, the verdict is another
- * too. Each is there once, in the order of the observation; texts of several lines are left out.
+ * too. Each is there once, in the order of the observation; texts of several lines are left out. Where there are no others,
+ * those that a failed assertion compared: a judge took them out of a text.
  */
 export function decidingValues<Observation>(
   observation: Observation,
@@ -72,7 +73,25 @@ export function decidingValues<Observation>(
     if (deciding.has(key) || value.includes("\n") || value.length > longestTold) continue;
     if (verdictOf(mutant) !== verdict) deciding.set(key, { place: path, value });
   }
-  return [...deciding.values()];
+  if (deciding.size > 0) return [...deciding.values()];
+  return [...new Set(comparedValues(() => judge(structuredClone(observation))))]
+    .filter((value) => value.trim() !== "" && value.length <= longestTold)
+    .map((value) => ({ value }));
+}
+
+/** Returns the values, lines of texts each, that a failed assertion found; chai's error has them as `actual`. */
+function comparedValues(judge: () => void): string[] {
+  try {
+    judge();
+    return [];
+  } catch (error) {
+    return error instanceof Error && "actual" in error ? leavesOf(error.actual) : [];
+  }
+}
+
+function leavesOf(value: unknown): string[] {
+  if (typeof value === "object" && value !== null) return Object.values(value).flatMap(leavesOf);
+  return typeof value === "string" || typeof value === "number" ? String(value).split("\n") : [];
 }
 
 interface Place {

@@ -20,7 +20,10 @@ export type ControlResult = z.infer<typeof ControlResult>;
 
 /** A value of an observation without which the verdict would be another. */
 export const Deciding = z.strictObject({
-  place: z.string().describe("in the observation, as `nodes[].answer.outcome`"),
+  place: z
+    .string()
+    .optional()
+    .describe("in the observation, as `nodes[].answer.outcome`; absent where the check took the value out of a text"),
   value: z.string(),
 });
 export type Deciding = z.infer<typeof Deciding>;
@@ -33,6 +36,7 @@ export const ClaimResult = z.strictObject({
   quote: z.string(),
   en: z.string(),
   zh: z.string(),
+  tried: Bilingual.optional().describe("what the check does to find out; there where the claim is refuted somewhere"),
   needs: z.array(z.string()),
   excluded: z.string().optional().describe("why there is nothing to check; such a claim has no verdict"),
   verdict: Verdict.optional(),
