@@ -6,17 +6,17 @@ test("a judge that objects to nothing holds", () => {
 });
 
 test.each<[() => void, string]>([
-  [() => expect("refused", "the port").toBe("answered"), "the port: 'refused', not 'answered'"],
+  [() => expect("refused", "the port").toBe("answered"), "the port: 'refused', and the sentence needs 'answered'"],
   [
     () => expect("answered", "the port").not.toBe("answered"),
     "the port: 'answered', and the sentence needs something else",
   ],
-  [() => expect(20, "answers").toBe(0), "answers: 20, not 0"],
-  [() => expect([".plugins[].mtu"], "fields").toEqual([]), "fields: [ '.plugins[].mtu' ], not none"],
+  [() => expect(20, "answers").toBe(0), "answers: 20, and the sentence needs 0"],
+  [() => expect([".plugins[].mtu"], "fields").toEqual([]), "fields: [ '.plugins[].mtu' ], and the sentence needs none"],
   [() => expect([], "packets").not.toEqual([]), "packets: none, and the sentence needs some"],
   [() => expect(["a"], "modes").toContain("b"), "modes: [ 'a' ], without 'b'"],
   [() => expect("NOW: +0000", "the page").toContain("nginx"), "the page: 'NOW: +0000', without 'nginx'"],
-  [() => expect(0, "rules").toBeGreaterThan(0), "rules: 0, not more than 0"],
+  [() => expect(0, "rules").toBeGreaterThan(0), "rules: 0, and the sentence needs more than 0"],
   [() => expect("a", "the name").toMatch(/b/), "the name: expected 'a' to match /b/"],
 ])("a failed assertion refutes, in words that need no knowledge of tests (%#)", (judge, why) => {
   expect(judgementOf(judge)).toEqual({ verdict: "refuted", why });

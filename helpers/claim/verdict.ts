@@ -71,8 +71,8 @@ const plainWords: readonly (readonly [chai: RegExp, plain: string])[] = [
   [/expected none to not deeply equal none$/, "none, and the sentence needs some"],
   [/expected (.+) (?:not to be|to not deeply equal) \1$/s, "$1, and the sentence needs something else"],
   [/expected (.+) to (?:include|contain) (.+)$/s, "$1, without $2"],
-  [/expected (.+) to be greater than (.+)$/s, "$1, not more than $2"],
-  [/expected (.+) to (?:be|deeply equal) (.+)$/s, "$1, not $2"],
+  [/expected (.+) to be greater than (.+)$/s, "$1, and the sentence needs more than $2"],
+  [/expected (.+) to (?:be|deeply equal) (.+)$/s, "$1, and the sentence needs $2"],
 ];
 
 /** Returns the message of a failed assertion without what only its makers understand: what was seen, not what it had to be. */
