@@ -12,7 +12,7 @@ import { inBackground } from "../helpers/probe/background.ts";
 import { startCapture } from "../helpers/probe/capture.ts";
 import { readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
-import { contains } from "../helpers/probe/ip.ts";
+import { contains, hostPrefix } from "../helpers/probe/ip.ts";
 import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
 import type { WorldNode } from "../helpers/world/world.ts";
 
@@ -292,7 +292,7 @@ async function ruleBetweenContainers(lab: Lab, ...rule: readonly string[]): Prom
     "--cap-add=NET_ADMIN",
   );
   const iptables = (title: string, action: "-I" | "-D") =>
-    outputOf(lab.containerEngine, title, ["exec", machine, "iptables", "-w", action, "DOCKER-USER", ...rule]);
+    outputOf(lab.containerEngine, title, ["exec", machine, lab.iptables, "-w", action, "DOCKER-USER", ...rule]);
   lab.afterwards(async () => void (await iptables("take the rule away", "-D")));
   await iptables("a rule between containers", "-I");
 }
@@ -406,9 +406,8 @@ claim("all-pods-talk-without-nat", {
         peer: await lab.start(meshPod(lab, name, nodeName, namespace), "client"),
       })),
     );
-    const captures = await Promise.all(
-      pods.map(({ peer }) => startCapture(peer, "any", "icmp[icmptype] == icmp-echo")),
-    );
+    const echo = { ipv4: "icmp[icmptype] == icmp-echo", ipv6: "icmp6[icmp6type] == icmp6-echo" }[lab.family];
+    const captures = await Promise.all(pods.map(({ peer }) => startCapture(peer, "any", echo)));
     const seen = await Promise.all(
       pods.map(({ peer }) =>
         askAll(
@@ -786,10 +785,11 @@ claim("pod-addresses-are-leased-once", {
 claim("nodes-route-to-the-right-pod", {
   slow: true,
   observe: async (lab) => {
+    const forwards = `/proc/sys/net/${lab.family}/conf/all/forwarding`;
     const forwarding = await Promise.all(
       lab.world.nodes.map(async (node) => ({
         node: node.name,
-        value: (await outputOf(lab.node(node), "does it forward", ["cat", "/proc/sys/net/ipv4/ip_forward"])).trim(),
+        value: (await outputOf(lab.node(node), "does it forward", ["cat", forwards])).trim(),
       })),
     );
     const near = lab.node(lab.worker(0));
@@ -805,18 +805,16 @@ claim("nodes-route-to-the-right-pod", {
       )[0];
     const own = await route(lab.pod("client-1").address);
     const other = await route(lab.pod("far-server").address);
-    // Only this pod's packets: its end of the link no longer forwards what comes in by it.
+    // Only this pod's packets: what comes in by its end of the link is not forwarded.
     const client = await lab.start(lab.clientPod("not-forwarded", { nodeName: lab.worker(0).name }));
     const device = (await route(client.address))?.dev ?? "";
     const ask = (address: string, timeout = lab.timeouts.silence) => meet(client, hostPort(address, 8080), timeout);
     const before = await ask(lab.pod("far-server").address);
-    await outputOf(near, "do not forward what that pod sends", [
-      "sh",
-      "-c",
-      `echo 0 > /proc/sys/net/ipv4/conf/${device}/forwarding`,
-    ]);
+    const drop = (action: "-I" | "-D") => [lab.iptables, "-w", action, "FORWARD", "-i", device, "-j", "DROP"];
+    lab.afterwards(async () => void (await near.run("no such rule is left", drop("-D"))));
+    await outputOf(near, "do not forward what that pod sends", drop("-I"));
     const without = await ask(lab.pod("far-server").address);
-    await outputOf(near, "forward it again", ["sh", "-c", `echo 1 > /proc/sys/net/ipv4/conf/${device}/forwarding`]);
+    await outputOf(near, "forward it again", drop("-D"));
     const after = await ask(lab.pod("far-server").address);
     return { forwarding, own, other, otherNode: lab.worker(1).addresses, before, without, after };
   },
@@ -826,7 +824,7 @@ claim("nodes-route-to-the-right-pod", {
       "the pod is answered before and after",
     );
     positiveControl(without.outcome !== "answered", "without forwarding it is not");
-    for (const { node, value } of forwarding) expect(value, `net.ipv4.ip_forward on ${node}`).toBe("1");
+    for (const { node, value } of forwarding) expect(value, `forwarding on ${node}`).toBe("1");
     expect(own?.dev, "the way to a pod of the node itself").toMatch(/^veth/);
     expect(other?.dev, "the way to a pod of another node").toBe("eth0");
     expect(otherNode, "the gateway of that way").toContain(other?.gateway);
@@ -836,7 +834,7 @@ claim("nodes-route-to-the-right-pod", {
     async (lab) => {
       const { address } = lab.pod("far-server");
       const node = lab.node(lab.worker(0));
-      const route = [`${address}/32`, "via", lab.controlPlane.addresses[0] ?? ""];
+      const route = [hostPrefix(address), "via", lab.controlPlane.addresses[0] ?? ""];
       // The third node sees one direction only, and would take that for invalid.
       await iptablesRule(lab, lab.controlPlane, "raw", "PREROUTING", "-d", address, "-j", "CT", "--notrack");
       lab.afterwards(async () => void (await outputOf(node, "no longer", ["ip", "route", "del", ...route])));

@@ -8,8 +8,8 @@ import type { Lab } from "../helpers/claim/lab.ts";
 import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
-import { contains, overlap } from "../helpers/probe/ip.ts";
-import { routesOf, vethsOf } from "../helpers/probe/links.ts";
+import { contains, hostPrefix, overlap } from "../helpers/probe/ip.ts";
+import { ipOption, routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 
 claim("default-cni-is-kindnet", {
@@ -190,8 +190,8 @@ claim("cross-node-traffic-by-iptables", {
     const server = await lab.start(lab.serverPod("behind-the-route", {}, { nodeName: lab.worker(1).name }));
     const ask = () => meet(client, hostPort(server.address, 8080), lab.timeouts.silence);
     const before = await lab.until("the server to answer", ask, ({ outcome }) => outcome === "answered");
-    const routes = await routesOf(near);
-    const rules = await outputOf(near, "the rules of the client's node", ["iptables-save"]);
+    const routes = await routesOf(near, lab.family);
+    const rules = await outputOf(near, "the rules of the client's node", [`${lab.iptables}-save`]);
     // Out of iptables' hands: a packet marked so early is not tracked, and the nat table sees tracked packets only.
     const flow = [
       ["-s", client.address, "-d", server.address],
@@ -202,7 +202,7 @@ claim("cross-node-traffic-by-iptables", {
         [near, far].flatMap((node) =>
           flow.map((match) =>
             node.run(`${action === "-I" ? "keep" : "no longer keep"} the flow out of the nat table`, [
-              "iptables",
+              lab.iptables,
               "-w",
               "-t",
               "raw",
@@ -219,14 +219,14 @@ claim("cross-node-traffic-by-iptables", {
     lab.afterwards(async () => void (await skip("-D")));
     const skipped = (await skip("-I")).every(({ failed }) => !failed);
     const withoutNatRules = await ask();
-    const route = ["route", "replace", "unreachable", `${server.address}/32`];
+    const route = ["route", "replace", "unreachable", hostPrefix(server.address)];
     lab.afterwards(
       async () =>
-        void (await near.run("remove the route", ["ip", "route", "del", "unreachable", `${server.address}/32`])),
+        void (await near.run("remove the route", ["ip", "route", "del", "unreachable", hostPrefix(server.address)])),
     );
     await outputOf(near, "take the route to that pod away", ["ip", ...route]);
     const withoutRoute = await ask();
-    await outputOf(near, "give it back", ["ip", "route", "del", "unreachable", `${server.address}/32`]);
+    await outputOf(near, "give it back", ["ip", "route", "del", "unreachable", hostPrefix(server.address)]);
     const after = await lab.until("an answer after the route is back", ask, ({ outcome }) => outcome === "answered");
     const farSubnets = lab.worker(1).podCIDRs;
     return {
@@ -500,13 +500,14 @@ claim("ptp-is-point-to-point", {
     const routes = await jsonOf<{ dst: string; gateway?: string; dev: string }[]>(client, "routes in the pod", [
       "ip",
       "-json",
+      ipOption[lab.family],
       "route",
     ]);
     const gateway = routes.find(({ dst }) => dst === "default")?.gateway ?? "";
     const addresses = await jsonOf<{ ifname: string; addr_info: { local: string; prefixlen: number }[] }[]>(
       node,
       "addresses of the node",
-      ["ip", "-json", "-4", "address"],
+      ["ip", "-json", ipOption[lab.family], "address"],
     );
     const ttl = async (address: string) => {
       const printed = await outputOf(client, `how far is ${address}`, ["ping", "-c", "1", address]);
@@ -531,7 +532,7 @@ claim("ptp-is-point-to-point", {
     positiveControl(ends.length > 0, "the node has ends of such links");
     for (const { ifname, addresses } of ends)
       expect(addresses, `addresses of ${ifname}, one pod's link: the pods' gateway, for itself alone`).toEqual([
-        `${gateway}/32`,
+        hostPrefix(gateway),
       ]);
     expect(
       routes.filter(({ dst, via }) => dst !== gateway && via === null),

@@ -183,7 +183,11 @@ claim("service-makes-an-application-reachable-and-discoverable", {
     const variable = async (peer: Peer) =>
       (await outputOf(peer, "its variable for the Service", ["sh", "-c", "echo $WEB_CLUSTERIP_SERVICE_HOST"])).trim();
     const rules = async () => (await rulesNaming(lab.node(lab.worker(0)), `${namespace}/web-clusterip`)).length;
-    const without = { answer: await lookUp(client, name, "A"), variable: await variable(client), rules: await rules() };
+    const without = {
+      answer: await lookUp(client, name, lab.addressRecord),
+      variable: await variable(client),
+      rules: await rules(),
+    };
     const service = lab.serviceObject("web-clusterip", {
       selector: { app: "server" },
       ports: [{ port: 80, targetPort: 8080 }],
@@ -202,7 +206,7 @@ claim("service-makes-an-application-reachable-and-discoverable", {
     await lab.delete("the Service", service);
     const after = await lab.until(
       "its name to be gone",
-      () => lookUp(client, name, "A"),
+      () => lookUp(client, name, lab.addressRecord),
       ({ status }) => status === "NXDOMAIN",
     );
     return {
@@ -611,7 +615,11 @@ claim("printed-service-name-is-legal", {
       ).code;
     return {
       asPrinted,
-      record: await lookUp(lab.pod("client-1"), `my-service.${namespace}.svc.${lab.world.dnsDomain}`, "A"),
+      record: await lookUp(
+        lab.pod("client-1"),
+        `my-service.${namespace}.svc.${lab.world.dnsDomain}`,
+        lab.addressRecord,
+      ),
       variable: (await outputOf(pod, "its variable", ["sh", "-c", "echo $MY_SERVICE_SERVICE_HOST"])).trim(),
       letters63: await tried("a".repeat(63)),
       letters64: await tried("a".repeat(64)),

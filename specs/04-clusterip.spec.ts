@@ -6,7 +6,7 @@ import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
-import { contains } from "../helpers/probe/ip.ts";
+import { contains, hostPrefix } from "../helpers/probe/ip.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 
 /** The node takes what is for the clusterIP for its own, and answers those who look for it. */
@@ -15,7 +15,7 @@ const onAnInterface = live(
   async (lab) => {
     const { spec } = await lab.serviceOfCast("web");
     const node = lab.node(lab.worker(1));
-    const words = [`${spec?.clusterIP}/32`, "dev", "lo"];
+    const words = [hostPrefix(spec?.clusterIP ?? ""), "dev", "lo"];
     // Whoever looked for it has learned where it is.
     const forget = ["ip", "neigh", "flush", "to", spec?.clusterIP ?? ""];
     lab.afterwards(async () => void (await outputOf(lab.outsider, "the outsider forgets where", forget)));

@@ -124,7 +124,7 @@ async function clusterSubnet(lab: Lab): Promise<string> {
     "{{json .IPAM.Config}}",
     "kind",
   ]);
-  return network.map(({ Subnet }) => Subnet).find((cidr) => !cidr.includes(":")) ?? "";
+  return network.map(({ Subnet }) => Subnet).find((cidr) => cidr.includes(":") === (lab.family === "ipv6")) ?? "";
 }
 
 /** What a provider does: it writes the address into the Service's status. */

@@ -67,7 +67,7 @@ claim("externalname-maps-to-a-dns-name", {
 claim("externalname-has-no-clusterip", {
   observe: async (lab) => {
     const { spec } = await lab.serviceOfCast("database");
-    const rules = await outputOf(lab.node(lab.worker(0)), "the rules of a node", ["iptables-save"]);
+    const rules = await outputOf(lab.node(lab.worker(0)), "the rules of a node", [`${lab.iptables}-save`]);
     const naming = (service: string) =>
       rules.split("\n").filter((line) => line.includes(`${lab.namespace}/${service}`)).length;
     return {

@@ -7,8 +7,9 @@ import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { articleNamespace } from "../helpers/claim/walkthrough.ts";
-import { lookUp } from "../helpers/probe/dns.ts";
+import { lookUp, type RecordType } from "../helpers/probe/dns.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
+import { reverseName } from "../helpers/probe/ip.ts";
 import { outputOf, type Peer } from "../helpers/probe/peer.ts";
 
 const otherAddresses = live(
@@ -40,12 +41,12 @@ claim("dns-record-for-each-service", {
       return spec?.clusterIP !== undefined && (!passing.has(namespace) || staying.has(name(service, namespace)));
     });
     const fresh = name("fresh", lab.namespace);
-    const before = await lookUp(client, fresh, "A");
+    const before = await lookUp(client, fresh, lab.addressRecord);
     const created = await lab.service("fresh", {
       selector: { app: "server" },
       ports: [{ port: 80, targetPort: 8080 }],
     });
-    const type = lab.world.ipFamilies[0] === "ipv6" ? "AAAA" : "A";
+    const type = lab.addressRecord;
     const after = await lab.until(
       "a record for the new Service",
       () => lookUp(client, fresh, type),
@@ -84,14 +85,18 @@ claim("dns-full-name", {
     const name = `web.${lab.namespace}.svc.${lab.world.dnsDomain}`;
     const { spec } = await lab.serviceOfCast("web");
     const ask = async (pod: string) => ({
-      record: await lookUp(lab.pod(pod), name, lab.world.ipFamilies[0] === "ipv6" ? "AAAA" : "A"),
+      record: await lookUp(lab.pod(pod), name, lab.addressRecord),
       answer: await meet(lab.pod(pod), name, lab.timeouts.silence),
     });
     return {
       clusterIP: spec?.clusterIP,
       sameNamespace: await ask("client-1"),
       otherNamespace: await ask("client-elsewhere"),
-      noSuchService: await lookUp(lab.pod("client-1"), `nobody.${lab.namespace}.svc.${lab.world.dnsDomain}`, "A"),
+      noSuchService: await lookUp(
+        lab.pod("client-1"),
+        `nobody.${lab.namespace}.svc.${lab.world.dnsDomain}`,
+        lab.addressRecord,
+      ),
     };
   },
   judge: ({ clusterIP, sameNamespace, otherNamespace, noSuchService }) => {
@@ -116,7 +121,7 @@ claim("dns-short-name-in-same-namespace", {
       /^search (.+)$/m
         .exec(await outputOf(lab.pod(pod), `${pod}'s resolver configuration`, ["cat", "/etc/resolv.conf"]))?.[1]
         ?.split(" ") ?? [];
-    const type = lab.world.ipFamilies[0] === "ipv6" ? "AAAA" : "A";
+    const type = lab.addressRecord;
     return {
       namespace: lab.namespace,
       otherNamespace: lab.otherNamespace,
@@ -279,7 +284,7 @@ claim("dns-has-srv-and-ptr-records", {
     const clusterIP = named.spec?.clusterIP ?? "";
     const client = lab.pod("client-1");
     const suffix = `${lab.namespace}.svc.${lab.world.dnsDomain}`;
-    const found = (name: string, type: "A" | "SRV" | "PTR") =>
+    const found = (name: string, type: RecordType) =>
       lab.until(
         `${type} ${name}`,
         () => lookUp(client, name, type),
@@ -291,9 +296,9 @@ claim("dns-has-srv-and-ptr-records", {
       suffix,
       srv: await found(`_http._tcp.named-port.${suffix}`, "SRV"),
       unnamed: await lookUp(client, `_other._tcp.named-port.${suffix}`, "SRV"),
-      ptr: await found(`${clusterIP.split(".").toReversed().join(".")}.in-addr.arpa`, "PTR"),
-      headless: await found(`headless.${suffix}`, "A"),
-      otherFamily: await lookUp(client, `named-port.${suffix}`, "AAAA"),
+      ptr: await found(reverseName(clusterIP), "PTR"),
+      headless: await found(`headless.${suffix}`, lab.addressRecord),
+      otherFamily: await lookUp(client, `named-port.${suffix}`, lab.addressRecord === "A" ? "AAAA" : "A"),
     };
   },
   judge: ({ clusterIP, pods, suffix, srv, unnamed, ptr, headless, otherFamily }) => {
@@ -303,7 +308,7 @@ claim("dns-has-srv-and-ptr-records", {
     expect(headless.records.map(({ data }) => data).toSorted(), "addresses of a headless Service: its pods").toEqual(
       pods.toSorted(),
     );
-    expect([otherFamily.status, otherFamily.records.length], "AAAA on an IPv4 cluster").toEqual(["NOERROR", 0]);
+    expect([otherFamily.status, otherFamily.records.length], "an address of the other family").toEqual(["NOERROR", 0]);
   },
   control: otherAddresses,
 });
@@ -334,7 +339,7 @@ claim("two-discovery-mechanisms", {
     // For this pod alone: the cluster's DNS serves everybody else meanwhile.
     const rule = ["-s", variables.address, "-d", dns, "-j", "DROP"];
     const node = lab.node(lab.worker(0));
-    const iptables = (action: string) => ["iptables", "-w", "-t", "raw", action, "PREROUTING", ...rule];
+    const iptables = (action: string) => [lab.iptables, "-w", "-t", "raw", action, "PREROUTING", ...rule];
     lab.afterwards(async () => void (await node.run("let it ask again", iptables("-D"))));
     await outputOf(node, "cut that pod off from the cluster's DNS", iptables("-I"));
     const variable = async (peer: typeof variables) =>

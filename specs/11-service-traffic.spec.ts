@@ -15,7 +15,7 @@ import { rulesNaming } from "../helpers/probe/rules.ts";
 
 /** The rules of a node that name a Service of the cast's namespace, as the article greps them. */
 async function rulesOf(lab: Lab, service: string): Promise<string[]> {
-  const rules = await outputOf(lab.node(lab.worker(0)), "the rules of a node", ["iptables-save"]);
+  const rules = await outputOf(lab.node(lab.worker(0)), "the rules of a node", [`${lab.iptables}-save`]);
   return rules.split("\n").filter((line) => line.includes(`${lab.namespace}/${service}`));
 }
 
@@ -155,7 +155,7 @@ claim("kube-proxy-is-on-the-way", {
     async (lab) => {
       const { spec } = await lab.serviceOfCast("web");
       const flow = `-s ${lab.pod("client-1").address} -p tcp -m conntrack --ctorigdst ${spec?.clusterIP ?? ""}`;
-      const rule = (action: string) => `iptables -w ${action} FORWARD ${flow} -j REJECT --reject-with tcp-reset`;
+      const rule = (action: string) => `${lab.iptables} -w ${action} FORWARD ${flow} -j REJECT --reject-with tcp-reset`;
       await wrapProgram(lab, lab.node(lab.worker(0)), "kill", (aside) => [
         'case "$1" in',
         `-STOP) ${rule("-I")} ;;`,

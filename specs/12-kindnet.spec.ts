@@ -10,7 +10,7 @@ import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, meet, request } from "../helpers/probe/http.ts";
-import { contains } from "../helpers/probe/ip.ts";
+import { contains, hostPrefix } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
 import type { World, WorldNode } from "../helpers/world/world.ts";
@@ -309,7 +309,7 @@ claim("one-veth-per-pod", {
     const node = lab.worker(0);
     const [links, routes, pods] = await Promise.all([
       vethsOf(lab.node(node)),
-      routesOf(lab.node(node)),
+      routesOf(lab.node(node), lab.family),
       lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods"),
     ]);
     return {
@@ -339,10 +339,10 @@ claim("one-veth-per-pod", {
   },
   control: live("a second link leads to a pod", async (lab) => {
     const node = lab.node(lab.worker(0));
-    const route = (await routesOf(node)).find(({ dst }) => dst === lab.pod("pair").address);
+    const route = (await routesOf(node, lab.family)).find(({ dst }) => dst === lab.pod("pair").address);
     const other = (await vethsOf(node)).find(({ ifname }) => ifname.startsWith("veth") && ifname !== route?.dev);
     // Behind the first one, so that no packet takes it.
-    const words = [`${lab.pod("pair").address}/32`, "dev", other?.ifname ?? "", "metric", "500"];
+    const words = [hostPrefix(lab.pod("pair").address), "dev", other?.ifname ?? "", "metric", "500"];
     lab.afterwards(async () => void (await outputOf(node, "one way again", ["ip", "route", "del", ...words])));
     await outputOf(node, "another way to the pod", ["ip", "route", "add", ...words]);
   }),
@@ -354,7 +354,7 @@ const castPods = new Set(["client-1", "server-1", "pair", "never-ready"]);
 claim("kindnet-rides-on-the-bridge-network", {
   observe: async (lab) => {
     const node = lab.worker(0);
-    const routes = await routesOf(lab.node(node));
+    const routes = await routesOf(lab.node(node), lab.family);
     const others = lab.world.nodes.filter(({ name }) => name !== node.name);
     const driver = await outputOf(lab.containerEngine, "the driver of the network kind", [
       "network",

@@ -45,7 +45,7 @@ claim("reachable-however-the-pods-change", {
     const ask = () => meet(client, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt);
     const answered = () =>
       lab.until("the Service to answer", ask, ({ outcome }) => outcome === "answered", lab.timeouts.podsReady);
-    const type = lab.world.ipFamilies[0] === "ipv6" ? "AAAA" : "A";
+    const type = lab.addressRecord;
     const record = async () => (await lookUp(client, name, type)).records.map(({ data }) => data);
     const before = await answered();
     const records = [await record()];

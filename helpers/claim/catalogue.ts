@@ -15,7 +15,7 @@ const range = z.string().refine((text) => semver.validRange(text) !== null, "mus
 const Condition = z.strictObject({
   kubernetes: range.optional(),
   proxyMode: z.enum(["iptables", "ipvs", "nftables", "userspace", "none"]).optional(),
-  ipFamily: z.enum(["ipv4", "ipv6"]).optional(),
+  ipFamily: z.enum(["ipv4", "ipv6", "dual"]).optional(),
   workers: z.enum(["none", "one", "several"]).optional(),
 });
 export type Condition = z.infer<typeof Condition>;

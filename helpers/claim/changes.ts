@@ -148,7 +148,7 @@ export async function iptablesRule(
   ...rule: readonly string[]
 ): Promise<void> {
   const peer = lab.node(node);
-  const command = (action: "-I" | "-D") => ["iptables", "-w", "-t", table, action, chain, ...rule];
+  const command = (action: "-I" | "-D") => [lab.iptables, "-w", "-t", table, action, chain, ...rule];
   lab.afterwards(async () => void (await outputOf(peer, "take the rule away", command("-D"))));
   await outputOf(peer, `a rule in ${table} ${chain}`, command("-I"));
 }

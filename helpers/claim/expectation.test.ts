@@ -50,6 +50,9 @@ test.each<[Condition, ReturnType<typeof world>, boolean]>([
   [{ workers: "none" }, world("v1.37.0", 0), true],
   [{ workers: "several" }, world("v1.37.0", 1), false],
   [{ ipFamily: "ipv6" }, world("v1.37.0", 2), false],
+  [{ ipFamily: "ipv4" }, world("v1.37.0", 2), true],
+  [{ ipFamily: "dual" }, { ...world("v1.37.0", 2), ipFamilies: ["ipv6", "ipv4"] }, true],
+  [{ ipFamily: "ipv4" }, { ...world("v1.37.0", 2), ipFamilies: ["ipv4", "ipv6"] }, false],
   [{ kubernetes: ">=1.26", proxyMode: "ipvs" }, world("v1.37.0", 2), false],
 ])("%o is looked for in the world", (when, found, meets) => {
   expect(expectationFor(claimWith(when, undefined), found).verdict).toBe(meets ? "holds" : "refuted");

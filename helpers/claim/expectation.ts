@@ -51,9 +51,13 @@ function meets(world: Conditions, when: Condition): boolean {
     (when.kubernetes === undefined ||
       semver.satisfies(world.kubernetes, when.kubernetes, { includePrerelease: true })) &&
     (when.proxyMode === undefined || when.proxyMode === world.proxyMode) &&
-    (when.ipFamily === undefined || world.ipFamilies.includes(when.ipFamily)) &&
+    (when.ipFamily === undefined || when.ipFamily === familyOf(world)) &&
     (when.workers === undefined || when.workers === workersOf(world))
   );
+}
+
+function familyOf({ ipFamilies: [first, second] }: Conditions): Condition["ipFamily"] {
+  return second === undefined ? first : "dual";
 }
 
 function workersOf({ nodes }: Conditions): NonNullable<Condition["workers"]> {

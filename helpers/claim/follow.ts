@@ -239,7 +239,7 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
         packets.pcap(),
         monitor.output(),
         outputOf(node, "all rules, by handle", ["nft", "--json", "--handle", "list", "ruleset"]),
-        outputOf(node, "all rules of iptables", ["iptables-save"]),
+        outputOf(node, "all rules of iptables", [`${lab.iptables}-save`]),
         outputOf(node, "conntrack's entries", ["conntrack", "-L", "-p", protocol]),
       ]);
       const original = `src=${packet.from} dst=${packet.to} sport=${packet.fromPort} dport=${packet.toPort} `;

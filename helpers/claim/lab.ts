@@ -8,6 +8,7 @@ import type { ApiAnswer, KubernetesObject } from "../probe/api.ts";
 import { execInPod, type PodShells } from "../probe/exec.ts";
 import { httpFromHere } from "../probe/here.ts";
 import type { Request } from "../probe/http.ts";
+import { hostPrefix } from "../probe/ip.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import type { Timeouts } from "../probe/timeouts.ts";
@@ -193,6 +194,21 @@ export class Lab {
     return this.#stage.again;
   }
 
+  /** The family of addresses that the cluster has, or the first where it has both. */
+  get family(): "ipv4" | "ipv6" {
+    return this.world.ipFamilies[0] ?? "ipv4";
+  }
+
+  /** The type of DNS records that have such addresses (RFC 1035, RFC 3596). */
+  get addressRecord(): "A" | "AAAA" {
+    return this.family === "ipv6" ? "AAAA" : "A";
+  }
+
+  /** The program for netfilter's rules of that family; `-save` and `-restore` may follow. */
+  get iptables(): "iptables" | "ip6tables" {
+    return this.family === "ipv6" ? "ip6tables" : "iptables";
+  }
+
   /** The node port of the cast's own NodePort Service. */
   get nodePort(): number {
     return this.#stage.services.get("web-nodeport")?.spec?.ports?.[0]?.nodePort ?? 0;
@@ -241,8 +257,8 @@ export class Lab {
   /** Gives the outsider a route to one address, in its own namespace only; it is forgotten when the check ends. */
   async routeOutsider(title: string, address: string, ...way: readonly string[]): Promise<void> {
     const { outsider } = this;
-    await outputOf(outsider, title, ["ip", "route", "replace", `${address}/32`, ...way]);
-    this.#undo.push(async () => void (await outsider.run("forget it", ["ip", "route", "del", `${address}/32`])));
+    await outputOf(outsider, title, ["ip", "route", "replace", hostPrefix(address), ...way]);
+    this.#undo.push(async () => void (await outsider.run("forget it", ["ip", "route", "del", hostPrefix(address)])));
   }
 
   /** The outsider's addresses on the cluster's container network, IPv4 first. */

@@ -39,7 +39,7 @@ export interface RuleListings {
   readonly trace: string;
   /** What `nft --json --handle list ruleset` printed: where in its chain each rule stands (libnftables-json(5)). */
   readonly ruleset: string;
-  /** What `iptables-save` printed, which alone knows comments: rules are in the same order there. */
+  /** What `iptables-save` printed, or `ip6tables-save`, which alone knows comments: rules are in the same order there. */
   readonly iptables: string;
 }
 
@@ -72,7 +72,7 @@ export function rulesMet({ trace, ruleset, iptables }: RuleListings, own: string
   const saved = savedRules(iptables);
   return rulesTraced(trace, own, packet).map(({ handle, family, table, chain, rule }) => {
     const place = chains.get(`${family} ${table} ${chain}`)?.findIndex((each) => each.handle === handle) ?? -1;
-    const written = family === "ip" ? saved.get(`${table} ${chain}`)?.[place] : undefined;
+    const written = family === "ip" || family === "ip6" ? saved.get(`${table} ${chain}`)?.[place] : undefined;
     return { family, table, chain, rule: written ?? rule };
   });
 }

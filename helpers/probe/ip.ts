@@ -15,12 +15,31 @@ export function overlap(one: string, other: string): boolean {
   return contains([one], base(other)) || contains([other], base(one));
 }
 
-/** Returns the last `count` addresses of an IPv4 subnet but the broadcast address, as a range `from-to`. */
+/** Returns the last `count` addresses of a subnet but the very last, IPv4's broadcast address, as a range `from-to`. */
 export function lastAddresses(subnet: string, count: number): string {
-  const broadcast = ipaddr.IPv4.broadcastAddressFromCIDR(subnet).toByteArray();
+  const [network, length] = ipaddr.parseCIDR(subnet);
+  const bytes = network.toByteArray();
+  const bits = BigInt(bytes.length * 8);
+  const first = bytes.reduce((sum, byte) => (sum << 8n) + BigInt(byte), 0n);
+  const last = first | ((1n << (bits - BigInt(length))) - 1n);
   const before = (distance: number) => {
-    const value = broadcast.reduce((sum, byte) => sum * 256 + byte, 0) - distance;
-    return [24, 16, 8, 0].map((bits) => Math.floor(value / 2 ** bits) % 256).join(".");
+    const value = last - BigInt(distance);
+    return ipaddr
+      .fromByteArray(bytes.map((_, index) => Number((value >> (bits - 8n * BigInt(index + 1))) & 255n)))
+      .toString();
   };
   return `${before(count)}-${before(1)}`;
+}
+
+/** Returns the longest prefix of an address, for a route to it alone: `10.244.1.2/32`, `fd00::2/128`. */
+export function hostPrefix(address: string): string {
+  return `${address}/${ipaddr.parse(address).toByteArray().length * 8}`;
+}
+
+/** Returns the name at which an address's PTR record is (RFC 1035, section 3.5; RFC 3596, section 2.5). */
+export function reverseName(address: string): string {
+  const parsed = ipaddr.parse(address);
+  if (parsed.kind() === "ipv4") return `${parsed.toByteArray().toReversed().join(".")}.in-addr.arpa`;
+  const digits = parsed.toByteArray().flatMap((byte) => byte.toString(16).padStart(2, "0").split(""));
+  return `${digits.toReversed().join(".")}.ip6.arpa`;
 }

@@ -1,5 +1,8 @@
 import { jsonOf, type Peer } from "./peer.ts";
 
+/** What has ip(8) speak of one family. */
+export const ipOption = { ipv4: "-4", ipv6: "-6" } as const;
+
 /** A route of a node, as far as claims look at it (ip-route(8), `-json`). */
 export interface Route {
   readonly dst: string;
@@ -8,9 +11,9 @@ export interface Route {
   readonly dev?: string;
 }
 
-/** Returns the IPv4 routes of a node. @throws ProbeFailed where it does not show them */
-export async function routesOf(node: Peer): Promise<Route[]> {
-  return jsonOf<Route[]>(node, "routes of the node", ["ip", "-json", "route", "show"]);
+/** Returns a node's routes of one family. @throws ProbeFailed where it does not show them */
+export async function routesOf(node: Peer, family: "ipv4" | "ipv6"): Promise<Route[]> {
+  return jsonOf<Route[]>(node, "routes of the node", ["ip", "-json", ipOption[family], "route", "show"]);
 }
 
 /** Returns the address that a node sends from to another: what masquerading makes the source (iptables-extensions(8)). */

@@ -7,7 +7,11 @@ import { outputOf, type Peer } from "./peer.ts";
  * @throws ProbeFailed where the node does not show its rules
  */
 export async function rulesNaming(node: Peer, service: string): Promise<string[]> {
-  const rules = await outputOf(node, "all rules of the node", ["sh", "-c", "iptables-save; nft list ruleset"]);
+  const rules = await outputOf(node, "all rules of the node", [
+    "sh",
+    "-c",
+    "iptables-save; ip6tables-save; nft list ruleset",
+  ]);
   // Of web-nodeport's rules none names web.
   const whole = new RegExp(`${service}(?![-a-z0-9])`);
   return rules.split("\n").filter((line) => whole.test(line));
