@@ -542,8 +542,12 @@ export class Lab {
    * Returns the first value of `look` that is `done`, or the last one seen after a while: for what the claim says will
    * come about. A judge decides by it, beside a positive control.
    */
-  async eventually<T>(look: () => Promise<T>, done: (value: T) => boolean): Promise<T> {
-    return eventually(this.timeouts.claimed, look, done, this.#signal);
+  async eventually<T>(
+    look: () => Promise<T>,
+    done: (value: T) => boolean,
+    milliseconds = this.timeouts.claimed,
+  ): Promise<T> {
+    return eventually(milliseconds, look, done, this.#signal);
   }
 
   /** Undoes what the check did, the last thing first, and has what it created deleted; nothing waits for that unless the stage is used again. @throws AggregateError of what failed */

@@ -173,9 +173,11 @@ const steps = {
       });
       throw new ProbeFailed("the temporary pod's shell did not end in time");
     }
+    // Its shell may have been started once more by then, and has its whole grace period to end.
     const left = await lab.eventually(
       () => lab.outsider.run("is the pod still there", ["kubectl", "get", "pod", "temp"]),
       ({ stderr }) => stderr.includes("NotFound"),
+      lab.timeouts.deletion,
     );
     const { exitCode = null, stdout } = result;
     const transcript = stdout.replaceAll("\r", "");
