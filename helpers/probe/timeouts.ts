@@ -12,7 +12,7 @@ export interface Timeouts {
   readonly silence: number;
   /** One of many requests to something that answers sooner or later. */
   readonly attempt: number;
-  /** An object is gone after it was deleted. */
+  /** An object is gone after it was deleted; a pod has 30 s of grace unless it says otherwise. */
   readonly deletion: number;
   /** Something that must never happen is watched for so long. */
   readonly window: number;
@@ -28,7 +28,7 @@ export function timeouts(factor: number): Timeouts {
     answer: stretch(5_000),
     silence: stretch(4_000),
     attempt: stretch(1_000),
-    deletion: stretch(30_000),
+    deletion: stretch(45_000),
     window: stretch(2_000),
   };
 }
