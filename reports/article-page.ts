@@ -6,9 +6,10 @@ import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
-import { lineOf, linesOf } from "./errata.ts";
 import { type Bilingual, both, howWeKnow, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
+import { linesOf } from "./places.ts";
 import { whenWrong } from "./when.ts";
+import { wrongList } from "./wrong-list.ts";
 
 /** What the page is made from. */
 export interface ArticlePage extends KnownOfClaims {
@@ -82,20 +83,7 @@ export function articlePage(page: ArticlePage): string {
               zh: "點選有標記的文字，查看叢集的實際表現。不成立的有：",
             }),
           ),
-          h(
-            "ol",
-            {},
-            wrong.map((claim) => {
-              const line = lineOf(claim, page.article, page.catalogue);
-              return h("li", {}, [
-                h("a", { href: `#${placeOfWords(claim.id)}` }, ["✗ ", both(claim)]),
-                h("span", { class: "small" }, [
-                  both({ en: ` line ${line}: `, zh: `（第 ${line} 行）` }),
-                  h("span", { class: "source", lang: "zh-Hant" }, `「${claim.quote.split("\n")[0]}」`),
-                ]),
-              ]);
-            }),
-          ),
+          wrongList(wrong, page.article, page.catalogue),
         ]),
         ...judged.map((claim) => claimDetails(claim, peersOf(claim, segments), page)),
       ]),

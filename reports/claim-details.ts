@@ -206,7 +206,7 @@ function controlWords({ name, live, proven, verdict, why }: ControlResult): Comp
   if (!proven) return both({ en: `not proven: ${why}`, zh: `尚未證實：${why}` });
   const seen = why === "" ? "" : ` (${why})`;
   return both({
-    en: `Yes. ${live ? "The cluster was changed" : "Only what was observed was altered, for the cluster could not be,"} so that ${name}: then it was ${verdictWords[verdict].en}${seen}.`,
+    en: `Yes. ${live ? "The cluster was changed" : "Only what was observed was altered, for the cluster could not be,"} so that ${name}: then the verdict was “${verdictWords[verdict].en}”${seen}.`,
     zh: `會。${live ? "改變叢集" : "（叢集無法改變）只改變觀察結果"}（${name}）後，結果是「${verdictWords[verdict].zh}」${seen}。`,
   });
 }

@@ -1,24 +1,13 @@
-import { type Catalogue, quotePosition } from "../helpers/claim/catalogue.ts";
-import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { dirname } from "node:path";
+import type { Catalogue } from "../helpers/claim/catalogue.ts";
+import type { Results } from "../helpers/claim/results.ts";
 import { howWeKnow } from "./look.ts";
-
-/** Returns the line of the saved article, from 1, in which a claim's quote begins. @throws RangeError for a claim that is not in the catalogue */
-export function lineOf({ id }: ClaimResult, article: string, catalogue: Catalogue): number {
-  const entry = catalogue.claims.find((claim) => claim.id === id);
-  if (entry === undefined) throw new RangeError(`the catalogue has no claim ${id}`);
-  return article.slice(0, quotePosition(article, entry)).split("\n").length;
-}
-
-/** Returns the lines in which a claim's quote stands, word for word: what is to be corrected there is to be everywhere. */
-export function linesOf(claim: ClaimResult, article: string, catalogue: Catalogue): number[] {
-  const again = article.split("\n").flatMap((line, index) => (line.includes(claim.quote) ? [index + 1] : []));
-  return [...new Set([lineOf(claim, article, catalogue), ...again])].toSorted((a, b) => a - b);
-}
+import { linesOf } from "./places.ts";
 
 /**
  * Returns the errata of a run as Markdown, in the article's language and in English, with the evidence behind each.
  *
- * @param deciding by claim, the file of the evidence that says most
+ * @param deciding by claim, the file of the evidence that shows what decided
  */
 export function errataAsMarkdown(
   results: Results,
@@ -34,9 +23,19 @@ export function errataAsMarkdown(
     `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${started.slice(0, 10)}`,
     "",
     ...wrong.flatMap((claim, index) => {
-      const { id, quote, instead, because, tried, why = "", since, evidence, link = "" } = claim;
+      const {
+        id,
+        quote,
+        instead,
+        because,
+        tried,
+        why = "",
+        since,
+        evidence: [first],
+        link = "",
+      } = claim;
       const lines = linesOf(claim, article, catalogue);
-      const file = deciding.get(id) ?? evidence[0];
+      const file = deciding.get(id) ?? (first === undefined ? undefined : `${dirname(first)}/`);
       return [
         `## ${index + 1}. 第 ${lines.join("、")} 行 · ${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")} (\`${id}\`)`,
         "",

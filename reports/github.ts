@@ -1,8 +1,8 @@
 import { appendFileSync } from "node:fs";
 import { type Catalogue, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
-import { lineOf } from "./errata.ts";
 import { symbols } from "./look.ts";
+import { lineOf } from "./places.ts";
 import { countsOf } from "./summary.ts";
 
 /** Tells GitHub, where it runs this, what came out: an annotation for each claim that is not as expected, and the job's summary. */

@@ -42,7 +42,7 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
   writeFileSync(
     join(out, "index.html"),
     startPage({
-      results,
+      ...{ results, article, catalogue },
       files,
       ...(controls === undefined ? {} : { recordedControls: controls }),
       ...said,
@@ -51,14 +51,15 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
   );
 }
 
-/** By claim, the file whose output has most of what decided; the first where there are several. */
+/** By claim, the file whose output has most of what decided, the last where there are several; none where no output has any. */
 function mostTelling(evidence: ReadonlyMap<string, ClaimEvidence>): Map<string, string> {
   return new Map(
     [...evidence].flatMap(([id, { texts }]) => {
       // What was done once for several claims is told of elsewhere.
       const own = texts.filter(({ title }) => !title.startsWith("before: "));
-      const [most] = own.toSorted((a, b) => b.deciding.length - a.deciding.length);
-      return most === undefined ? [] : [[id, most.path] as const];
+      // The positive controls come first, and may print the same.
+      const most = own.toReversed().toSorted((a, b) => b.deciding.length - a.deciding.length)[0];
+      return most === undefined || most.deciding.length === 0 ? [] : [[id, most.path] as const];
     }),
   );
 }

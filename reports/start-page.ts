@@ -1,19 +1,23 @@
 import { type ComponentChild, h } from "preact";
+import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { changesBetween } from "./changes.ts";
 import { type Bilingual, both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
+import { wrongList } from "./wrong-list.ts";
 
 const style = `
 body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1.5rem; } h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 1.8rem; }
 .counts { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; } .counts li { flex: 1 1 9rem; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 8px; }
 .counts strong { display: block; font-size: 2rem; line-height: 1.2; }
-table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
+.small { font-size: .85rem; } ol li { margin-bottom: .3rem; } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
 `;
 
 /** What a start page can lead to, by what is there. */
 export interface Pages {
   readonly results: Results;
+  readonly article: string;
+  readonly catalogue: Catalogue;
   /** The run before in the same folder, where there was one. */
   readonly previous?: Results;
   /** Said on top where the run is not the reader's own. */
@@ -34,10 +38,12 @@ const links: readonly (readonly [file: string, words: Bilingual])[] = [
 ];
 
 /** Returns the page that a reader of a run opens first; it needs nothing from elsewhere. */
-export function startPage({ results, previous, recorded, recordedControls, files }: Pages): string {
+export function startPage(page: Pages): string {
+  const { results, previous, recorded, recordedControls, files } = page;
   const { article, claims } = results;
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
+  const wrong = judged.filter(({ verdict }) => verdict === "refuted");
   return pageOf(
     `${article.zh}: ${results.world.kubernetes}`,
     style,
@@ -52,9 +58,7 @@ export function startPage({ results, previous, recorded, recordedControls, files
         (["holds", "refuted", "external", "inconclusive"] as const).map((verdict) =>
           h("li", {}, [
             h("strong", {}, String(judged.filter((claim) => claim.verdict === verdict).length)),
-            verdict === "refuted"
-              ? h("a", { href: "article.html#errata" }, verdictMark(verdict))
-              : verdictMark(verdict),
+            verdict === "refuted" ? h("a", { href: "#wrong" }, verdictMark(verdict)) : verdictMark(verdict),
           ]),
         ),
       ),
@@ -76,6 +80,30 @@ export function startPage({ results, previous, recorded, recordedControls, files
           .filter(([file]) => files.includes(file))
           .map(([file, words]) => h("li", {}, h("a", { href: file }, both(words)))),
       ),
+      ...(wrong.length === 0
+        ? []
+        : [
+            h(
+              "h2",
+              { id: "wrong" },
+              both({ en: `Wrong on this cluster: ${wrong.length}`, zh: `在此叢集上不成立：${wrong.length} 項` }),
+            ),
+            h("p", {}, [
+              both({
+                en: "Each leads to its place in the article and to how one knows; ",
+                zh: "點選可看文章中的位置與依據；",
+              }),
+              h(
+                "a",
+                { href: "article.html#errata" },
+                both({
+                  en: "all with what was tried, what was seen and what they could say",
+                  zh: "全部的試法、所見與可改寫的文字",
+                }),
+              ),
+            ]),
+            wrongList(wrong, page.article, page.catalogue, "article.html"),
+          ]),
       ...(recorded === undefined ? since(results, previous) : []),
       h("h2", {}, both({ en: "What was checked", zh: "檢查環境" })),
       h(

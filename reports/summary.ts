@@ -1,14 +1,16 @@
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
+import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { worldInWords } from "../helpers/world/world.ts";
+import { lineOf } from "./places.ts";
 import { recordedVerdicts, type WhenWrong, whenWrong } from "./when.ts";
 
 /**
  * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then what was
- * not to be seen, which sentences of the article are wrong on this cluster, why and what they could say, how many claims came
- * out how, how long the phases took, and where the reports are.
+ * not to be seen, how one knows of every sentence that is wrong on this cluster, how many claims came out how, how long the
+ * phases took, which sentences are wrong, a line each, and where the reports are.
  */
 export function summaryOf(results: Results, out: string = readSettings().out): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
@@ -21,7 +23,8 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ({ verdict, controls }) => (verdict === "holds" || verdict === "refuted") && !controls.some(({ proven }) => proven),
   );
   const { world } = results;
-  const recorded = recordedVerdicts();
+  const kindnetd = world.provenance["kindnetd"];
+  const [article, catalogue, recorded] = [readArticle(), readCatalogue(), recordedVerdicts()];
   const wrongInALine = wrongInWords(results, refuted, recorded);
   return [
     ...block(`Not as expected: ${surprises.length}`, surprises, notAsExpected),
@@ -32,11 +35,12 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       ? []
       : block("Not proven able to fail:", unproven, notProven)),
     ...block("Not to be seen on this cluster:", external, missingHere),
-    // Last, next to where the prompt is: this is what was asked for.
-    ...block(wrongInALine, refuted, (claim) => wrongHere(claim, whenWrong(claim, results, recorded))),
+    ...block("Wrong here, and how one knows:", refuted, (claim) =>
+      wrongHere(claim, refuted.indexOf(claim) + 1, whenWrong(claim, results, recorded), out),
+    ),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
+    ...(kindnetd === undefined ? [] : [`kindnetd: ${kindnetd}`]),
     countsOf(results.claims),
-    ...(refuted.length === 0 ? [] : [wrongInALine]),
     ...controlsOf(results),
     `coverage: ${results.coverage.percent} % of the article's ${results.coverage.characters} letters and digits`,
     ...(results.phases.length === 0
@@ -44,6 +48,10 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       : [
           `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
         ]),
+    // Last, next to where the prompt is: this is what was asked for.
+    ...block(wrongInALine, refuted, (claim) => [
+      `${String(refuted.indexOf(claim) + 1).padStart(4)}  ${`line ${lineOf(claim, article, catalogue)}`.padEnd(9)} ${claim.en}`,
+    ]),
     `pages:   ${shown(out, "index.html")}: the article with verdicts in it, what should be corrected, what changed`,
     `report:  ${shown(out, "allure-report", "index.html")}`,
     `results: ${shown(out, "results.json")}, ${shown(out, "junit.xml")}`,
@@ -76,7 +84,6 @@ function block(title: string, claims: readonly ClaimResult[], show: (claim: Clai
   return claims.length === 0 ? [] : [title, ...claims.flatMap(show), ""];
 }
 
-/** Said above the list, which is long, and once more where the prompt is. */
 function wrongInWords(
   results: Results,
   refuted: readonly ClaimResult[],
@@ -88,15 +95,21 @@ function wrongInWords(
 }
 
 /** What it says, how one knows that it is not so, and what it could say. */
-function wrongHere({ id, quote, en, tried, why, instead }: ClaimResult, when: WhenWrong | undefined): string[] {
+function wrongHere(
+  { quote, en, tried, why, instead, evidence: [first] }: ClaimResult,
+  number: number,
+  when: WhenWrong | undefined,
+  out: string,
+): string[] {
   return [
-    `  「${quote}」`,
+    `${String(number).padStart(4)}  「${quote}」`,
     ...labelled("says", en),
     ...labelled("tried", tried?.en),
     ...labelled("seen", why),
     ...labelled("when", when?.already === false ? when.words.en : undefined),
     ...labelled("fix", instead?.en),
-    ...labelled("claim", id),
+    // Commands and outputs; its name is the claim's.
+    ...labelled("files", first === undefined ? undefined : shown(out, dirname(first))),
   ];
 }
 

@@ -1,5 +1,5 @@
 import type { Deciding } from "./results.ts";
-import { type Judgement, judgementOf } from "./verdict.ts";
+import { type Judgement, judgementOf, type Verdict } from "./verdict.ts";
 
 /** An observation made otherwise in one place. */
 export interface Mutant {
@@ -55,9 +55,10 @@ export function survivors<Observation>(observation: Observation, judge: (observa
 const longestTold = 300;
 
 /**
- * Returns the values of an observation that decide its verdict: with another in the place of one, the verdict is another
- * too. Each is there once, in the order of the observation; texts of several lines are left out. Where there are no others,
- * those that a failed assertion compared: a judge took them out of a text.
+ * Returns the values of an observation that decide its verdict: with another in the place of one, a claim that holds would be
+ * refuted, and the other way round. Each is there once, in the order of the observation; texts of several lines are left out.
+ * Where no value alone does that, those that the failed assertion compared: a judge counted, or took them out of a text. Where
+ * there are none either, those without which there would be no verdict.
  */
 export function decidingValues<Observation>(
   observation: Observation,
@@ -66,18 +67,24 @@ export function decidingValues<Observation>(
   const verdictOf = (value: unknown) => judgementOf(() => judge(structuredClone(value) as Observation)).verdict;
   const verdict = verdictOf(observation);
   const deciding = new Map<string, Deciding>();
+  const needed = new Map<string, Deciding>();
   for (const { path, was, observation: mutant } of mutants(observation)) {
     if (typeof was !== "string" && typeof was !== "number" && typeof was !== "boolean") continue;
     const value = String(was);
     const key = `${path} ${value}`;
     if (deciding.has(key) || value.includes("\n") || value.length > longestTold) continue;
-    if (verdictOf(mutant) !== verdict) deciding.set(key, { place: path, value });
+    const otherwiseJudged = verdictOf(mutant);
+    if (otherwiseJudged === opposite[verdict]) deciding.set(key, { place: path, value });
+    else if (otherwiseJudged !== verdict) needed.set(key, { place: path, value });
   }
   if (deciding.size > 0) return [...deciding.values()];
-  return [...new Set(comparedValues(() => judge(structuredClone(observation))))]
+  const compared = [...new Set(comparedValues(() => judge(structuredClone(observation))))]
     .filter((value) => value.trim() !== "" && value.length <= longestTold)
     .map((value) => ({ value }));
+  return compared.length > 0 ? compared : [...needed.values()];
 }
+
+const opposite: Partial<Record<Verdict, Verdict>> = { holds: "refuted", refuted: "holds" };
 
 /** Returns the values, lines of texts each, that a failed assertion found; chai's error has them as `actual`. */
 function comparedValues(judge: () => void): string[] {

@@ -69,7 +69,7 @@ function isAssertionError(error: unknown): error is Error {
 /** How chai tells what was compared, and the same for people who do not write tests. */
 const plainWords: readonly (readonly [chai: RegExp, plain: string])[] = [
   [/expected none to not deeply equal none$/, "none, and the sentence needs some"],
-  [/expected (.+) (?:not to be|to not deeply equal) \1$/s, "$1, and the sentence needs something else"],
+  [/expected (.+) (?:not to be|to not deeply equal) \1$/s, "$1, which the sentence rules out"],
   [/expected (.+) to (?:include|contain) (.+)$/s, "$1, without $2"],
   [/expected (.+) to be greater than (.+)$/s, "$1, and the sentence needs more than $2"],
   [/expected (.+) to (?:be|deeply equal) (.+)$/s, "$1, and the sentence needs $2"],

@@ -1,0 +1,33 @@
+import { type ComponentChild, h } from "preact";
+import type { Catalogue } from "../helpers/claim/catalogue.ts";
+import type { ClaimResult } from "../helpers/claim/results.ts";
+import { both, placeOfWords, symbols } from "./look.ts";
+import { lineOf, wordsOf } from "./places.ts";
+
+/**
+ * Returns the list of what is wrong, at a glance: a statement each, with its line and its words in the article.
+ *
+ * @param page on which the article is; empty for the page itself
+ */
+export function wrongList(
+  wrong: readonly ClaimResult[],
+  article: string,
+  catalogue: Catalogue,
+  page = "",
+): ComponentChild {
+  return h(
+    "ol",
+    {},
+    wrong.map((claim) => {
+      const line = lineOf(claim, article, catalogue);
+      const { before, words, after } = wordsOf(claim, article, catalogue);
+      return h("li", {}, [
+        h("a", { href: `${page}#${placeOfWords(claim.id)}` }, [`${symbols.refuted} `, both(claim)]),
+        h("span", { class: "small" }, [
+          both({ en: ` line ${line}: `, zh: `（第 ${line} 行）` }),
+          h("span", { class: "source", lang: "zh-Hant" }, [before, h("strong", {}, words), after]),
+        ]),
+      ]);
+    }),
+  );
+}
