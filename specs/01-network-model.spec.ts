@@ -279,7 +279,7 @@ claim("outside-traffic-needs-a-service", {
     ).not.toBe("answered");
   },
   control: live("the pod's node drops what comes for the pod from outside", async (lab) => {
-    const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-d", lab.pod("far-server").address];
+    const flow = ["-s", lab.outsiderAddress, "-d", lab.pod("far-server").address];
     await iptablesRule(lab, lab.worker(1), "raw", "PREROUTING", ...flow, "-j", "DROP");
   }),
 });
@@ -564,7 +564,7 @@ claim("no-way-in-without-a-service", {
     "a node drops what comes for those ports from outside, and the API server forwards none",
     async (lab) => {
       const node = lab.worker(1);
-      const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-d", node.addresses[0] ?? "", "-p", "tcp"];
+      const flow = ["-s", lab.outsiderAddress, "-d", node.addresses[0] ?? "", "-p", "tcp"];
       for (const port of ["18081", "18090"])
         await iptablesRule(lab, node, "raw", "PREROUTING", ...flow, "--dport", port, "-j", "DROP");
       await forbidPortForward(lab, "far-server");

@@ -507,7 +507,7 @@ claim("ptp-is-point-to-point", {
     const addresses = await jsonOf<{ ifname: string; addr_info: { local: string; prefixlen: number }[] }[]>(
       node,
       "addresses of the node",
-      ["ip", "-json", ipOption[lab.family], "address"],
+      ["ip", "-json", ipOption[lab.family], "address", "show", "scope", "global"],
     );
     const ttl = async (address: string) => {
       const printed = await outputOf(client, `how far is ${address}`, ["ping", "-c", "1", address]);

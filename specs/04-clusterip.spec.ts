@@ -183,7 +183,7 @@ claim("clusterip-reachable-only-inside", {
   },
   control: live("a node drops what comes for the clusterIP from outside", async (lab) => {
     const { spec } = await lab.serviceOfCast("web-by-route");
-    const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-d", spec?.clusterIP ?? ""];
+    const flow = ["-s", lab.outsiderAddress, "-d", spec?.clusterIP ?? ""];
     await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
   }),
 });

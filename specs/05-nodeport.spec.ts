@@ -38,7 +38,7 @@ function messageOf({ body }: ApiAnswer): string {
 const closedOnOneNode = live(
   "one node drops what comes for the node port from outside",
   async (lab) => {
-    const flow = ["-s", lab.outsiderAddresses[0] ?? "", "-p", "tcp", "--dport", String(lab.nodePort)];
+    const flow = ["-s", lab.outsiderAddress, "-p", "tcp", "--dport", String(lab.nodePort)];
     await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
   },
   { alone: true },
@@ -290,6 +290,7 @@ claim("nodeport-range-can-be-another", {
   observe: async (lab) => {
     const node = lab.node(lab.controlPlane);
     const range = "31000-31099";
+    const loopback = { ipv4: "127.0.0.1", ipv6: "::1" }[lab.family];
     // The node's own programs once more, with their own storage: the cluster's API server goes on as it was.
     const folder = `/tmp/knc-${randomBytes(3).toString("hex")}`;
     lab.afterwards(async () => void (await node.run("clear up", ["rm", "-rf", folder])));
@@ -317,7 +318,7 @@ claim("nodeport-range-can-be-another", {
       ...flags,
       "--etcd-servers=http://127.0.0.1:12379",
       "--secure-port=16443",
-      "--bind-address=127.0.0.1",
+      `--bind-address=${loopback}`,
       `--service-node-port-range=${range}`,
     ]);
     lab.afterwards(() => server.stop());
@@ -325,8 +326,8 @@ claim("nodeport-range-can-be-another", {
       node.run(title, [
         "sh",
         "-c",
-        'f=/etc/kubernetes/super-admin.conf; [ -e $f ] || f=/etc/kubernetes/admin.conf; exec kubectl --kubeconfig=$f --server=https://127.0.0.1:16443 "$@"',
-        "sh",
+        'f=/etc/kubernetes/super-admin.conf; [ -e $f ] || f=/etc/kubernetes/admin.conf; exec kubectl --kubeconfig=$f --server="https://$0" "$@"',
+        hostPort(loopback, 16_443),
         ...words,
       ]);
     await lab.until(

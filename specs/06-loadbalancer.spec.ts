@@ -193,7 +193,7 @@ async function withMetalLB(lab: Lab) {
     {
       title: "outsider to the external IP that MetalLB gave",
       protocol: "tcp",
-      client: { name: "outsider", address: lab.outsiderAddresses[0] ?? "", outside: true },
+      client: { name: "outsider", address: lab.outsiderAddress, outside: true },
       target: { address: ip, port: 80 },
       servers: {
         name: "server-1 or server-2",

@@ -8,7 +8,7 @@ import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { articleNamespace } from "../helpers/claim/walkthrough.ts";
 import { lookUp, type RecordType } from "../helpers/probe/dns.ts";
-import { hostPort, meet } from "../helpers/probe/http.ts";
+import { hostOf, hostPort, meet } from "../helpers/probe/http.ts";
 import { reverseName } from "../helpers/probe/ip.ts";
 import { outputOf, type Peer } from "../helpers/probe/peer.ts";
 
@@ -350,7 +350,7 @@ claim("two-discovery-mechanisms", {
       namedBefore,
       withoutDns: {
         name: await meet(variables, "found", lab.timeouts.silence),
-        variable: host === "" ? null : await meet(variables, host, lab.timeouts.answer),
+        variable: host === "" ? null : await meet(variables, hostOf(host), lab.timeouts.answer),
       },
       withoutVariables: { variable: await variable(names), name: await meet(names, "found", lab.timeouts.answer) },
     };

@@ -10,6 +10,7 @@ import type { Lab } from "../helpers/claim/lab.ts";
 import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { articleNamespace, walk } from "../helpers/claim/walkthrough.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
+import { lastAddresses } from "../helpers/probe/ip.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 
 /** What nginx greets with, whichever version serves it. */
@@ -366,7 +367,7 @@ claim("sample-cluster-ips-are-possible", {
     return {
       samples: await Promise.all(samples.map(tried)),
       subnet,
-      possible: await tried(subnet.replace(/\.\d+\/\d+$/, ".77")),
+      possible: await tried(lastAddresses(subnet, 77).split("-")[0] ?? ""),
     };
   },
   judge: ({ samples, subnet, possible }) => {
@@ -570,7 +571,7 @@ claim("sample-of-container-ls", {
     expect(header, "columns").toEqual(rowsOf(printed("306"))[0]);
     const row = rows.find((cells) => cells.at(-1) === node) ?? [];
     expect(row[2], "COMMAND").toBe(rowsOf(printed("307"))[0]?.[2]);
-    expect(row.at(-2), "PORTS").toMatch(/^127\.0\.0\.1:\d+->6443\/tcp$/);
+    expect(row.at(-2), "PORTS").toMatch(/^(?:127\.0\.0\.1|\[?::1\]?):\d+->6443\/tcp$/);
   },
   control: {
     name: "the node's container publishes nothing (what is published stays so)",

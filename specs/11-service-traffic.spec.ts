@@ -15,7 +15,7 @@ import { rulesNaming } from "../helpers/probe/rules.ts";
 
 /** The rules of a node that name a Service of the cast's namespace, as the article greps them. */
 async function rulesOf(lab: Lab, service: string): Promise<string[]> {
-  const rules = await outputOf(lab.node(lab.worker(0)), "the rules of a node", [`${lab.iptables}-save`]);
+  const rules = await outputOf(lab.node(lab.worker(0)), "the rules of a node", ["iptables-save"]);
   return rules.split("\n").filter((line) => line.includes(`${lab.namespace}/${service}`));
 }
 
@@ -181,7 +181,7 @@ claim("nodeport-path", {
       return service.spec?.ports?.[0]?.nodePort ?? 0;
     };
     const nodePorts = { Cluster: await nodePortOf("Cluster"), Local: await nodePortOf("Local") };
-    const outsider = lab.outsiderAddresses[0] ?? "";
+    const outsider = lab.outsiderAddress;
     const addressOf = (which: keyof typeof nodes) => nodes[which].addresses[0] ?? "";
     const ask = (which: keyof typeof nodes, policy: keyof typeof nodePorts, timeout: number) =>
       meet(lab.outsider, hostPort(addressOf(which), nodePorts[policy]), timeout);
@@ -251,7 +251,7 @@ claim("nodeport-path", {
         const flow = ["-s", from, "-p", "tcp", "--dport", "8080", ...mark];
         return iptablesRule(lab, node, "nat", "POSTROUTING", ...flow, "-j", "SNAT", "--to-source", to);
       };
-      await rule(lab.outsiderAddresses[0] ?? "", "-m", "mark", "--mark", "0x4000/0x4000");
+      await rule(lab.outsiderAddress, "-m", "mark", "--mark", "0x4000/0x4000");
       await rule(other.addresses[0] ?? "");
       const local = { kind: "Service", name: "path-by-local" } as const;
       await storeOtherwise(

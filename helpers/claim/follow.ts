@@ -100,7 +100,7 @@ export interface Forwarded {
 export async function followPortForward(lab: Lab, name: string): Promise<Forwarded> {
   const [node, controlPlane] = [lab.worker(0), lab.controlPlane];
   const pod = await lab.ready(name, lab.namespace, silent);
-  const [outsider = ""] = lab.outsiderAddresses;
+  const outsider = lab.outsiderAddress;
   const inThePod = `lo of ${name}`;
   const record = async (title: string, peer: Peer, filter: string) => {
     const packets = await recordPackets(peer, `tcp and (${filter})`);

@@ -2,7 +2,7 @@ import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
 import type { CommandResult } from "../host/command.ts";
 import { type Background, inBackground } from "../probe/background.ts";
 import { startCapture } from "../probe/capture.ts";
-import { hostPort, type Request, request } from "../probe/http.ts";
+import { hostOf, hostPort, type Request, request } from "../probe/http.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import { printed, printedCommand } from "./article.ts";
 import type { Lab } from "./lab.ts";
@@ -202,7 +202,7 @@ const steps = {
     answers: await Promise.all(
       lab.world.nodes.map(({ addresses: [address = ""] }) =>
         lab.eventually(
-          () => lab.fromHost(urlIn(322).replace("<node-ip>", address)),
+          () => lab.fromHost(urlIn(322).replace("<node-ip>", hostOf(address))),
           ({ outcome }) => outcome === "answered",
         ),
       ),
@@ -324,7 +324,7 @@ async function portForward(lab: Lab) {
     "--numeric",
     "--no-header",
   ]);
-  const [outsider = ""] = lab.outsiderAddresses;
+  const outsider = lab.outsiderAddress;
   const fromAnotherMachine = await request(
     lab.node(lab.worker(0)),
     `http://${hostPort(outsider, 8080)}`,

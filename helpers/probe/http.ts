@@ -36,9 +36,14 @@ export interface Meeting {
   readonly milliseconds: number;
 }
 
-/** Returns host and port of an address as a URL has them (RFC 3986: IPv6 in brackets). */
+/** Returns an address as a URL has it (RFC 3986, section 3.2.2: IPv6 in brackets). */
+export function hostOf(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
+/** Returns host and port of an address as a URL has them. */
 export function hostPort(address: string, port: number): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+  return `${hostOf(address)}:${port}`;
 }
 
 /**

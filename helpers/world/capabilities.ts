@@ -24,6 +24,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
     features.ipvs ? undefined : "a kernel with IP_VS: this one's nodes have no /proc/net/ip_vs and no such module",
   tcpdump: ({ features }) =>
     features.tcpdump ? undefined : "tcpdump on the nodes: they do not have it, and no way to install it",
+  "ipv4-name-server": ({ ipFamilies }) =>
+    ipFamilies.includes("ipv4")
+      ? undefined
+      : "a name server outside that the cluster's can ask: the engine's has an IPv4 address, and pods of this cluster have IPv6 alone",
   uplink: ({ features }) =>
     features.uplink ? undefined : "nodes that reach an image registry: these have no way out of their network",
   // KEP-2885: server-side field validation, beta and on in 1.25.
