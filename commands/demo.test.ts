@@ -10,11 +10,11 @@ test("the demo makes every page, each marked as recorded where it is of one run,
   await execa({ cwd: projectRoot, env: { KNC_OUT: out } })`${process.execPath} commands/run.js demo`;
   const folder = join(out, "demo");
   const files = readdirSync(folder);
-  expect(files.toSorted()).toEqual(["article.html", "errata.md", "index.html", "matrix.html", "results.json"]);
-  for (const page of ["article.html", "index.html", "matrix.html"]) {
+  expect(files.toSorted()).toEqual(["article.html", "errata.md", "index.html", "recorded-matrix.html", "results.json"]);
+  for (const page of ["article.html", "index.html", "recorded-matrix.html"]) {
     const html = readFileSync(join(folder, page), "utf8");
     expect(html.length).toBeLessThan(2e6);
-    if (page !== "matrix.html") expect(html).toContain("Recorded on 20");
+    if (page !== "recorded-matrix.html") expect(html).toContain("Recorded on 20");
     for (const [, target = ""] of html.matchAll(/href="([^"#][^"]*)"/g))
       if (!target.startsWith("https:")) expect(files).toContain(target.split("#")[0]);
   }

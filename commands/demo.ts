@@ -1,11 +1,9 @@
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings } from "../helpers/host/settings.ts";
-import { Matrix, recordedMatrix } from "../reports/matrix.ts";
-import { matrixPage } from "../reports/matrix-page.ts";
 import { recordedRun, writePages } from "../reports/pages.ts";
 
 /** Makes all pages from recorded runs, in seconds: a newcomer sees what a run gives before making one. */
@@ -16,8 +14,6 @@ await main(async () => {
   mkdirSync(folder, { recursive: true });
   const results = Results.parse(JSON.parse(readFileSync(recordedRun, "utf8")));
   copyFileSync(recordedRun, join(folder, "results.json"));
-  const matrix = Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
-  writeFileSync(join(folder, "matrix.html"), matrixPage(matrix));
   const [day, version] = [results.started.slice(0, 10), results.world.kubernetes];
   writePages(folder, results, {
     en: `Recorded on ${day} on Kubernetes ${version}, without its evidence: no run of yours. npm test makes one.`,

@@ -1,7 +1,7 @@
 import { type ComponentChild, h } from "preact";
 import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
 import type { DecidingLine } from "./deciding.ts";
-import { type Bilingual, both, howWeKnow, symbols, verdictMark, verdictWords } from "./look.ts";
+import { type Bilingual, both, howWeKnow, recordedMatrixPage, symbols, verdictMark, verdictWords } from "./look.ts";
 import { type recordedVerdicts, whenWrong } from "./when.ts";
 
 /** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
@@ -91,7 +91,11 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
       ...(since === undefined ? [] : entry({ en: "Since", zh: "自" }, since)),
       ...(verdict !== "refuted" || when === undefined
         ? []
-        : entry({ en: "When written", zh: "撰文當時" }, both(when.words))),
+        : entry({ en: "When written", zh: "撰文當時" }, [
+            both(when.words),
+            " ",
+            h("a", { href: `${recordedMatrixPage}#${id}` }, both({ en: "version by version", zh: "逐版查看" })),
+          ])),
       ...(instead === undefined || verdict !== "refuted"
         ? []
         : entry({ en: "It could say", zh: "可改寫為" }, h("ins", {}, both(instead)))),

@@ -46,6 +46,9 @@ export function both({ en, zh }: Bilingual): ComponentChild {
   return [h("span", { lang: "zh-Hant" }, zh), h("span", { lang: "en" }, en)];
 }
 
+/** The page of what recorded runs found on other versions, beside every run's own. */
+export const recordedMatrixPage = "recorded-matrix.html";
+
 /** Returns the place of a claim's words on the article's page; a link to it shows the claim's details too. */
 export function placeOfWords(claim: string): string {
   return `${claim}-words`;

@@ -5,7 +5,7 @@ import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
-import { type CellResults, flipsAsMarkdown, Matrix, matrixOf, recordedMatrix } from "./matrix.ts";
+import { type CellResults, flipsAsMarkdown, matrixOf, readRecordedMatrix } from "./matrix.ts";
 
 const recorded = Results.parse(
   JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
@@ -73,7 +73,7 @@ test("the table has the claims that differ, and counts all", () => {
   expect(lines).toContain(`| *all claims: refuted* | ${refuted - 1} | ${refuted} |`);
 });
 
-const recordedRuns = Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
+const recordedRuns = readRecordedMatrix();
 
 test("the README has the table of the recorded matrix", () => {
   const readme = readFileSync(join(projectRoot, "README.md"), "utf8");

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Cell } from "../helpers/cluster/cells.ts";
@@ -45,7 +46,12 @@ export const Matrix = z.strictObject({
 export type Matrix = z.infer<typeof Matrix>;
 
 /** The matrix of recorded runs, which README shows; renewed by copying `reports/out/matrix.json` there. */
-export const recordedMatrix = new URL("../fixtures/clusters/recorded-matrix.json", import.meta.url);
+const recordedMatrix = new URL("../fixtures/clusters/recorded-matrix.json", import.meta.url);
+
+/** Returns the matrix of recorded runs. */
+export function readRecordedMatrix(): Matrix {
+  return Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
+}
 
 /** A cell and what was found in it. */
 export interface CellResults {

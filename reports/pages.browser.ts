@@ -9,7 +9,7 @@ const { BROWSER_PROGRAM, BROWSER_ENVIRONMENT, BROWSER_PAGES } = process.env;
 if (BROWSER_PROGRAM === undefined || BROWSER_PAGES === undefined) throw new Error("run it by `npm run pages`");
 const folder = BROWSER_PAGES;
 const screenshots = join(dirname(folder), "screenshots");
-const pages = ["index", "article", "matrix"] as const;
+const pages = ["index", "article", "recorded-matrix"] as const;
 
 let browser: Browser;
 
@@ -51,7 +51,7 @@ async function open(
 test.each(pages)("%s.html opens from disk, asks nobody for anything, and fits a narrow screen", async (name) => {
   const { page, complaints } = await open(name);
   await page.screenshot({ path: join(screenshots, `${name}.png`) });
-  if (name !== "matrix") {
+  if (name !== "recorded-matrix") {
     await page.setViewportSize({ width: 390, height: 800 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), "pixels too wide").toBe(
       0,
@@ -133,7 +133,7 @@ test("only what is wrong can be marked", async () => {
 });
 
 test("the matrix shows what was asked for: a verdict, a section, what differs", async () => {
-  const { page } = await open("matrix");
+  const { page } = await open("recorded-matrix");
   const rows = page.locator("tbody tr[data-verdicts]").filter({ visible: true });
   const all = await rows.count();
   await page.getByText("only what differs").click();

@@ -8,7 +8,9 @@ import { articlePage } from "./article-page.ts";
 import type { ClaimEvidence } from "./claim-details.ts";
 import { decidingLines } from "./deciding.ts";
 import { errataAsMarkdown } from "./errata.ts";
-import type { Bilingual } from "./look.ts";
+import { type Bilingual, recordedMatrixPage } from "./look.ts";
+import { readRecordedMatrix } from "./matrix.ts";
+import { matrixPage } from "./matrix-page.ts";
 import { resultsAt } from "./results.ts";
 import { startPage } from "./start-page.ts";
 import { recordedVerdicts } from "./when.ts";
@@ -17,7 +19,8 @@ import { recordedVerdicts } from "./when.ts";
 export const recordedRun = join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json");
 
 /**
- * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`.
+ * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`, and the matrix of
+ * recorded runs to compare with.
  *
  * @param recorded said on top where the run is not the reader's own
  */
@@ -35,6 +38,7 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
       ...(controls === undefined ? {} : { recordedControls: controls }),
     }),
   );
+  writeFileSync(join(out, recordedMatrixPage), matrixPage(readRecordedMatrix()));
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue, mostTelling(evidence)));
   const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.

@@ -3,7 +3,16 @@ import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { changesBetween } from "./changes.ts";
-import { type Bilingual, both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
+import {
+  type Bilingual,
+  both,
+  languageSwitch,
+  pageOf,
+  placeOfWords,
+  recordedMatrixPage,
+  symbols,
+  verdictMark,
+} from "./look.ts";
 import { wrongList } from "./wrong-list.ts";
 
 const style = `
@@ -32,6 +41,7 @@ const links: readonly (readonly [file: string, words: Bilingual])[] = [
   ["article.html", { en: "The article with its verdicts in it", zh: "標上判定的文章" }],
   ["errata.md", { en: "What should be corrected, to paste", zh: "勘誤，可直接貼上" }],
   ["matrix.html", { en: "Claims by version", zh: "各版本的判定" }],
+  [recordedMatrixPage, { en: "Claims by version, as recorded runs found them", zh: "各版本的判定（錄下的執行）" }],
   ["allure-report/index.html", { en: "Allure report", zh: "Allure 報告" }],
   ["results.json", { en: "Results for programs (JSON)", zh: "給程式用的結果（JSON）" }],
   ["junit.xml", { en: "Results for CI (JUnit)", zh: "給 CI 用的結果（JUnit）" }],

@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import semver from "semver";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Bilingual } from "./look.ts";
-import { Matrix, recordedMatrix } from "./matrix.ts";
+import { type Matrix, readRecordedMatrix } from "./matrix.ts";
 
 /** What kind made by default on the day of the article (kind v0.29.0, 2025-05-21), and what the article's samples show. */
 const cells = { written: "1.33.1", shown: "1.24.0" } as const;
@@ -15,7 +14,7 @@ export interface WhenWrong {
 
 /** Returns, by claim, what recorded runs found of it, by cells. */
 export function recordedVerdicts(): ReadonlyMap<string, Matrix["claims"][number]["verdicts"]> {
-  const { claims } = Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
+  const { claims } = readRecordedMatrix();
   return new Map(claims.map(({ id, verdicts }) => [id, verdicts]));
 }
 
