@@ -83,7 +83,8 @@ function evidenceOf(out: string, { evidence, deciding = [] }: ClaimResult): Clai
         command,
         deciding: decidingLines(
           output,
-          deciding.map(({ value }) => value),
+          // What only repeats the question is no answer.
+          deciding.map(({ value }) => value).filter((value) => !command.includes(value)),
         ),
       };
     }),
