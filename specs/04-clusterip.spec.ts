@@ -92,21 +92,13 @@ claim("clusterip-is-stable", {
     const generations = [];
     for (const generation of ["churn-1", "churn-2"]) {
       const pod = lab.serverPod(generation, { app });
-      await lab.create(`the pod ${generation}`, pod);
+      const { address: podIP } = await lab.start(pod);
       const answer = await lab.eventually(
         () => meet(lab.pod("client-1"), hostPort(address, 80), lab.timeouts.attempt),
         ({ pod: who }) => who === generation,
       );
-      const [service, running] = await Promise.all([
-        lab.serviceOfCast(app),
-        lab.get<V1Pod>(`the pod ${generation}`, `/api/v1/namespaces/${lab.namespace}/pods/${generation}`),
-      ]);
-      generations.push({
-        made: generation,
-        pod: answer.pod,
-        podIP: running.status?.podIP,
-        clusterIP: service.spec?.clusterIP,
-      });
+      const service = await lab.serviceOfCast(app);
+      generations.push({ made: generation, pod: answer.pod, podIP, clusterIP: service.spec?.clusterIP });
       await lab.delete(`the pod ${generation}`, pod);
     }
     return { generations };

@@ -24,7 +24,7 @@ export function timeouts(factor: number): Timeouts {
   return {
     podsReady: stretch(90_000),
     propagation: stretch(20_000),
-    claimed: stretch(20_000),
+    claimed: stretch(30_000),
     answer: stretch(5_000),
     silence: stretch(4_000),
     attempt: stretch(1_000),
