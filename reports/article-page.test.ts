@@ -66,7 +66,8 @@ test("what came from a cluster stays text", () => {
   expect(changed).toContain("&lt;i><mark>&lt;u></mark>&lt;/i>");
   expect(changed).not.toMatch(/<(?:b|i|u|x)>/);
   expect(changed).toContain("&lt;script>alert(&quot;x&quot;)&lt;/script>");
-  expect(changed).not.toContain("<script");
+  // The page's own, which the reader's language is kept by.
+  expect(changed.match(/<script/g)).toHaveLength(1);
 });
 
 test("the page asks nobody for anything", () => {

@@ -54,6 +54,8 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
   } = claim;
   const when = whenWrong(claim, known.results, known.recordedVerdicts);
   const controls = controlsInWords(claim, known);
+  // The others are told as what was seen.
+  const named = deciding.filter(({ place }) => place !== undefined);
   const { texts = [], pictures = [] } = known.evidence.get(id) ?? {};
   const allure = known.allure.get(id);
   const entry = (term: Bilingual, description: ComponentChild) => [h("dt", {}, both(term)), h("dd", {}, description)];
@@ -71,20 +73,17 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
             because === undefined ? null : both(because),
           ])
         : []),
-      ...(deciding.length === 0
+      ...(named.length === 0
         ? []
         : entry(
             { en: "What decided", zh: "決定性的觀察" },
             h(
               "ul",
               { class: "small" },
-              deciding
+              named
                 .slice(0, most.deciding)
                 .map(({ place, value }) =>
-                  h("li", {}, [
-                    place === undefined ? null : [h("code", {}, place), ": "],
-                    h("mark", {}, value === "" ? '""' : value),
-                  ]),
+                  h("li", {}, [h("code", {}, place), ": ", h("mark", {}, value === "" ? '""' : value)]),
                 ),
             ),
           )),

@@ -59,6 +59,18 @@ export function verdictMark(verdict: Verdict): ComponentChild {
   return h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict])]);
 }
 
+/** Begins in the reader's language, or in the one that was chosen on the page before. Without it a page begins in Chinese. */
+const language = `
+const choices = document.querySelectorAll("input[name=language]");
+let chosen;
+try { chosen = localStorage.getItem("language"); } catch {}
+const wanted = chosen ?? (navigator.languages.some((name) => name.startsWith("zh")) ? "language-zh" : "language-en");
+for (const choice of choices) {
+  choice.checked = choice.id === wanted;
+  choice.addEventListener("change", () => { try { localStorage.setItem("language", choice.id); } catch {} });
+}
+`;
+
 /** Returns the choice of the language; it works without a script. */
 export function languageSwitch(): ComponentChild {
   const radio = (id: string, checked: boolean, words: string) =>
@@ -73,10 +85,11 @@ export function languageSwitch(): ComponentChild {
 /** Returns a whole page that needs nothing from elsewhere and may ask for nothing but the pictures beside it. */
 export function pageOf(title: string, style: string, body: ComponentChild, script = ""): string {
   const css = common + style;
+  const code = language + script;
   const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const policy = [
     ...["default-src 'none'", `style-src ${hash(css)}`, "img-src 'self' file:"],
-    ...(script === "" ? [] : [`script-src ${hash(script)}`]),
+    `script-src ${hash(code)}`,
     ...["base-uri 'none'", "form-action 'none'"],
   ].join("; ");
   const page = h("html", { lang: "zh-Hant" }, [
@@ -87,7 +100,7 @@ export function pageOf(title: string, style: string, body: ComponentChild, scrip
       h("title", {}, title),
       h("style", { dangerouslySetInnerHTML: { __html: css } }),
     ]),
-    h("body", {}, [body, script === "" ? null : h("script", { dangerouslySetInnerHTML: { __html: script } })]),
+    h("body", {}, [body, h("script", { dangerouslySetInnerHTML: { __html: code } })]),
   ]);
   return `<!doctype html>\n${render(page)}\n`;
 }

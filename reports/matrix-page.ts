@@ -8,7 +8,7 @@ const style = `
 body { margin: 1.5rem; font-size: 15px; } h1 { font-size: 1.4rem; } table { border-collapse: collapse; }
 th, td { border: 1px solid var(--line); padding: .35rem .6rem; text-align: left; vertical-align: top; }
 thead th { position: sticky; top: 0; background: var(--paper); z-index: 1; } td { white-space: nowrap; }
-tbody th { font-weight: normal; min-width: 22rem; } tr.section th { font-weight: bold; background: var(--soft); }
+tbody tr { scroll-margin-top: 6rem; } tbody tr:target { outline: 2px solid var(--ink); } tbody th { font-weight: normal; min-width: 22rem; } tr.section th { font-weight: bold; background: var(--soft); }
 td.flip { background: light-dark(#fff3d6, #4a3c14); font-weight: bold; } details { font-size: .9em; } @media print { thead th { position: static; } }
 `;
 

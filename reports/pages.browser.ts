@@ -36,7 +36,7 @@ async function open(
   name: string,
   options: Parameters<Browser["newPage"]>[0] = {},
 ): Promise<{ page: Page; complaints: string[] }> {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, locale: "zh-TW", ...options });
   const complaints: string[] = [];
   page.on("console", (message) => void (message.type() === "error" && complaints.push(message.text())));
   page.on("pageerror", (error) => void complaints.push(error.message));
@@ -81,6 +81,24 @@ test.each(pages)("%s.html shows the language that was chosen", async (name) => {
   await page.getByLabel("English").check();
   expect([await zh.isVisible(), await en.isVisible()]).toEqual([false, true]);
   await page.screenshot({ path: join(screenshots, `${name}-english.png`) });
+  await page.close();
+});
+
+test("a page begins in the reader's language, and goes on in the one that was chosen before", async () => {
+  const { page } = await open("index", { locale: "en-GB" });
+  const shown = () => page.locator("h1 span").filter({ visible: true }).getAttribute("lang");
+  expect(await shown()).toBe("en");
+  await page.getByLabel("中文").check();
+  await page.locator("a[href^='article.html#']").first().click();
+  expect(await shown()).toBe("zh-Hant");
+  await page.close();
+});
+
+test.each(pages)("%s.html works without scripts", async (name) => {
+  const { page } = await open(name, { javaScriptEnabled: false });
+  expect(await page.locator("h1 [lang=zh-Hant]").first().isVisible()).toBe(true);
+  await page.getByLabel("English").check();
+  expect(await page.locator("h1 [lang=en]").first().isVisible()).toBe(true);
   await page.close();
 });
 

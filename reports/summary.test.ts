@@ -26,30 +26,26 @@ function run(...found: ClaimResult[]): Results {
   return { ...collectResults(out), complete: true };
 }
 
-test("tells what the article says, how one knows that it is not so, and what it could say", () => {
+test("tells what the article says, where, and how one knows that it is not so", () => {
   const results = run(
     sampleResult(wrong, { verdict: "refuted", why: "it answered" }),
     sampleResult(holding, { verdict: "holds", why: "" }),
   );
   expect(summaryOf(results, "/somewhere/out")).toBe(
     [
-      "Wrong here, and how one knows:",
-      "   1  「只能在集群內部訪問」",
-      "    says:  A ClusterIP can be reached from inside the cluster only.",
-      "    tried: A machine outside the cluster was given a route to the clusterIP by way of a node, and",
-      "           asked there.",
-      "    seen:  it answered",
-      "    fix:   for use inside the cluster; from outside it is reached only with a route by way of a",
-      "           node",
-      "    files: /somewhere/out/evidence/clusterip-reachable-only-inside",
-      "",
       "Kubernetes v1.37.0, kind v0.33.0, kube-proxy iptables, ipv4, 2 nodes",
       "2 claims: 1 hold, 1 refuted, 0 external, 0 inconclusive",
       "coverage: 100 % of the article's 6483 letters and digits",
       "seconds: claims 27.2",
       "wrong here: 1 of the article's 2 claims, 1 of them already when it was written (2025-07-20)",
-      "   1  line 79   A ClusterIP can be reached from inside the cluster only.",
+      "   1  ✗ A ClusterIP can be reached from inside the cluster only. (lines 77, 79)",
+      "    tried: A machine outside the cluster was given a route to the clusterIP by way of a node, and",
+      "           asked there.",
+      "    found: Nothing enforces it. An outsider with a route to the address by way of any node is",
+      "           answered, because kube-proxy's rules also serve packets that come from elsewhere.",
+      "           [clusterip-reachable-only-inside]",
       "",
+      "errata:  /somewhere/out/errata.md: of each what was seen and what it could say; /somewhere/out/evidence/[…]: commands and outputs",
       "pages:   /somewhere/out/index.html: the article with verdicts in it, what should be corrected, what changed",
       "report:  /somewhere/out/allure-report/index.html",
       "results: /somewhere/out/results.json, /somewhere/out/junit.xml",

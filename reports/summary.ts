@@ -1,16 +1,16 @@
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { worldInWords } from "../helpers/world/world.ts";
-import { lineOf } from "./places.ts";
-import { recordedVerdicts, type WhenWrong, whenWrong } from "./when.ts";
+import { linesOf } from "./places.ts";
+import { recordedVerdicts, whenWrong } from "./when.ts";
 
 /**
  * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then what was
- * not to be seen, how one knows of every sentence that is wrong on this cluster, how many claims came out how, how long the
- * phases took, which sentences are wrong, a line each, and where the reports are.
+ * not to be seen, how many claims came out how, how long the phases took, which sentences are wrong on this cluster and how one
+ * knows, and where the reports are.
  */
 export function summaryOf(results: Results, out: string = readSettings().out): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
@@ -35,9 +35,6 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       ? []
       : block("Not proven able to fail:", unproven, notProven)),
     ...block("Not to be seen on this cluster:", external, missingHere),
-    ...block("Wrong here, and how one knows:", refuted, (claim) =>
-      wrongHere(claim, refuted.indexOf(claim) + 1, whenWrong(claim, results, recorded), out),
-    ),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
     ...(kindnetd === undefined ? [] : [`kindnetd: ${kindnetd}`]),
     countsOf(results.claims),
@@ -49,9 +46,14 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
           `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
         ]),
     // Last, next to where the prompt is: this is what was asked for.
-    ...block(wrongInALine, refuted, (claim) => [
-      `${String(refuted.indexOf(claim) + 1).padStart(4)}  ${`line ${lineOf(claim, article, catalogue)}`.padEnd(9)} ${claim.en}`,
-    ]),
+    ...block(wrongInALine, refuted, (claim) =>
+      wrongHere(claim, refuted.indexOf(claim) + 1, linesOf(claim, article, catalogue)),
+    ),
+    ...(refuted.length === 0
+      ? []
+      : [
+          `errata:  ${shown(out, "errata.md")}: of each what was seen and what it could say; ${shown(out, "evidence")}/[…]: commands and outputs`,
+        ]),
     `pages:   ${shown(out, "index.html")}: the article with verdicts in it, what should be corrected, what changed`,
     `report:  ${shown(out, "allure-report", "index.html")}`,
     `results: ${shown(out, "results.json")}, ${shown(out, "junit.xml")}`,
@@ -94,22 +96,17 @@ function wrongInWords(
   return `wrong here: ${refuted.length} of the article's ${judged} claims, ${already} of them already when it was written (${results.article.date})`;
 }
 
-/** What it says, how one knows that it is not so, and what it could say. */
+/** What it says, where, how one knows, and the folder of what was typed and printed. */
 function wrongHere(
-  { quote, en, tried, why, instead, evidence: [first] }: ClaimResult,
+  { en, tried, because, why, evidence: [first] }: ClaimResult,
   number: number,
-  when: WhenWrong | undefined,
-  out: string,
+  lines: readonly number[],
 ): string[] {
+  const folder = first === undefined ? "the article's own text" : basename(dirname(first));
   return [
-    `${String(number).padStart(4)}  「${quote}」`,
-    ...labelled("says", en),
+    `${String(number).padStart(4)}  ✗ ${en} (${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")})`,
     ...labelled("tried", tried?.en),
-    ...labelled("seen", why),
-    ...labelled("when", when?.already === false ? when.words.en : undefined),
-    ...labelled("fix", instead?.en),
-    // Commands and outputs; its name is the claim's.
-    ...labelled("files", first === undefined ? undefined : shown(out, dirname(first))),
+    ...labelled("found", `${because?.en ?? why ?? ""} [${folder}]`),
   ];
 }
 

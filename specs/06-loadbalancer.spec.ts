@@ -299,7 +299,7 @@ claim("loadbalancer-traffic-passes-the-node-port", {
     positiveControl(packets >= 200, "the captures on the nodes saw the connections");
     expect(
       targets.filter((target) => target.endsWith(`:${nodePort}`)),
-      `packets to the node port ${nodePort}; the nodes saw packets to ${targets.join(", ")}, ${ip} being the load balancer; one went by ${wayOf(path.there)}`,
+      `packets to the node port ${nodePort}; all ${packets} that the nodes saw went to the load balancer, ${ip}: to ${targets.join(" and ")} (one by ${wayOf(path.there)})`,
     ).not.toEqual([]);
   },
   control: live(

@@ -373,7 +373,10 @@ claim("sample-cluster-ips-are-possible", {
   judge: ({ samples, subnet, possible }) => {
     positiveControl(possible.code === 201 && possible.isAnAddress, `an address of ${subnet} is accepted`);
     for (const { clusterIP, code, isAnAddress } of samples) {
-      expect(isAnAddress, `${clusterIP} is an IP address (the API server answers ${code})`).toBe(true);
+      expect(
+        isAnAddress ? "an IP address" : "no IP address",
+        `what ${clusterIP} is (the API server answers ${code} to a Service with it)`,
+      ).toBe("an IP address");
       expect(code, `a Service with the clusterIP ${clusterIP}`).toBe(201);
     }
   },
