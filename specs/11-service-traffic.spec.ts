@@ -294,6 +294,12 @@ async function modes(lab: Lab) {
     "-c",
     "exec /proc/$(pgrep -xo kube-proxy)/exe --proxy-mode=ipvs --feature-gates=KubeProxyIPVS=true --write-config-to=/dev/null",
   ]);
+  // It is said when kube-proxy runs in that mode, which takes IP_VS; here its program is asked for the words.
+  const own = await node.run("what the program has to say of ipvs", [
+    "sh",
+    "-c",
+    "grep -ao 'The ipvs proxier is now deprecated and may be removed in a future release' /proc/$(pgrep -xo kube-proxy)/exe",
+  ]);
   const openFiles = await outputOf(node, "how many files a process of the node may have open", [
     "sh",
     "-c",
@@ -307,7 +313,7 @@ async function modes(lab: Lab) {
       .filter(({ exitCode }) => exitCode !== 0)
       .map(({ mode, said }) => ({ mode, said: /must be [^"\n]*/.exec(said)?.[0] ?? said.trim().slice(-300) })),
     aboutModes: help.split("\n").find((line) => line.includes("--proxy-mode")) ?? "",
-    aboutIpvs: gate.stderr.trim(),
+    aboutIpvs: `${gate.stderr.trim()}\n${own.stdout.trim()}`.trim(),
     openFiles: openFiles.trim(),
   };
 }
