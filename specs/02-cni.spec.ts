@@ -507,7 +507,7 @@ claim("ptp-is-point-to-point", {
       "route",
     ]);
     const gateway = routes.find(({ dst }) => dst === "default")?.gateway ?? "";
-    const addresses = await jsonOf<{ ifname: string; addr_info: { local: string; prefixlen: number }[] }[]>(
+    const addresses = await jsonOf<{ ifname: string; addr_info: { local?: string; prefixlen: number }[] }[]>(
       node,
       "addresses of the node",
       ["ip", "-json", ipOption[lab.family], "address", "show", "scope", "global"],
@@ -523,7 +523,8 @@ claim("ptp-is-point-to-point", {
         .filter(({ ifname }) => ifname.startsWith("veth"))
         .map(({ ifname, addr_info }) => ({
           ifname,
-          addresses: addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`),
+          // What was not asked for has an empty entry.
+          addresses: addr_info.flatMap(({ local, prefixlen }) => (local === undefined ? [] : `${local}/${prefixlen}`)),
         })),
       itself: await ttl(client.address),
       sameNode: await ttl(lab.pod("server-1").address),

@@ -100,7 +100,8 @@ export interface Forwarded {
 export async function followPortForward(lab: Lab, name: string): Promise<Forwarded> {
   const [node, controlPlane] = [lab.worker(0), lab.controlPlane];
   const pod = await lab.ready(name, lab.namespace, silent);
-  const outsider = lab.outsiderAddress;
+  // The API server is reached by either family, whatever its cluster has.
+  const outsider = lab.outsiderAddresses;
   const inThePod = `lo of ${name}`;
   const record = async (title: string, peer: Peer, filter: string) => {
     const packets = await recordPackets(peer, `tcp and (${filter})`);
@@ -108,7 +109,7 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
     return { title, packets, seen: async () => sightingsIn(title, await packets.text()) };
   };
   const legs = await Promise.all([
-    record(controlPlane.name, lab.pod("host-cp", silent), `(host ${outsider} and port 6443) or port 10250`),
+    record(controlPlane.name, lab.pod("host-cp", silent), `((${anyOf("host", outsider)}) and port 6443) or port 10250`),
     record(node.name, lab.pod("host-1", silent), `port 10250 or (host ${pod.address} and port 8080)`),
     record(inThePod, pod, "port 8080"),
   ]);
@@ -137,7 +138,7 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
   const title = "port-forward: outsider to API server to kubelet to the pod's own lo";
   const picture = drawPath({
     ...{ title, hops },
-    client: { lane: outside, words: `kubectl (${outsider})` },
+    client: { lane: outside, words: `kubectl (${lab.outsiderAddress})` },
     server: answer.outcome === "answered" ? { lane: inThePod, words: name } : undefined,
   });
   const onTheLink = sightings.filter(
@@ -212,9 +213,10 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
   lab.afterwards(stop);
   const addresses = [target.address, ...servers.addresses];
   const ports = [target.port, servers.port];
-  const any = (word: string, values: readonly (string | number)[]) =>
-    values.map((value) => `${word} ${value}`).join(" or ");
-  const packets = await recordPackets(host, `${protocol} and (${any("host", addresses)}) and (${any("port", ports)})`);
+  const packets = await recordPackets(
+    host,
+    `${protocol} and (${anyOf("host", addresses)}) and (${anyOf("port", ports)})`,
+  );
   steps.push(() => packets.stop());
   const table = `knc-${randomBytes(4).toString("hex")}`;
   await outputOf(node, "have the kernel trace the rules that the first packet meets", [
@@ -250,6 +252,11 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
       };
     },
   };
+}
+
+/** Returns a filter in the language of pcap-filter(7). */
+function anyOf(word: "host" | "port", values: readonly (string | number)[]): string {
+  return values.map((value) => `${word} ${value}`).join(" or ");
 }
 
 /** Returns the commands for a table of nft's that marks a flow's first packet to be traced, wherever it comes into the node. */

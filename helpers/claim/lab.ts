@@ -261,10 +261,14 @@ export class Lab {
     this.#undo.push(async () => void (await outsider.run("forget it", ["ip", "route", "del", hostPrefix(address)])));
   }
 
-  /** The outsider's address on the cluster's container network, of the cluster's family. */
+  /** The outsider's addresses on the cluster's container network, IPv4 first. */
+  get outsiderAddresses(): readonly string[] {
+    return this.#stage.outsider.addresses;
+  }
+
+  /** Its address of the cluster's family. */
   get outsiderAddress(): string {
-    const { addresses } = this.#stage.outsider;
-    return addresses.find((address) => address.includes(":") === (this.family === "ipv6")) ?? "";
+    return this.outsiderAddresses.find((address) => address.includes(":") === (this.family === "ipv6")) ?? "";
   }
 
   /** The container engine's own client, which may be given something to read. */
