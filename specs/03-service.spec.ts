@@ -647,13 +647,21 @@ claim("example-services-select-my-app", {
     const service = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
     const target = hostPort(service.spec?.clusterIP ?? "", 80);
     const client = lab.pod("client-1");
-    const ask = () => meet(client, target, lab.timeouts.attempt);
+    const ask = (timeout = lab.timeouts.attempt) => meet(client, target, timeout);
     const pod = lab.serverPod("relabelled", { app: "myapp" }, {}, namespace);
     const { address } = await lab.start(pod);
-    const alone = await lab.until("the Service to refuse", ask, ({ outcome }) => outcome === "refused");
+    // By IPv6 a refusal was heard only when the SYN was sent again, a second later.
+    const alone = await lab.until(
+      "the Service to refuse",
+      () => ask(lab.timeouts.answer),
+      ({ outcome }) => outcome === "refused",
+    );
     const without = await lab.endpointsOf("my-clusterip-service", namespace);
     await lab.patch("label it as the article's Services select", pod, { metadata: { labels: { app: "MyApp" } } });
-    const served = await lab.eventually(ask, ({ outcome }) => outcome === "answered");
+    const served = await lab.eventually(
+      () => ask(),
+      ({ outcome }) => outcome === "answered",
+    );
     const direct = await meet(client, hostPort(address, 8080), lab.timeouts.answer);
     return { alone, without, served, direct };
   },
