@@ -10,6 +10,8 @@ export default defineConfig({
     pool: "forks",
     isolate: false,
     maxWorkers: 2,
+    // Each value of an observation is judged with others in its place, on a machine that may be busy.
+    testTimeout: 60_000,
     tags: [{ name: "slow" }],
     reporters: ["dot"],
   },

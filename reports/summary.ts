@@ -1,4 +1,4 @@
-import { basename, dirname, join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
@@ -9,8 +9,8 @@ import { recordedVerdicts, whenWrong } from "./when.ts";
 
 /**
  * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then what was
- * not to be seen, how many claims came out how, how long the phases took, which sentences are wrong on this cluster and how one
- * knows, and where the reports are.
+ * not to be seen, how one knows of what is wrong on this cluster, how many claims came out how, how long the phases took, which
+ * sentences are wrong, a line each, and where the reports are.
  */
 export function summaryOf(results: Results, out: string = readSettings().out): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
@@ -35,6 +35,9 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       ? []
       : block("Not proven able to fail:", unproven, notProven)),
     ...block("Not to be seen on this cluster:", external, missingHere),
+    ...block("How one knows what is wrong here:", refuted, (claim) =>
+      howOneKnows(claim, refuted.indexOf(claim) + 1, out),
+    ),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
     ...(kindnetd === undefined ? [] : [`kindnetd: ${kindnetd}`]),
     countsOf(results.claims),
@@ -45,14 +48,14 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       : [
           `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
         ]),
-    // Last, next to where the prompt is: this is what was asked for.
-    ...block(wrongInALine, refuted, (claim) =>
-      wrongHere(claim, refuted.indexOf(claim) + 1, linesOf(claim, article, catalogue)),
-    ),
+    // Last, on the screen where the prompt is: this is what was asked for.
+    ...block(wrongInALine, refuted, (claim) => [
+      `${String(refuted.indexOf(claim) + 1).padStart(4)}  ${claim.en} (${linesInWords(linesOf(claim, article, catalogue))})`,
+    ]),
     ...(refuted.length === 0
       ? []
       : [
-          `errata:  ${shown(out, "errata.md")}: of each what was seen and what it could say; ${shown(out, "evidence")}/[…]: commands and outputs`,
+          `errata:  ${shown(out, "errata.md")}: how one knows of each, as above, with what was seen and what it could say`,
         ]),
     `pages:   ${shown(out, "index.html")}: the article with verdicts in it, what should be corrected, what changed`,
     `report:  ${shown(out, "allure-report", "index.html")}`,
@@ -96,17 +99,21 @@ function wrongInWords(
   return `wrong here: ${refuted.length} of the article's ${judged} claims, ${already} of them already when it was written (${results.article.date})`;
 }
 
-/** What it says, where, how one knows, and the folder of what was typed and printed. */
-function wrongHere(
+function linesInWords(lines: readonly number[]): string {
+  return `${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")}`;
+}
+
+/** What was tried and found, and the folder of what was typed and printed. */
+function howOneKnows(
   { en, tried, because, why, evidence: [first] }: ClaimResult,
   number: number,
-  lines: readonly number[],
+  out: string,
 ): string[] {
-  const folder = first === undefined ? "the article's own text" : basename(dirname(first));
   return [
-    `${String(number).padStart(4)}  ✗ ${en} (${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")})`,
+    `${String(number).padStart(4)}  ✗ ${en}`,
     ...labelled("tried", tried?.en),
-    ...labelled("found", `${because?.en ?? why ?? ""} [${folder}]`),
+    ...labelled("found", because?.en ?? why),
+    ...labelled("files", first === undefined ? "the article's own text" : shown(out, dirname(first))),
   ];
 }
 
