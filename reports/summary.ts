@@ -54,9 +54,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ]),
     ...(refuted.length === 0
       ? []
-      : [
-          `errata:  ${shown(out, "errata.md")}: how one knows of each, as above, with what was seen and what it could say`,
-        ]),
+      : [`errata:  ${shown(out, "errata.md")}: the same, with what was seen and what each could say`]),
     `pages:   ${shown(out, "index.html")}: the article with verdicts in it, what should be corrected, what changed`,
     `report:  ${shown(out, "allure-report", "index.html")}`,
     `results: ${shown(out, "results.json")}, ${shown(out, "junit.xml")}`,
@@ -96,7 +94,7 @@ function wrongInWords(
 ): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined).length;
   const already = refuted.filter((claim) => whenWrong(claim, results, recorded)?.already === true).length;
-  return `wrong here: ${refuted.length} of the article's ${judged} claims, ${already} of them already when it was written (${results.article.date})`;
+  return `wrong here: ${refuted.length} of the article's ${judged} claims, ${already} of them already when it was written (${results.article.date}); how one knows: above, same numbers`;
 }
 
 function linesInWords(lines: readonly number[]): string {
