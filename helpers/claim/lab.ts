@@ -10,7 +10,7 @@ import { httpFromHere } from "../probe/here.ts";
 import type { Request } from "../probe/http.ts";
 import { hostPrefix } from "../probe/ip.ts";
 import { readManifest } from "../probe/manifest.ts";
-import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
+import { outputOf, type Peer, ProbeFailed, startingTime } from "../probe/peer.ts";
 import type { Timeouts } from "../probe/timeouts.ts";
 import { eventually, until } from "../probe/until.ts";
 import type { World, WorldNode } from "../world/world.ts";
@@ -147,7 +147,7 @@ export class Lab {
       address,
       addresses: pod.status?.podIPs?.flatMap(({ ip }) => ip ?? []) ?? [address],
       label: `${name} (${address})`,
-      run: (title, command, timeout = this.timeouts.answer + 10_000) =>
+      run: (title, command, timeout = this.timeouts.answer + startingTime) =>
         this.#recorded(
           title,
           ["kubectl", "exec", "-n", namespace, name, "-c", container, "--", ...command],
@@ -167,7 +167,7 @@ export class Lab {
     const { containers, context } = this.#stage;
     return {
       label: `${name} (${addresses[0]})`,
-      run: (title, command, timeout = 20_000) =>
+      run: (title, command, timeout = this.timeouts.answer + startingTime) =>
         this.#recorded(
           title,
           [context.engine.cli, "exec", name, ...command],
@@ -182,7 +182,7 @@ export class Lab {
     const { outsider, containers, context } = this.#stage;
     return {
       label: `outsider (${outsider.addresses[0]})`,
-      run: (title, command, timeout = 20_000) =>
+      run: (title, command, timeout = this.timeouts.answer + startingTime) =>
         this.#recorded(title, [context.engine.cli, "exec", outsider.name, ...command], () =>
           containers.run(outsider.name, command, { signal: this.#signal, timeout }),
         ),

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { CommandResult } from "../host/command.ts";
-import { type Peer, ProbeFailed } from "./peer.ts";
+import { type Peer, ProbeFailed, startingTime } from "./peer.ts";
 
 /**
  * How a request ended.
@@ -168,7 +168,7 @@ async function curl(from: Peer, title: string, timeout: number, urls: readonly s
       "\nHTTP-STATUS %{http_code}\n",
       ...urls,
     ],
-    timeout + 10_000,
+    timeout + startingTime,
   );
 }
 

@@ -8,6 +8,9 @@ export interface Peer {
   run(title: string, command: readonly string[], timeout?: number): Promise<CommandResult>;
 }
 
+/** Milliseconds that starting a command may take on a busy node, besides what it does. */
+export const startingTime = 30_000;
+
 /** Thrown when a probe could not be carried out, as opposed to one that got no answer. */
 export class ProbeFailed extends Error {
   override name = "ProbeFailed";
