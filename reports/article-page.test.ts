@@ -6,6 +6,7 @@ import { Results } from "../helpers/claim/results.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { articlePage } from "./article-page.ts";
 import { errataAsMarkdown } from "./errata.ts";
+import { readRecordedMatrix } from "./matrix.ts";
 import { recordedVerdicts } from "./when.ts";
 
 const results = Results.parse(
@@ -18,7 +19,7 @@ const page = {
   article,
   evidence: new Map(),
   allure: new Map(),
-  recordedVerdicts: recordedVerdicts(),
+  recordedVerdicts: recordedVerdicts(readRecordedMatrix()),
 };
 const html = articlePage(page);
 const text = (markup: string) =>

@@ -7,7 +7,7 @@ import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
 import { type Bilingual, both, howWeKnow, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
-import { linesOf } from "./places.ts";
+import { linesInWords, linesOf } from "./places.ts";
 import { whenWrong } from "./when.ts";
 import { wrongList } from "./wrong-list.ts";
 
@@ -272,13 +272,10 @@ function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChil
       {},
       wrong.map((claim) => {
         const { quote, instead, because, tried, why } = claim;
-        const lines = linesOf(claim, article, catalogue);
+        const lines = linesInWords(linesOf(claim, article, catalogue));
         const when = whenWrong(claim, page.results, page.recordedVerdicts);
         return h("li", {}, [
-          both({
-            en: `${lines.length === 1 ? "Line" : "Lines"} ${lines.join(", ")}: `,
-            zh: `第 ${lines.join("、")} 行：`,
-          }),
+          both({ en: `${lines.en.replace("l", "L")}: `, zh: `${lines.zh}：` }),
           h("del", { class: "source", lang: "zh-Hant" }, quote),
           instead === undefined
             ? null

@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { howWeKnow } from "./look.ts";
-import { linesOf } from "./places.ts";
+import { linesInWords, linesOf } from "./places.ts";
 
 /**
  * Returns the errata of a run as Markdown, in the article's language and in English, with the evidence behind each.
@@ -34,10 +34,10 @@ export function errataAsMarkdown(
         evidence: [first],
         link = "",
       } = claim;
-      const lines = linesOf(claim, article, catalogue);
+      const lines = linesInWords(linesOf(claim, article, catalogue));
       const file = deciding.get(id) ?? (first === undefined ? undefined : `${dirname(first)}/`);
       return [
-        `## ${index + 1}. 第 ${lines.join("、")} 行 · ${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")} (\`${id}\`)`,
+        `## ${index + 1}. ${lines.zh} · ${lines.en} (\`${id}\`)`,
         "",
         ...quoted(quote),
         "",

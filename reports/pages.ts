@@ -25,7 +25,7 @@ export const recordedRun = join(projectRoot, "fixtures", "recordings", "v1.37.0"
  * @param recorded said on top where the run is not the reader's own
  */
 export function writePages(out: string, results: Results, recorded?: Bilingual): void {
-  const [article, catalogue] = [readArticle(), readCatalogue()];
+  const [article, catalogue, matrix] = [readArticle(), readCatalogue(), readRecordedMatrix()];
   const controls = resultsAt(recordedRun);
   const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
@@ -34,11 +34,11 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
     articlePage({
       ...{ results, catalogue, article, evidence, ...said },
       allure: placesInAllure(out),
-      recordedVerdicts: recordedVerdicts(),
+      recordedVerdicts: recordedVerdicts(matrix),
       ...(controls === undefined ? {} : { recordedControls: controls }),
     }),
   );
-  writeFileSync(join(out, recordedMatrixPage), matrixPage(readRecordedMatrix()));
+  writeFileSync(join(out, recordedMatrixPage), matrixPage(matrix));
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue, mostTelling(evidence)));
   const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.
@@ -59,10 +59,8 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
 function mostTelling(evidence: ReadonlyMap<string, ClaimEvidence>): Map<string, string> {
   return new Map(
     [...evidence].flatMap(([id, { texts }]) => {
-      // What was done once for several claims is told of elsewhere.
-      const own = texts.filter(({ title }) => !title.startsWith("before: "));
       // The positive controls come first, and may print the same.
-      const most = own.toReversed().toSorted((a, b) => b.deciding.length - a.deciding.length)[0];
+      const most = texts.toReversed().toSorted((a, b) => b.deciding.length - a.deciding.length)[0];
       return most === undefined || most.deciding.length === 0 ? [] : [[id, most.path] as const];
     }),
   );

@@ -1,5 +1,6 @@
 import { type Catalogue, quotePosition, spanOf } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult } from "../helpers/claim/results.ts";
+import type { Bilingual } from "./look.ts";
 
 /** Returns the line of the saved article, from 1, in which a claim's quote begins. @throws RangeError for a claim that is not in the catalogue */
 export function lineOf({ id }: Pick<ClaimResult, "id">, article: string, catalogue: Catalogue): number {
@@ -11,6 +12,11 @@ export function linesOf({ id }: Pick<ClaimResult, "id">, article: string, catalo
   const entry = entryOf(id, catalogue);
   const places = [entry, ...entry.also].flatMap((place) => spanOf(article, place) ?? []);
   return [...new Set(places.map(({ start }) => lineAt(article, start)))].toSorted((a, b) => a - b);
+}
+
+/** Returns lines in words, in both languages. */
+export function linesInWords(lines: readonly number[]): Bilingual {
+  return { en: `${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")}`, zh: `第 ${lines.join("、")} 行` };
 }
 
 /** So many characters are shown on each side of a quote. */

@@ -4,7 +4,8 @@ import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { worldInWords } from "../helpers/world/world.ts";
-import { linesOf } from "./places.ts";
+import { readRecordedMatrix } from "./matrix.ts";
+import { linesInWords, linesOf } from "./places.ts";
 import { recordedVerdicts, whenWrong } from "./when.ts";
 
 /**
@@ -24,8 +25,8 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
   );
   const { world } = results;
   const kindnetd = world.provenance["kindnetd"];
-  const [article, catalogue, recorded] = [readArticle(), readCatalogue(), recordedVerdicts()];
-  const wrongInALine = wrongInWords(results, refuted, recorded);
+  const [article, catalogue, recorded] = [readArticle(), readCatalogue(), recordedVerdicts(readRecordedMatrix())];
+  const already = refuted.filter((claim) => whenWrong(claim, results, recorded)?.already === true).length;
   return [
     ...block(`Not as expected: ${surprises.length}`, surprises, notAsExpected),
     ...block(`Could not be tested: ${untested.length}`, untested, notAsExpected),
@@ -35,9 +36,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       ? []
       : block("Not proven able to fail:", unproven, notProven)),
     ...block("Not to be seen on this cluster:", external, missingHere),
-    ...block("How one knows what is wrong here:", refuted, (claim) =>
-      howOneKnows(claim, refuted.indexOf(claim) + 1, out),
-    ),
+    ...block("How one knows what is wrong here:", refuted, (claim, index) => howOneKnows(claim, index, out)),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
     ...(kindnetd === undefined ? [] : [`kindnetd: ${kindnetd}`]),
     countsOf(results.claims),
@@ -49,9 +48,11 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
           `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
         ]),
     // Last, on the screen where the prompt is: this is what was asked for.
-    ...block(wrongInALine, refuted, (claim) => [
-      `${String(refuted.indexOf(claim) + 1).padStart(4)}  ${claim.en} (${linesInWords(linesOf(claim, article, catalogue))})`,
-    ]),
+    ...block(
+      `wrong here: ${refuted.length} of the article's ${judged.length} claims, ${already} of them already when it was written (${results.article.date}); how one knows: above, same numbers`,
+      refuted,
+      (claim, index) => [`${numbered(index)}  ${claim.en} (${linesInWords(linesOf(claim, article, catalogue)).en})`],
+    ),
     ...(refuted.length === 0
       ? []
       : [`errata:  ${shown(out, "errata.md")}: the same, with what was seen and what each could say`]),
@@ -83,32 +84,26 @@ export function verdictCounts(of: (verdict: Verdict) => number): string {
   return `${of("holds")} hold, ${of("refuted")} refuted, ${of("external")} external, ${of("inconclusive")} inconclusive`;
 }
 
-function block(title: string, claims: readonly ClaimResult[], show: (claim: ClaimResult) => string[]): string[] {
+function block(
+  title: string,
+  claims: readonly ClaimResult[],
+  show: (claim: ClaimResult, index: number) => string[],
+): string[] {
   return claims.length === 0 ? [] : [title, ...claims.flatMap(show), ""];
 }
 
-function wrongInWords(
-  results: Results,
-  refuted: readonly ClaimResult[],
-  recorded: ReturnType<typeof recordedVerdicts>,
-): string {
-  const judged = results.claims.filter(({ verdict }) => verdict !== undefined).length;
-  const already = refuted.filter((claim) => whenWrong(claim, results, recorded)?.already === true).length;
-  return `wrong here: ${refuted.length} of the article's ${judged} claims, ${already} of them already when it was written (${results.article.date}); how one knows: above, same numbers`;
-}
-
-function linesInWords(lines: readonly number[]): string {
-  return `${lines.length === 1 ? "line" : "lines"} ${lines.join(", ")}`;
+function numbered(index: number): string {
+  return String(index + 1).padStart(4);
 }
 
 /** What was tried and found, and the folder of what was typed and printed. */
 function howOneKnows(
   { en, tried, because, why, evidence: [first] }: ClaimResult,
-  number: number,
+  index: number,
   out: string,
 ): string[] {
   return [
-    `${String(number).padStart(4)}  ✗ ${en}`,
+    `${numbered(index)}  ✗ ${en}`,
     ...labelled("tried", tried?.en),
     ...labelled("found", because?.en ?? why),
     ...labelled("files", first === undefined ? "the article's own text" : shown(out, dirname(first))),

@@ -1,7 +1,7 @@
 import semver from "semver";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Bilingual } from "./look.ts";
-import { type Matrix, readRecordedMatrix } from "./matrix.ts";
+import type { Matrix } from "./matrix.ts";
 
 /** What kind made by default on the day of the article (kind v0.29.0, 2025-05-21), and what the article's samples show. */
 const cells = { written: "1.33.1", shown: "1.24.0" } as const;
@@ -12,9 +12,8 @@ export interface WhenWrong {
   readonly words: Bilingual;
 }
 
-/** Returns, by claim, what recorded runs found of it, by cells. */
-export function recordedVerdicts(): ReadonlyMap<string, Matrix["claims"][number]["verdicts"]> {
-  const { claims } = readRecordedMatrix();
+/** Returns, by claim, what runs found of it, by cells. */
+export function recordedVerdicts({ claims }: Matrix): ReadonlyMap<string, Matrix["claims"][number]["verdicts"]> {
   return new Map(claims.map(({ id, verdicts }) => [id, verdicts]));
 }
 

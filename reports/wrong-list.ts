@@ -2,7 +2,7 @@ import { type ComponentChild, h } from "preact";
 import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult } from "../helpers/claim/results.ts";
 import { both, placeOfWords, symbols } from "./look.ts";
-import { lineOf, wordsOf } from "./places.ts";
+import { lineOf, linesInWords, wordsOf } from "./places.ts";
 
 /**
  * Returns the list of what is wrong, at a glance: a statement each, with its line and its words in the article.
@@ -19,12 +19,12 @@ export function wrongList(
     "ol",
     {},
     wrong.map((claim) => {
-      const line = lineOf(claim, article, catalogue);
+      const line = linesInWords([lineOf(claim, article, catalogue)]);
       const { before, words, after } = wordsOf(claim, article, catalogue);
       return h("li", {}, [
         h("a", { href: `${page}#${placeOfWords(claim.id)}` }, [`${symbols.refuted} `, both(claim)]),
         h("span", { class: "small" }, [
-          both({ en: ` line ${line}: `, zh: `（第 ${line} 行）` }),
+          both({ en: ` ${line.en}: `, zh: `（${line.zh}）` }),
           h("span", { class: "source", lang: "zh-Hant" }, [before, h("strong", {}, words), after]),
         ]),
       ]);

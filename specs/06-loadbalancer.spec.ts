@@ -11,7 +11,7 @@ import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
 import { wayOf } from "../helpers/path/hops.ts";
 import { startCapture } from "../helpers/probe/capture.ts";
 import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
-import { contains, lastAddresses } from "../helpers/probe/ip.ts";
+import { contains, ipFamilyOf, lastAddresses } from "../helpers/probe/ip.ts";
 import { jsonOf } from "../helpers/probe/peer.ts";
 
 const spec = { type: "LoadBalancer", selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] };
@@ -124,7 +124,7 @@ async function clusterSubnet(lab: Lab): Promise<string> {
     "{{json .IPAM.Config}}",
     "kind",
   ]);
-  return network.map(({ Subnet }) => Subnet).find((cidr) => cidr.includes(":") === (lab.family === "ipv6")) ?? "";
+  return network.map(({ Subnet }) => Subnet).find((cidr) => ipFamilyOf(cidr) === lab.family) ?? "";
 }
 
 /** What a provider does: it writes the address into the Service's status. */

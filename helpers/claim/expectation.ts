@@ -31,10 +31,15 @@ export function expectationIn(claim: Claim, world: World): Expectation {
 
 /** Returns what a claim's result tells of the statement itself. */
 export function statementResult({
+  id,
+  ref,
+  section,
+  quote,
+  en,
+  zh,
   tried,
-  ...claim
-}: Claim): Pick<ClaimResult, "id" | "ref" | "section" | "quote" | "en" | "zh" | "needs" | "tried"> {
-  const { id, ref, section, quote, en, zh, needs } = claim;
+  needs,
+}: Claim): Pick<ClaimResult, "id" | "ref" | "section" | "quote" | "en" | "zh" | "tried" | "needs"> {
   return { id, ref, section, quote, en, zh, ...(tried === undefined ? {} : { tried }), needs };
 }
 

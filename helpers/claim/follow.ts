@@ -16,6 +16,7 @@ import { type MetRule, rulesMet, translatingRules } from "../path/rules.ts";
 import { inBackground } from "../probe/background.ts";
 import { type RecordedPackets, recordPackets } from "../probe/capture.ts";
 import { hostPort, type Meeting, meet } from "../probe/http.ts";
+import { ipFamilyOf } from "../probe/ip.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import type { Lab } from "./lab.ts";
 
@@ -266,7 +267,7 @@ function tracing(
   addresses: readonly string[],
   ports: readonly number[],
 ): string {
-  const family = client.address.includes(":") ? "ip6" : "ip";
+  const family = { ipv4: "ip", ipv6: "ip6" }[ipFamilyOf(client.address)];
   // A pod's own address comes to the name server, which others ask all the time; a connection's source may be translated.
   const first = protocol === "udp" ? `${family} saddr ${client.address}` : "tcp flags & (syn | ack) == syn";
   const match = `${family} daddr { ${addresses.join(", ")} } ${protocol} dport { ${ports.join(", ")} } ${first}`;

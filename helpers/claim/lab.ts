@@ -8,7 +8,7 @@ import type { ApiAnswer, KubernetesObject } from "../probe/api.ts";
 import { execInPod, type PodShells } from "../probe/exec.ts";
 import { httpFromHere } from "../probe/here.ts";
 import type { Request } from "../probe/http.ts";
-import { hostPrefix } from "../probe/ip.ts";
+import { hostPrefix, type IpFamily, ipFamilyOf } from "../probe/ip.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { outputOf, type Peer, ProbeFailed, startingTime } from "../probe/peer.ts";
 import type { Timeouts } from "../probe/timeouts.ts";
@@ -195,7 +195,7 @@ export class Lab {
   }
 
   /** The family of addresses that the cluster has, or the first where it has both. */
-  get family(): "ipv4" | "ipv6" {
+  get family(): IpFamily {
     return this.world.ipFamilies[0] ?? "ipv4";
   }
 
@@ -268,7 +268,7 @@ export class Lab {
 
   /** Its address of the cluster's family. */
   get outsiderAddress(): string {
-    return this.outsiderAddresses.find((address) => address.includes(":") === (this.family === "ipv6")) ?? "";
+    return this.outsiderAddresses.find((address) => ipFamilyOf(address) === this.family) ?? "";
   }
 
   /** The container engine's own client, which may be given something to read. */

@@ -97,15 +97,11 @@ const initialTTL = 64;
  * that lags behind the others would make a gap that no packet had.
  */
 export function isWhole({ there, back }: Path): boolean {
-  const [sent, received, answered, returned] = [there[0], there.at(-1), back[0], back.at(-1)];
-  return (
-    hasNoGap(there) &&
-    hasNoGap(back) &&
-    received?.node === answered?.node &&
-    received?.interface === answered?.interface &&
-    sent?.node === returned?.node &&
-    sent?.interface === returned?.interface
-  );
+  return hasNoGap(there) && hasNoGap(back) && isSameLink(there.at(-1), back[0]) && isSameLink(there[0], back.at(-1));
+}
+
+function isSameLink(one: Hop | undefined, other: Hop | undefined): boolean {
+  return one?.node === other?.node && one?.interface === other?.interface;
 }
 
 /** Every router that forwards a packet takes one from its TTL (RFC 1812, section 5.3.1; RFC 8200, section 3), and nobody else does. */

@@ -1,5 +1,13 @@
 import ipaddr from "ipaddr.js";
 
+/** The families of IP addresses, as Kubernetes names them in lower case. */
+export type IpFamily = "ipv4" | "ipv6";
+
+/** Returns the family of an address or a subnet. */
+export function ipFamilyOf(address: string): IpFamily {
+  return address.includes(":") ? "ipv6" : "ipv4";
+}
+
 /** Returns whether an address is inside one of the subnets (CIDR notation); families never match each other. */
 export function contains(subnets: readonly string[], address: string): boolean {
   const parsed = ipaddr.parse(address);
@@ -17,16 +25,14 @@ export function overlap(one: string, other: string): boolean {
 
 /** Returns the last `count` addresses of a subnet but the very last, IPv4's broadcast address, as a range `from-to`. */
 export function lastAddresses(subnet: string, count: number): string {
-  const [network, length] = ipaddr.parseCIDR(subnet);
-  const bytes = network.toByteArray();
-  const bits = BigInt(bytes.length * 8);
-  const first = bytes.reduce((sum, byte) => (sum << 8n) + BigInt(byte), 0n);
-  const last = first | ((1n << (bits - BigInt(length))) - 1n);
+  const { IPv4, IPv6 } = ipaddr;
+  const family = ipFamilyOf(subnet) === "ipv6" ? IPv6 : IPv4;
+  const bytes = family.broadcastAddressFromCIDR(subnet).toByteArray();
+  const last = bytes.reduce((sum, byte) => (sum << 8n) + BigInt(byte), 0n);
   const before = (distance: number) => {
     const value = last - BigInt(distance);
-    return ipaddr
-      .fromByteArray(bytes.map((_, index) => Number((value >> (bits - 8n * BigInt(index + 1))) & 255n)))
-      .toString();
+    const shifts = bytes.map((_, index) => 8n * BigInt(bytes.length - 1 - index));
+    return ipaddr.fromByteArray(shifts.map((shift) => Number((value >> shift) & 255n))).toString();
   };
   return `${before(count)}-${before(1)}`;
 }

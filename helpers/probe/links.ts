@@ -1,3 +1,4 @@
+import type { IpFamily } from "./ip.ts";
 import { jsonOf, type Peer } from "./peer.ts";
 
 /** What has ip(8) speak of one family. */
@@ -12,7 +13,7 @@ export interface Route {
 }
 
 /** Returns a node's routes of one family. @throws ProbeFailed where it does not show them */
-export async function routesOf(node: Peer, family: "ipv4" | "ipv6"): Promise<Route[]> {
+export async function routesOf(node: Peer, family: IpFamily): Promise<Route[]> {
   return jsonOf<Route[]>(node, "routes of the node", ["ip", "-json", ipOption[family], "route", "show"]);
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 import type { NodeAccess } from "../cluster/nodes.ts";
+import { ipFamilyOf } from "../probe/ip.ts";
 import { ProxyMode, World, type WorldNode } from "./world.ts";
 
 const Nodes = z.object({
@@ -99,7 +100,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     kubernetes: kubernetesVersion,
     proxyMode: same(worldNodes, "proxyMode"),
     ...(proxyFailure === undefined ? {} : { proxyFailure }),
-    ipFamilies: podSubnets.map((subnet) => (subnet.includes(":") ? "ipv6" : "ipv4")),
+    ipFamilies: podSubnets.map(ipFamilyOf),
     podSubnets,
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
