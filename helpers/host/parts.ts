@@ -16,7 +16,7 @@ import { acquireLock } from "./lock.ts";
 import type { Say } from "./progress.ts";
 
 /** JSON that decides what a part is: two equal recipes give the same part. */
-export type Recipe = { readonly [key: string]: string | number | boolean | readonly string[] | Recipe };
+export type Recipe = { readonly [key: string]: string | number | boolean | readonly string[] | Recipe | undefined };
 
 /** What a part really was made from; goes into image labels and reports. */
 export type Provenance = Readonly<Record<string, string>>;

@@ -75,7 +75,10 @@ export async function goModulePart(name: string, recipe: GoModule, { cache, say,
         recipe,
         { cache, say, signal },
       );
-      return { [name]: `Go module ${recipe.module} ${recipe.version} (${module.Sum}), built with ${go}` };
+      const others = Object.entries(recipe.replace ?? {}).map(([path, version]) => `, with ${path} ${version}`);
+      return {
+        [name]: `Go module ${recipe.module} ${recipe.version} (${module.Sum})${others.join("")}, built with ${go}`,
+      };
     },
     signal,
   );
@@ -168,9 +171,8 @@ async function writeModFile(folder: string, name: string, recipe: GoModule, upst
     ...[...replaced].flatMap(([path, target]) => {
       if (target.Version !== undefined) return [`replace ${path} => ${target.Path} ${target.Version}`];
       // Kubernetes publishes the folders of its staging area as v0.<minor>.<patch>; others are required by version, or not at all.
-      return required.get(path) === unpublished
-        ? [`replace ${path} => ${path} v0.${version?.minor}.${version?.patch}`]
-        : [];
+      const published = recipe.replace?.[path] ?? `v0.${version?.minor}.${version?.patch}`;
+      return required.get(path) === unpublished ? [`replace ${path} => ${path} ${published}`] : [];
     }),
   ];
   writeFileSync(join(folder, "go.mod"), `${lines.join("\n")}\n`);

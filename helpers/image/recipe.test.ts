@@ -32,6 +32,13 @@ test("no placeholder is left, and older versions have what they need", () => {
   expect(JSON.stringify(recipe)).not.toContain("otherwise");
 });
 
+test("what a version has otherwise is all that fits it, and nothing of it stands in other versions", () => {
+  const { replace, ldflags } = readRecipe("v1.25.16").modules["kubernetes"] ?? {};
+  expect(replace).toMatchObject({ "k8s.io/kube-proxy": "v0.25.9" });
+  expect(ldflags).toContain("-checklinkname=0");
+  expect(readRecipe("v1.25.3").modules["kubernetes"]).not.toHaveProperty("replace");
+});
+
 test("a reference by digest splits into what is pulled and what it has to be", () => {
   expect(splitReference("docker.io/library/nginx:1.21@sha256:ab")).toEqual({
     tagged: "docker.io/library/nginx:1.21",

@@ -13,8 +13,9 @@ const GoModule = z.strictObject({
   programs: programs.describe("program -> package below the module"),
   tags: z.array(z.string()),
   ldflags: z.string(),
+  replace: z.record(z.string(), z.string()).optional().describe("required module -> the version to take instead"),
 });
-/** What of a module is otherwise for other versions of Kubernetes; the first that fits counts. */
+/** What of a module is otherwise for other versions of Kubernetes; all that fit count, the later before the earlier. */
 const Otherwise = GoModule.partial().extend({ kubernetes: z.string().describe("range of versions") });
 /** Programs to build from a published Go module. */
 export type GoModule = z.infer<typeof GoModule>;
@@ -67,8 +68,9 @@ export function readRecipe(kubernetes: string): BuildRecipe {
     .replaceAll("${minor}", String(version.minor));
   const { modules, ...rest } = parse(text) as { modules: unknown };
   const fitting = Object.entries(Modules.parse(modules)).map(([name, { otherwise, ...module }]) => {
-    const { kubernetes: _, ...changes } = otherwise.find((each) => semver.satisfies(version, each.kubernetes)) ?? {};
-    return [name, { ...module, ...changes }] as const;
+    const changes = otherwise.filter((each) => semver.satisfies(version, each.kubernetes));
+    const { kubernetes: _, ...changed } = Object.assign({}, module, ...changes) as z.infer<typeof Otherwise>;
+    return [name, changed] as const;
   });
   return BuildRecipe.parse({ ...rest, modules: Object.fromEntries(fitting) });
 }

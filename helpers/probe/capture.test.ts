@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { packetsIn } from "./capture.ts";
+import { packetsIn, startOf } from "./capture.ts";
 
 test("packets are read from what tcpdump prints, with and without ports, of both families", () => {
   const printed = `tcpdump: listening on eth0, link-type EN10MB (Ethernet), snapshot length 262144 bytes
@@ -18,4 +18,16 @@ test("packets are read from what tcpdump prints, with and without ports, of both
 
 test("nothing is read from a capture that saw nothing", () => {
   expect(packetsIn("tcpdump: listening on any, link-type LINUX_SLL2\n")).toEqual([]);
+});
+
+test("tcpdump has refused once it says why, and not while it has written its name only", () => {
+  const listening = "tcpdump: listening on any, link-type LINUX_SLL2 (Linux cooked v2), snapshot length 512 bytes";
+  const link = "tcpdump: data link type LINUX_SLL2\n";
+  const warning = "tcpdump: WARNING: any: That device doesn't support promiscuous mode\n";
+  for (const text of ["", "tcpdump:", "tcpdump: ", link, `${link}tcpdump: `, warning])
+    expect(startOf(text)).toBeUndefined();
+  for (const text of [listening, `${link}${listening}`, `${warning}${listening}`])
+    expect(startOf(text)).toBe("listens");
+  for (const why of ["eth7: No such device exists", "can't parse filter expression: syntax error"])
+    expect(startOf(`tcpdump: ${why}`)).toBe("refused");
 });

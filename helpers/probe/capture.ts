@@ -62,10 +62,19 @@ async function startTcpdump(
     `tcpdump to listen on ${device} of ${peer.label}`,
     10_000,
     () => tcpdump.output(),
-    (text) => text.includes("listening on") || /^tcpdump: (?!data link|listening)/m.test(text),
+    (text) => startOf(text) !== undefined,
   );
-  if (!said.includes("listening on")) throw new ProbeFailed(`tcpdump on ${peer.label}: ${said.trim()}`);
+  if (startOf(said) === "refused") throw new ProbeFailed(`tcpdump on ${peer.label}: ${said.trim()}`);
   return tcpdump;
+}
+
+/**
+ * Returns whether tcpdump listens or refused to, by what it has printed so far; `undefined` while neither is said. It writes its
+ * name first and why after that, so that its name alone says nothing.
+ */
+export function startOf(printed: string): "listens" | "refused" | undefined {
+  if (printed.includes("listening on")) return "listens";
+  return /^tcpdump: (?!data link|listening|WARNING)\S/m.test(printed) ? "refused" : undefined;
 }
 
 /** A capture that is kept as a file. */
