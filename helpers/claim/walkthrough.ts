@@ -1,7 +1,7 @@
 import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
 import type { CommandResult } from "../host/command.ts";
 import { type Background, inBackground } from "../probe/background.ts";
-import { startCapture } from "../probe/capture.ts";
+import { type Packet, startCapture } from "../probe/capture.ts";
 import { hostOf, hostPort, type Request, request } from "../probe/http.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import { printed, printedCommand } from "./article.ts";
@@ -395,6 +395,18 @@ async function fiveTimes(ask: () => Promise<Request>): Promise<string[]> {
   return outcomes;
 }
 
+/** A port on which nobody listens and from which nobody asks. */
+const lastPort = 65_009;
+
+/**
+ * Sends a packet from that port, which a capture of the port sees after everything that was sent before: captures lag behind,
+ * and one that is read too early has seen less than there was.
+ */
+async function sendLast(from: Peer, port: number, to: string): Promise<void> {
+  const url = `http://${hostPort(to, lastPort)}`;
+  await from.run("the last packet", ["curl", "--silent", "--max-time", "5", "--local-port", String(port), url]);
+}
+
 /** What the article's capture shows, beside one with the node port, for three ways to curl. */
 async function capture(lab: Lab) {
   const node = lab.node(lab.controlPlane);
@@ -435,16 +447,23 @@ async function capture(lab: Lab) {
     const forwarded = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 80");
     // Connections, not requests: each goes to a pod picked anew.
     const outcomes = await ask();
-    const packets = { withNodePort: await withNodePort.packets(), port80: await forwarded.packets() };
-    const text = await asPrinted.output();
+    await Promise.all([80, 30_080].map((port) => sendLast(node, port, lab.outsiderAddress)));
+    const [text, byNodePort, byPort80] = await lab.until(
+      "the three captures to have seen the packets that were sent last",
+      () => Promise.all([asPrinted.output(), withNodePort.packets(), forwarded.packets()]),
+      ([printed, ...others]) =>
+        printed.includes(`.${lastPort}`) &&
+        others.every((packets) => packets.some(({ toPort }) => toPort === lastPort)),
+    );
+    const asked = ({ fromPort, toPort }: Packet) => fromPort !== lastPort && toPort !== lastPort;
     await Promise.all([asPrinted.stop(), withNodePort.stop(), forwarded.stop()]);
     seen.push({
       name,
       outcomes,
-      asPrinted: text.split("\n").filter((line) => / IP6? .+ > /.test(line)),
+      asPrinted: text.split("\n").filter((line) => / IP6? .+ > /.test(line) && !line.includes(`.${lastPort}`)),
       listening: text.split("\n").find((line) => line.includes("listening on")) ?? "",
-      withNodePort: packets.withNodePort.length,
-      port80: packets.port80.map(({ from, to, toPort }) => ({ from, to, toPort })),
+      withNodePort: byNodePort.filter(asked).length,
+      port80: byPort80.filter(asked).map(({ from, to, toPort }) => ({ from, to, toPort })),
     });
   }
   return { node: address, options: options.trim(), seen };
