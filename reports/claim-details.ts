@@ -2,12 +2,15 @@ import { type ComponentChild, h } from "preact";
 import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
 import type { DecidingLine } from "./deciding.ts";
 import { type Bilingual, both, howWeKnow, recordedMatrixPage, symbols, verdictMark, verdictWords } from "./look.ts";
+import type { Shown } from "./shown.ts";
 import { type recordedVerdicts, whenWrong } from "./when.ts";
 
 /** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
 export interface ClaimEvidence {
   readonly texts: readonly (EvidenceFile & { readonly command: string; readonly deciding: readonly DecidingLine[] })[];
   readonly pictures: readonly EvidenceFile[];
+  /** Where it shows that the sentence is wrong. */
+  readonly shown?: Shown;
 }
 
 interface EvidenceFile {
@@ -56,7 +59,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
   const controls = controlsInWords(claim, known);
   // The others are told as what was seen.
   const named = deciding.filter(({ place }) => place !== undefined);
-  const { texts = [], pictures = [] } = known.evidence.get(id) ?? {};
+  const { texts = [], pictures = [], shown } = known.evidence.get(id) ?? {};
   const allure = known.allure.get(id);
   const entry = (term: Bilingual, description: ComponentChild) => [h("dt", {}, both(term)), h("dd", {}, description)];
   return h("article", { class: "claim", id, "aria-labelledby": `${id}-claim` }, [
@@ -64,7 +67,9 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
     h("blockquote", { class: "source", lang: "zh-Hant" }, quote),
     h("dl", {}, [
       ...(tried === undefined ? [] : entry(howWeKnow.tried, both(tried))),
-      ...(why === undefined || why === "" ? [] : entry(howWeKnow.seen, why)),
+      ...(why === undefined || why === ""
+        ? []
+        : entry(howWeKnow.seen, [why, shown === undefined ? null : shownLine(shown)])),
       ...(verdict === expected && because !== undefined ? entry({ en: "Why", zh: "原因" }, both(because)) : []),
       ...(verdict !== expected
         ? entry({ en: "Expected was", zh: "原本預期" }, [
@@ -131,6 +136,15 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
       h("code", {}, id),
       allure === undefined ? null : [" · ", h("a", { href: `allure-report/index.html#${allure}` }, "Allure")],
     ]),
+  ]);
+}
+
+function shownLine({ path, title, line, text }: Shown): ComponentChild {
+  const where = line === undefined ? null : both({ en: `, line ${line}`, zh: `，第 ${line} 行` });
+  return h("p", { class: "small" }, [
+    h("a", { href: path }, title),
+    where,
+    text === undefined ? null : [": ", h("code", {}, h("mark", {}, text))],
   ]);
 }
 

@@ -1,6 +1,6 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { type Claim, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import { type ClaimResult, previousResults, type Results } from "../helpers/claim/results.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { placesInAllure } from "./allure.ts";
@@ -12,6 +12,7 @@ import { type Bilingual, recordedMatrixPage } from "./look.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { matrixPage } from "./matrix-page.ts";
 import { resultsAt } from "./results.ts";
+import { readPiece, shownOf } from "./shown.ts";
 import { startPage } from "./start-page.ts";
 import { recordedVerdicts } from "./when.ts";
 
@@ -28,7 +29,8 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
   const [article, catalogue, matrix] = [readArticle(), readCatalogue(), readRecordedMatrix()];
   const controls = resultsAt(recordedRun);
   const said = recorded === undefined ? {} : { recorded };
-  const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim)]));
+  const patterns = new Map(catalogue.claims.map(({ id, shown }) => [id, shown]));
+  const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim, patterns.get(claim.id))]));
   writeFileSync(
     join(out, "article.html"),
     articlePage({
@@ -55,10 +57,11 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
   );
 }
 
-/** By claim, the file whose output has most of what decided, the last where there are several; none where no output has any. */
+/** By claim, the file that shows what decided, else the one whose output has most of it, the last where there are several. */
 function mostTelling(evidence: ReadonlyMap<string, ClaimEvidence>): Map<string, string> {
   return new Map(
-    [...evidence].flatMap(([id, { texts }]) => {
+    [...evidence].flatMap(([id, { texts, shown }]) => {
+      if (shown !== undefined) return [[id, shown.path] as const];
       // The positive controls come first, and may print the same.
       const most = texts.toReversed().toSorted((a, b) => b.deciding.length - a.deciding.length)[0];
       return most === undefined || most.deciding.length === 0 ? [] : [[id, most.path] as const];
@@ -67,14 +70,17 @@ function mostTelling(evidence: ReadonlyMap<string, ClaimEvidence>): Map<string, 
 }
 
 /** What a claim's check kept: its texts, and the pictures that lie beside them; nothing where only the results were kept. */
-function evidenceOf(out: string, { evidence, deciding = [] }: ClaimResult): ClaimEvidence {
+function evidenceOf(out: string, claim: ClaimResult, pattern: Claim["shown"]): ClaimEvidence {
+  const { evidence, deciding = [] } = claim;
   const [first] = evidence;
   const folder = first === undefined ? undefined : dirname(first);
   if (folder === undefined || !existsSync(join(out, folder))) return { texts: [], pictures: [] };
   const pictures = readdirSync(join(out, folder)).filter((name) => name.endsWith(".svg"));
+  const shown = claim.verdict === "refuted" ? shownOf(out, claim, pattern) : undefined;
   return {
+    ...(shown === undefined ? {} : { shown }),
     texts: evidence.map((path) => {
-      const { title, command, output } = partsOf(readFileSync(join(out, path), "utf8"));
+      const { title, command, output } = readPiece(out, path);
       return {
         path,
         title,
@@ -87,16 +93,5 @@ function evidenceOf(out: string, { evidence, deciding = [] }: ClaimResult): Clai
       };
     }),
     pictures: pictures.toSorted().map((name) => ({ path: join(folder, name), title: basename(name, ".svg") })),
-  };
-}
-
-/** A piece of evidence begins with its title and, where there is one, its command. */
-function partsOf(text: string): { title: string; command: string; output: string } {
-  const [title = "", command = ""] = text.split("\n", 2);
-  const typed = command.startsWith("$ ");
-  return {
-    title: title.replace(/^# /, ""),
-    command: typed ? command.slice(2, 302) : "",
-    output: text.slice(title.length + 1 + (typed ? command.length + 1 : 0)),
   };
 }

@@ -5,20 +5,21 @@ import type { Verdict } from "../helpers/claim/verdict.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { readRecordedMatrix } from "./matrix.ts";
-import { linesInWords, linesOf } from "./places.ts";
+import { linesOf } from "./places.ts";
+import { type Shown, shownOf } from "./shown.ts";
 import { recordedVerdicts, whenWrong } from "./when.ts";
 
 /**
  * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then what was
  * not to be seen, how one knows of what is wrong on this cluster, how many claims came out how, how long the phases took, which
- * sentences are wrong, a line each, and where the reports are.
+ * sentences are wrong, a line each, under the same numbers, and where the reports are.
  */
 export function summaryOf(results: Results, out: string = readSettings().out): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
   const missing = results.claims.filter(({ verdict, excluded }) => verdict === undefined && excluded === undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== "inconclusive" && verdict !== expected);
   const untested = judged.filter(({ verdict }) => verdict === "inconclusive");
-  const refuted = judged.filter(({ verdict, expected }) => verdict === "refuted" && expected === "refuted");
+  const wrong = judged.filter(({ verdict }) => verdict === "refuted");
   const external = judged.filter(({ verdict, expected }) => verdict === "external" && expected === "external");
   const unproven = judged.filter(
     ({ verdict, controls }) => (verdict === "holds" || verdict === "refuted") && !controls.some(({ proven }) => proven),
@@ -26,7 +27,12 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
   const { world } = results;
   const kindnetd = world.provenance["kindnetd"];
   const [article, catalogue, recorded] = [readArticle(), readCatalogue(), recordedVerdicts(readRecordedMatrix())];
-  const already = refuted.filter((claim) => whenWrong(claim, results, recorded)?.already === true).length;
+  const patterns = new Map(catalogue.claims.map(({ id, shown }) => [id, shown]));
+  const attention = [
+    ...named("not as expected", surprises),
+    ...named("could not be tested", untested),
+    ...named("without a verdict", missing),
+  ];
   return [
     ...block(`Not as expected: ${surprises.length}`, surprises, notAsExpected),
     ...block(`Could not be tested: ${untested.length}`, untested, notAsExpected),
@@ -36,7 +42,9 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       ? []
       : block("Not proven able to fail:", unproven, notProven)),
     ...block("Not to be seen on this cluster:", external, missingHere),
-    ...block("How one knows what is wrong here:", refuted, (claim, index) => howOneKnows(claim, index, out)),
+    ...block("How one knows what is wrong here:", wrong, (claim, index) =>
+      howOneKnows(claim, index, out, shownOf(out, claim, patterns.get(claim.id))),
+    ),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
     ...(kindnetd === undefined ? [] : [`kindnetd: ${kindnetd}`]),
     countsOf(results.claims),
@@ -49,13 +57,17 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
         ]),
     // Last, on the screen where the prompt is: this is what was asked for.
     ...block(
-      `wrong here: ${refuted.length} of the article's ${judged.length} claims, ${already} of them already when it was written (${results.article.date}); how one knows: above, same numbers`,
-      refuted,
-      (claim, index) => [`${numbered(index)}  ${claim.en} (${linesInWords(linesOf(claim, article, catalogue)).en})`],
+      `wrong on this version: ${wrong.length} sentences, lines in brackets; why: above, same numbers`,
+      wrong,
+      (claim, index) => [`${numbered(index)}  ✗ ${claim.en} (${linesOf(claim, article, catalogue).join(", ")})`],
     ),
-    ...(refuted.length === 0
+    ...(wrong.length === 0
       ? []
-      : [`errata:  ${shown(out, "errata.md")}: the same, with what was seen and what each could say`]),
+      : [
+          whenWritten(wrong, results, recorded),
+          `errata:  ${shown(out, "errata.md")}: under the same numbers, what each sentence could say`,
+        ]),
+    ...(attention.length === 0 ? [] : [`look:    ${attention.join("; ")}; see above`]),
     `pages:   ${shown(out, "index.html")}: the article with verdicts in it, what should be corrected, what changed`,
     `report:  ${shown(out, "allure-report", "index.html")}`,
     `results: ${shown(out, "results.json")}, ${shown(out, "junit.xml")}`,
@@ -96,17 +108,36 @@ function numbered(index: number): string {
   return String(index + 1).padStart(4);
 }
 
-/** What was tried and found, and the folder of what was typed and printed. */
+function named(what: string, claims: readonly ClaimResult[]): string[] {
+  return claims.length === 0 ? [] : [`${what}: ${claims.map(({ id }) => id).join(", ")}`];
+}
+
+function whenWritten(
+  wrong: readonly ClaimResult[],
+  results: Results,
+  recorded: ReturnType<typeof recordedVerdicts>,
+): string {
+  const already = wrong.map((claim) => whenWrong(claim, results, recorded)?.already);
+  const then = already.flatMap((was, index) => (was === false ? [index + 1] : []));
+  const count = already.filter((was) => was === true).length;
+  return `written: ${results.article.date}; ${count} of them were wrong already${then.length === 0 ? "" : `, not ${then.join(", ")}`}`;
+}
+
+/** What was tried, what was seen in this run and where it stands, and why it is so. */
 function howOneKnows(
-  { en, tried, because, why, evidence: [first] }: ClaimResult,
+  { en, tried, because, why, expected, evidence: [first] }: ClaimResult,
   index: number,
   out: string,
+  seen: Shown | undefined,
 ): string[] {
+  const folder = first === undefined ? "the article's own text" : shown(out, dirname(first));
   return [
     `${numbered(index)}  ✗ ${en}`,
     ...labelled("tried", tried?.en),
-    ...labelled("found", because?.en ?? why),
-    ...labelled("files", first === undefined ? "the article's own text" : shown(out, dirname(first))),
+    ...labelled("seen", seen?.text === undefined ? why : `${seen.text} [${seen.title}]`),
+    // Otherwise it is the reason for what was expected.
+    ...labelled("why", expected === "refuted" ? because?.en : undefined),
+    ...labelled("file", seen === undefined ? folder : [shown(out, seen.path), seen.line].filter(Boolean).join(":")),
   ];
 }
 

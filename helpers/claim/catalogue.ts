@@ -43,6 +43,8 @@ const Lines = z.strictObject({ lines: z.string().regex(/^[1-9]\d*(-[1-9]\d*)?$/,
 const Place = z.union([Quote, Lines]);
 export type Place = z.infer<typeof Place>;
 
+const pattern = z.string().refine((text) => isPattern(text), "must be a regular expression");
+
 const Claim = z.strictObject({
   id: kebabCase,
   ref: z.int().min(1),
@@ -55,6 +57,10 @@ const Claim = z.strictObject({
     .strictObject({ en: z.string().min(20), zh: z.string().min(8) })
     .optional()
     .describe("what the check does to find out, for somebody who asks how one knows"),
+  shown: z
+    .strictObject({ after: pattern.optional(), by: pattern, line: pattern.optional() })
+    .optional()
+    .describe("where the evidence shows that it is wrong: titles of steps, and what one printed"),
   needs: z.array(kebabCase).default([]),
   expect: z.array(Expectation).min(1).optional(),
   excluded: z.string().min(10).optional(),
@@ -78,6 +84,15 @@ const CatalogueFile = z.strictObject({
 });
 /** The article's sections and claims, in the article's order. */
 export type Catalogue = z.infer<typeof CatalogueFile>;
+
+function isPattern(text: string): boolean {
+  try {
+    new RegExp(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Returns the saved article's text. */
 export function readArticle(): string {
