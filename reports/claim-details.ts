@@ -3,7 +3,7 @@ import type { ClaimResult, ControlResult, Results } from "../helpers/claim/resul
 import type { DecidingLine } from "./deciding.ts";
 import { type Bilingual, both, howWeKnow, recordedMatrixPage, symbols, verdictMark, verdictWords } from "./look.ts";
 import type { Shown } from "./shown.ts";
-import { type recordedVerdicts, whenWrong } from "./when.ts";
+import { type recordedVerdicts, sinceInWords, whenWrong } from "./when.ts";
 
 /** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
 export interface ClaimEvidence {
@@ -92,7 +92,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
                 ),
             ),
           )),
-      ...(since === undefined ? [] : entry({ en: "Since", zh: "自" }, since)),
+      ...(since === undefined ? [] : entry({ en: "Since", zh: "自" }, both(sinceInWords(since)))),
       ...(verdict !== "refuted" || when === undefined
         ? []
         : entry({ en: "When written", zh: "撰文當時" }, [

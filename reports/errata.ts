@@ -3,6 +3,7 @@ import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { howWeKnow } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
+import { sinceInWords } from "./when.ts";
 
 /**
  * Returns the errata of a run as Markdown, in the article's language and in English, with the evidence behind each.
@@ -49,7 +50,7 @@ export function errataAsMarkdown(
           ? []
           : [`${howWeKnow.tried.zh}：${tried.zh}`, "", `${howWeKnow.tried.en}: ${tried.en}`, ""]),
         ...(why === "" ? [] : [`${howWeKnow.seen.zh} · ${howWeKnow.seen.en.toLowerCase()}:`, "", ...indented(why), ""]),
-        `${since === undefined ? "" : `Since ${since}. `}Evidence: ${[file === undefined ? "" : `[${file}](${file})`, link].filter(Boolean).join(", ")}`,
+        `${since === undefined ? "" : `自 · Since: ${[...new Set(Object.values(sinceInWords(since)))].join(" · ")}. `}Evidence: ${[file === undefined ? "" : `[${file}](${file})`, link].filter(Boolean).join(", ")}`,
         "",
       ];
     }),

@@ -57,7 +57,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
         ]),
     // Last, on the screen where the prompt is: this is what was asked for.
     ...block(
-      `wrong on this version: ${wrong.length} sentences, lines in brackets; why: above, same numbers`,
+      `wrong on this version: ${wrong.length} ${wrong.length === 1 ? "sentence" : "sentences"}, lines in brackets; why: above, same numbers`,
       wrong,
       (claim, index) => [`${numbered(index)}  ✗ ${claim.en} (${linesOf(claim, article, catalogue).join(", ")})`],
     ),
