@@ -187,39 +187,35 @@ async function build(
   into = cwd,
 ): Promise<void> {
   const started = Date.now();
-  mkdirSync(join(into, "bin"), { recursive: true });
+  const bin = join(into, "bin");
+  mkdirSync(bin, { recursive: true });
+  const [only, ...others] = programs;
+  // All at a time, so that one is linked while another is compiled; Go then names each after the last part of its path.
+  const output = others.length === 0 && only !== undefined ? join(bin, only[0]) : `${bin}/`;
+  const flags = ["-v", "-mod=mod", "-trimpath", `-tags=${tags.join(",")}`, "-ldflags", `-s -w ${ldflags}`.trim()];
+  const names = programs.map(([program]) => program);
+  say(`${name}: compiling ${names.join(" ")}`);
+  const command = execa("go", ["build", ...flags, "-o", output, ...programs.map(([, path]) => path)], {
+    ...{ cwd, cancelSignal: signal, reject: false, stdin: "ignore" },
+    env: { ...goEnvironment(cache), CGO_ENABLED: "0" },
+  });
   let packages = 0;
-  let told = Date.now();
-  const compile = async ([program, path]: readonly [string, string]) => {
-    const command = execa(
-      "go",
-      [
-        "build",
-        "-v",
-        "-mod=mod",
-        "-trimpath",
-        `-tags=${tags.join(",")}`,
-        "-ldflags",
-        `-s -w ${ldflags}`.trim(),
-        "-o",
-        join(into, "bin", program),
-        path,
-      ],
-      { cwd, env: { ...goEnvironment(cache), CGO_ENABLED: "0" }, cancelSignal: signal, reject: false, stdin: "ignore" },
+  let told = started;
+  for await (const line of command.iterable({ from: "stderr" })) {
+    if (!line.startsWith("go: ")) packages++;
+    if (Date.now() - told < progressEveryMs) continue;
+    told = Date.now();
+    say(`${name}: ${packages} packages compiled so far`);
+  }
+  const result = await command;
+  signal.throwIfAborted();
+  if (result.failed) throw new Error(`go build of ${name} failed:\n${result.stderr.split("\n").slice(-5).join("\n")}`);
+  const missing = names.filter((program) => !existsSync(join(bin, program)));
+  if (missing.length > 0)
+    throw new Error(
+      `go build of ${name} made no ${missing.join(", ")}: a program is named after the last part of its path`,
     );
-    for await (const line of command.iterable({ from: "stderr" })) {
-      if (!line.startsWith("go: ")) packages++;
-      if (Date.now() - told < progressEveryMs) continue;
-      told = Date.now();
-      say(`${name}: compiling for ${program}, ${packages} packages so far`);
-    }
-    const result = await command;
-    signal.throwIfAborted();
-    if (result.failed) throw new Error(`go build ${path} failed:\n${result.stderr.split("\n").slice(-5).join("\n")}`);
-  };
-  say(`${name}: compiling ${programs.map(([program]) => program).join(" ")}`);
-  for (const program of programs) await compile(program);
-  await collectLicenses(goEnvironment(cache).GOMODCACHE, join(into, "bin"), join(into, "licenses"));
+  await collectLicenses(goEnvironment(cache).GOMODCACHE, bin, join(into, "licenses"));
   say(`${name}: built in ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
