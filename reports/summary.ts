@@ -112,15 +112,23 @@ function named(what: string, claims: readonly ClaimResult[]): string[] {
   return claims.length === 0 ? [] : [`${what}: ${claims.map(({ id }) => id).join(", ")}`];
 }
 
+/** So many are named by their numbers. */
+const few = 5;
+
 function whenWritten(
   wrong: readonly ClaimResult[],
   results: Results,
   recorded: ReturnType<typeof recordedVerdicts>,
 ): string {
   const already = wrong.map((claim) => whenWrong(claim, results, recorded)?.already);
-  const then = already.flatMap((was, index) => (was === false ? [index + 1] : []));
-  const count = already.filter((was) => was === true).length;
-  return `written: ${results.article.date}; ${count} of them were wrong already${then.length === 0 ? "" : `, not ${then.join(", ")}`}`;
+  const notYet = already.flatMap((was, index) => (was === true ? [] : [index + 1]));
+  const which =
+    notYet.length > few
+      ? `${wrong.length - notYet.length} of them were`
+      : notYet.length > 0
+        ? `all but number ${notYet.join(", ")} were`
+        : "all were";
+  return `written: ${results.article.date}; ${which} wrong already then`;
 }
 
 /** What was tried, what was seen in this run and where it stands, and why it is so. */
@@ -134,10 +142,13 @@ function howOneKnows(
   return [
     `${numbered(index)}  ✗ ${en}`,
     ...labelled("tried", tried?.en),
-    ...labelled("seen", seen?.text === undefined ? why : `${seen.text} [${seen.title}]`),
+    ...labelled("seen", why),
     // Otherwise it is the reason for what was expected.
     ...labelled("why", expected === "refuted" ? because?.en : undefined),
-    ...labelled("file", seen === undefined ? folder : [shown(out, seen.path), seen.line].filter(Boolean).join(":")),
+    ...labelled(
+      "file",
+      seen === undefined ? folder : `${shown(out, seen.path)}${seen.line === undefined ? "" : `  (line ${seen.line})`}`,
+    ),
   ];
 }
 

@@ -70,7 +70,7 @@ claim("pod-ip-changes-on-restart", {
   },
   judge: ({ before, after, restarts }) => {
     positiveControl(restarts !== undefined && restarts > 0, "the container was restarted");
-    expect(after, "the pod's address after its container was restarted").not.toBe(before);
+    expect(after, `the pod's address after its container was restarted, ${before} before`).not.toBe(before);
   },
   control: live("the pod's sandbox, which has its address, ends with the container", (lab) => {
     // pause ends on SIGTERM, and with it all that shares its process namespace.

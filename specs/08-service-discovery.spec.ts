@@ -211,7 +211,7 @@ claim("environment-variables-for-every-service", {
     );
     expect(
       otherNamespace,
-      `variables of a pod in another namespace, among them that of the Service web (without service links a pod has ${withoutServiceLinks.join(", ")})`,
+      `variables of a pod in another namespace (with enableServiceLinks: false: ${withoutServiceLinks.join(", ")})`,
     ).toContain("WEB_SERVICE_HOST");
     expect(
       sameNamespace,

@@ -87,8 +87,7 @@ export type Catalogue = z.infer<typeof CatalogueFile>;
 
 function isPattern(text: string): boolean {
   try {
-    new RegExp(text);
-    return true;
+    return new RegExp(text).source !== "";
   } catch {
     return false;
   }

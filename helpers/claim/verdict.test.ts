@@ -6,10 +6,10 @@ test("a judge that objects to nothing holds", () => {
 });
 
 test.each<[() => void, string]>([
-  [() => expect("refused", "the port").toBe("answered"), "the port: 'refused', and the sentence needs 'answered'"],
+  [() => expect("refused", "the port").toBe("answered"), "the port: 'refused', not 'answered'"],
   [() => expect("answered", "the port").not.toBe("answered"), "the port: 'answered', which the sentence rules out"],
-  [() => expect(20, "answers").toBe(0), "answers: 20, and the sentence needs 0"],
-  [() => expect([".plugins[].mtu"], "fields").toEqual([]), "fields: [ '.plugins[].mtu' ], and the sentence needs none"],
+  [() => expect(20, "answers").toBe(0), "answers: 20, not 0"],
+  [() => expect([".plugins[].mtu"], "fields").toEqual([]), "fields: [ '.plugins[].mtu' ], not none"],
   [() => expect([], "packets").not.toEqual([]), "packets: none, and the sentence needs some"],
   [() => expect(["a"], "modes").toContain("b"), "modes: [ 'a' ], without 'b'"],
   [() => expect("NOW: +0000", "the page").toContain("nginx"), "the page: 'NOW: +0000', without 'nginx'"],

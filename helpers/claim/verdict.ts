@@ -72,7 +72,7 @@ const plainWords: readonly (readonly [chai: RegExp, plain: string])[] = [
   [/expected (.+) (?:not to be|to not deeply equal) \1$/s, "$1, which the sentence rules out"],
   [/expected (.+) to (?:include|contain) (.+)$/s, "$1, without $2"],
   [/expected (.+) to be greater than (.+)$/s, "$1, and the sentence needs more than $2"],
-  [/expected (.+) to (?:be|deeply equal) (.+)$/s, "$1, and the sentence needs $2"],
+  [/expected (.+) to (?:be|deeply equal) (.+)$/s, "$1, not $2"],
 ];
 
 /** Returns the message of a failed assertion without what only its makers understand: what was seen, not what it had to be. */

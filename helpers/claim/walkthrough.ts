@@ -404,7 +404,15 @@ const lastPort = 65_009;
  */
 async function sendLast(from: Peer, port: number, to: string): Promise<void> {
   const url = `http://${hostPort(to, lastPort)}`;
-  await from.run("the last packet", ["curl", "--silent", "--max-time", "5", "--local-port", String(port), url]);
+  await from.run("a packet that is sent last, and not counted", [
+    "curl",
+    "--silent",
+    "--max-time",
+    "5",
+    "--local-port",
+    String(port),
+    url,
+  ]);
 }
 
 /** What the article's capture shows, beside one with the node port, for three ways to curl. */

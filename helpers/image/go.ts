@@ -209,7 +209,11 @@ async function build(
   }
   const result = await command;
   signal.throwIfAborted();
-  if (result.failed) throw new Error(`go build of ${name} failed:\n${result.stderr.split("\n").slice(-5).join("\n")}`);
+  if (result.failed) {
+    // Between the errors stand the packages that were compiled meanwhile.
+    const errors = result.stderr.split("\n").filter((line) => !/^[\w./-]+$/.test(line));
+    throw new Error(`go build of ${name} failed:\n${errors.slice(0, 8).join("\n")}`);
+  }
   const missing = names.filter((program) => !existsSync(join(bin, program)));
   if (missing.length > 0)
     throw new Error(
