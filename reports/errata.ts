@@ -3,18 +3,19 @@ import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { howWeKnow } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
+import type { Shown } from "./shown.ts";
 import { sinceInWords } from "./when.ts";
 
 /**
  * Returns the errata of a run as Markdown, in the article's language and in English, with the evidence behind each.
  *
- * @param deciding by claim, the file of the evidence that shows what decided
+ * @param deciding by claim, the file of the evidence that shows what decided, and the line where it is known
  */
 export function errataAsMarkdown(
   results: Results,
   article: string,
   catalogue: Catalogue,
-  deciding: ReadonlyMap<string, string> = new Map(),
+  deciding: ReadonlyMap<string, Pick<Shown, "path" | "line">> = new Map(),
 ): string {
   const { world, started } = results;
   const wrong = results.claims.filter(({ verdict }) => verdict === "refuted");
@@ -36,7 +37,8 @@ export function errataAsMarkdown(
         link = "",
       } = claim;
       const lines = linesInWords(linesOf(claim, article, catalogue));
-      const file = deciding.get(id) ?? (first === undefined ? undefined : `${dirname(first)}/`);
+      const { path, line } = deciding.get(id) ?? { path: first === undefined ? "" : `${dirname(first)}/` };
+      const file = path === "" ? "" : `[${path}](${path})${line === undefined ? "" : ` (line ${line})`}`;
       return [
         `## ${index + 1}. ${lines.zh} · ${lines.en} (\`${id}\`)`,
         "",
@@ -50,7 +52,7 @@ export function errataAsMarkdown(
           ? []
           : [`${howWeKnow.tried.zh}：${tried.zh}`, "", `${howWeKnow.tried.en}: ${tried.en}`, ""]),
         ...(why === "" ? [] : [`${howWeKnow.seen.zh} · ${howWeKnow.seen.en.toLowerCase()}:`, "", ...indented(why), ""]),
-        `${since === undefined ? "" : `自 · Since: ${[...new Set(Object.values(sinceInWords(since)))].join(" · ")}. `}Evidence: ${[file === undefined ? "" : `[${file}](${file})`, link].filter(Boolean).join(", ")}`,
+        `${since === undefined ? "" : `自 · Since: ${[...new Set(Object.values(sinceInWords(since)))].join(" · ")}. `}Evidence: ${[file, link].filter(Boolean).join(", ")}`,
         "",
       ];
     }),

@@ -12,7 +12,7 @@ import { type Bilingual, recordedMatrixPage } from "./look.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { matrixPage } from "./matrix-page.ts";
 import { resultsAt } from "./results.ts";
-import { readPiece, shownOf } from "./shown.ts";
+import { readPiece, type Shown, shownOf } from "./shown.ts";
 import { startPage } from "./start-page.ts";
 import { recordedVerdicts } from "./when.ts";
 
@@ -58,13 +58,13 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
 }
 
 /** By claim, the file that shows what decided, else the one whose output has most of it, the last where there are several. */
-function mostTelling(evidence: ReadonlyMap<string, ClaimEvidence>): Map<string, string> {
+function mostTelling(evidence: ReadonlyMap<string, ClaimEvidence>): Map<string, Pick<Shown, "path" | "line">> {
   return new Map(
     [...evidence].flatMap(([id, { texts, shown }]) => {
-      if (shown !== undefined) return [[id, shown.path] as const];
+      if (shown !== undefined) return [[id, shown]];
       // The positive controls come first, and may print the same.
       const most = texts.toReversed().toSorted((a, b) => b.deciding.length - a.deciding.length)[0];
-      return most === undefined || most.deciding.length === 0 ? [] : [[id, most.path] as const];
+      return most === undefined || most.deciding.length === 0 ? [] : [[id, most]];
     }),
   );
 }
