@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { execa, execaSync } from "execa";
@@ -10,7 +10,14 @@ import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { readImageLock } from "../helpers/image/lock.ts";
 import { generateMatrixReport } from "../reports/allure.ts";
-import { type CellResults, flipsAsMarkdown, matrixOf } from "../reports/matrix.ts";
+import {
+  type CellResults,
+  flipsAsMarkdown,
+  matrixOf,
+  readRecordedMatrix,
+  recordedMatrix,
+  recordedWith,
+} from "../reports/matrix.ts";
 import { matrixPage } from "../reports/matrix-page.ts";
 import { resultsAt, suiteCommit } from "../reports/results.ts";
 
@@ -18,7 +25,8 @@ import { resultsAt, suiteCommit } from "../reports/results.ts";
  * Checks the cells of the matrix one after another, each as `npm test` does, and puts together what there is of all. Cells
  * that have all their results from this commit are not checked again, so that a run goes on where one was stopped; `--again`
  * checks them all, `--merge` none, and `--list` only names them. `--changed` leaves those that a commit has as they are now.
- * `--quick` leaves out what is slow, for a first answer on a version.
+ * `--quick` leaves out what is slow, for a first answer on a version. `--record` puts whole runs into the recorded matrix and
+ * README's table.
  */
 await main(async () => {
   const settings = readSettings();
@@ -28,7 +36,7 @@ await main(async () => {
       "leave KNC_CELL, KNC_KUBECONFIG and KNC_NODE_IMAGE out",
     );
   readCatalogue();
-  const { cells, again, quick, list, merge } = options();
+  const { cells, again, quick, list, merge, record } = options();
   if (list) {
     process.stdout.write(`${JSON.stringify(cells.map(({ id }) => id))}\n`);
     return 0;
@@ -46,6 +54,7 @@ await main(async () => {
       process.stdout.write(`✗ ${cell.id} ${claim.id}: ${claim.verdict}, expected ${claim.expected}: ${claim.why}\n`);
   for (const { id } of missing) process.stdout.write(`✗ ${id}: no results; see its lines above\n`);
   if (known.length > 0) await writeMatrix(known, settings);
+  if (record) recordRuns(found);
   const codes = new Set(found.map(({ results }) => exitCodeOf(results)));
   return codes.has(1) ? 1 : codes.has(2) || missing.length > 0 ? 2 : 0;
 });
@@ -94,12 +103,36 @@ async function writeMatrix(found: readonly CellResults[], { out }: Settings): Pr
   process.stdout.write(`report:  npx allure open ${report}\n`);
 }
 
+/** Puts these runs into the recorded matrix and README's table of it. @throws UserError where one is not whole, or not as expected */
+function recordRuns(found: readonly CellResults[]): void {
+  const unfit = found.filter(
+    ({ results: { complete, selection, claims } }) =>
+      !complete || selection !== "" || claims.some(({ verdict, expected }) => verdict !== expected),
+  );
+  if (found.length === 0 || unfit.length > 0)
+    throw new UserError(
+      `nothing was recorded: ${unfit.map(({ cell }) => cell.id).join(", ") || "no cell"} has no whole run that is as expected`,
+      "run npm run matrix -- --cells with those to record, without --quick",
+    );
+  const matrix = recordedWith(matrixOf(found), readRecordedMatrix(), readCells(), readCatalogue());
+  writeFileSync(recordedMatrix, `${JSON.stringify(matrix, undefined, 2)}\n`);
+  const readme = join(projectRoot, "README.md");
+  const table = /(<!-- recorded runs: [^\n]*-->\n).*(<!-- end of the recorded runs -->)/s;
+  const text = readFileSync(readme, "utf8");
+  writeFileSync(
+    readme,
+    text.replace(table, (_, start: string, end: string) => `${start}${flipsAsMarkdown(matrix)}${end}`),
+  );
+  process.stdout.write(`recorded: ${found.map(({ cell }) => cell.id).join(", ")}\n`);
+}
+
 interface Options {
   readonly cells: readonly Cell[];
   readonly again: boolean;
   readonly quick: boolean;
   readonly list: boolean;
   readonly merge: boolean;
+  readonly record: boolean;
 }
 
 function options(): Options {
@@ -113,6 +146,7 @@ function options(): Options {
         quick: flag,
         list: flag,
         merge: flag,
+        record: flag,
       },
       allowPositionals: false,
     });
@@ -127,7 +161,7 @@ function options(): Options {
     if (error instanceof UserError) throw error;
     throw new UserError(
       (error as Error).message.split("\n")[0] ?? "",
-      "npm run matrix -- [--cells a,b] [--changed COMMIT] [--quick] [--again | --merge | --list]",
+      "npm run matrix -- [--cells a,b] [--changed COMMIT] [--quick] [--again | --merge | --list] [--record]",
     );
   }
 }

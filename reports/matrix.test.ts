@@ -5,7 +5,7 @@ import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
-import { type CellResults, flipsAsMarkdown, matrixOf, readRecordedMatrix } from "./matrix.ts";
+import { type CellResults, flipsAsMarkdown, matrixOf, readRecordedMatrix, recordedWith } from "./matrix.ts";
 
 const recorded = Results.parse(
   JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
@@ -37,6 +37,13 @@ test("a border is between a cell and the earlier one that differs in one thing",
     [newer.id, nftables.id, "refuted", "holds"],
   ]);
   expect(claims.filter((each) => each.id !== claim).flatMap((each) => each.flips)).toEqual([]);
+});
+
+test("another kind program is compared with the same version, and is nobody's neighbour", () => {
+  const other = { ...older, id: "other-kind", kind: "v0.20.0" };
+  const { claims } = matrixOf([as(older), as(other, { [claim]: "holds" }), as(newer)]);
+  const flips = claims.find(({ id }) => id === claim)?.flips;
+  expect(flips?.map(({ from, to }) => [from, to])).toEqual([[older.id, other.id]]);
 });
 
 test("what could not be tested is no border, and has its place", () => {
@@ -71,6 +78,33 @@ test("the table has the claims that differ, and counts all", () => {
   expect(lines).toContain(`| ${en} | holds | refuted |`);
   const refuted = recorded.claims.filter(({ verdict }) => verdict === "refuted").length;
   expect(lines).toContain(`| *all claims: refuted* | ${refuted - 1} | ${refuted} |`);
+});
+
+test("neighbours of which all is the same share a column", () => {
+  const cells = ["1.33.1", "1.36.4", "1.37.0", "1.37.0-dual"].map(cellNamed);
+  const [head] = flipsAsMarkdown(matrixOf(cells.map((cell) => as(cell)))).split("\n");
+  expect(head).toBe("| claim | 1.33.1 to 1.37.0-dual (4 cells) |");
+  const mixed = matrixOf(cells.map((cell, index) => as(cell, index < 2 ? {} : { [claim]: "holds" })));
+  expect(flipsAsMarkdown(mixed).split("\n")[0]).toBe("| claim | 1.33.1, 1.36.4 | 1.37.0, 1.37.0-dual |");
+});
+
+test("a newer run takes the place of the recorded one, in the order of the cells, and the others stay", () => {
+  const before = matrixOf([as(older), as(nftables)]);
+  const after = recordedWith(
+    matrixOf([as(newer, { [claim]: "holds" }), as(older, { [claim]: "holds" })]),
+    { ...before, claims: before.claims.map((each) => ({ ...each, en: "as it was said before" })) },
+    [older, newer, nftables],
+    readCatalogue(),
+  );
+  expect(after.cells.map(({ id }) => id)).toEqual([older.id, newer.id, nftables.id]);
+  const found = after.claims.find(({ id }) => id === claim);
+  expect(Object.entries(found?.verdicts ?? {}).map(([id, { verdict }]) => [id, verdict])).toEqual([
+    [older.id, "holds"],
+    [newer.id, "holds"],
+    [nftables.id, "refuted"],
+  ]);
+  expect(found?.flips.map(({ from, to }) => [from, to])).toEqual([[newer.id, nftables.id]]);
+  expect(found?.en).toBe(readCatalogue().claims.find(({ id }) => id === claim)?.en);
 });
 
 const recordedRuns = readRecordedMatrix();

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Cell } from "../helpers/cluster/cells.ts";
 
@@ -45,8 +46,8 @@ export const Matrix = z.strictObject({
 });
 export type Matrix = z.infer<typeof Matrix>;
 
-/** The matrix of recorded runs, which README shows; renewed by copying `reports/out/matrix.json` there. */
-const recordedMatrix = new URL("../fixtures/clusters/recorded-matrix.json", import.meta.url);
+/** The matrix of recorded runs, which README shows; renewed by `npm run matrix -- --record`. */
+export const recordedMatrix = new URL("../fixtures/clusters/recorded-matrix.json", import.meta.url);
 
 /** Returns the matrix of recorded runs. */
 export function readRecordedMatrix(): Matrix {
@@ -65,11 +66,10 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
   const [fullest] = found.toSorted((a, b) => b.results.claims.length - a.results.claims.length);
   if (fullest === undefined) throw new RangeError("no cell has results");
   const { article, sections, claims } = fullest.results;
-  const borders = bordersOf(found);
-  return Matrix.parse({
-    format: "kind-network-conformance/matrix/1",
-    ...{ article, sections },
-    cells: found.map(({ cell: { id, why }, results: { suite, started, finished, complete, world } }) => {
+  return withFlips(
+    { article, sections },
+    found.map(({ cell }) => cell),
+    found.map(({ cell: { id, why }, results: { suite, started, finished, complete, world } }) => {
       const { kubernetes, kind, proxyMode, proxyFailure, ipFamilies, provenance, nodes } = world;
       return {
         ...{ id, why, suite, started, finished, complete, kubernetes, kind, proxyMode, ipFamilies, provenance },
@@ -77,76 +77,129 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
         nodes: nodes.length,
       };
     }),
-    claims: claims
+    claims
       .filter(({ excluded }) => excluded === undefined)
       .map(({ id, ref, section, quote, en, zh }) => ({
         ...{ id, ref, section, quote, en, zh },
         verdicts: Object.fromEntries(
           found.flatMap(({ cell, results }) => {
-            const { verdict, expected, why, because, since } = claimIn(results, id) ?? {};
-            return verdict === undefined ? [] : [[cell.id, { verdict, expected, why, because, since }]];
+            const claim = results.claims.find((each) => each.id === id);
+            if (claim?.verdict === undefined) return [];
+            const { verdict, expected, why, because, since } = claim;
+            return [[cell.id, { verdict, expected, why, because, since }]];
           }),
         ),
-        flips: flipsOf(id, borders),
       })),
-  } satisfies z.input<typeof Matrix>);
+  );
 }
 
-function claimIn({ claims }: Results, id: string): ClaimResult | undefined {
-  return claims.find((claim) => claim.id === id);
+/**
+ * Returns the recorded matrix with newer runs in place of what is recorded of their cells; what the claims say is the catalogue's.
+ *
+ * @param all the cells of today, in their file's order
+ */
+export function recordedWith(newer: Matrix, recorded: Matrix, all: readonly Cell[], { claims }: Catalogue): Matrix {
+  const cells = all.flatMap(({ id }) => [...newer.cells, ...recorded.cells].find((cell) => cell.id === id) ?? []);
+  const ids = cells.map(({ id }) => id);
+  const verdictsIn = (matrix: Matrix, claim: string) => matrix.claims.find(({ id }) => id === claim)?.verdicts ?? {};
+  return withFlips(
+    recorded,
+    all.filter(({ id }) => ids.includes(id)),
+    cells,
+    claims
+      .filter(({ excluded }) => excluded === undefined)
+      .map(({ id, ref, section, quote, en, zh }) => {
+        const verdicts = { ...verdictsIn(recorded, id), ...verdictsIn(newer, id) };
+        const inOrder = ids.flatMap((cell) => (verdicts[cell] === undefined ? [] : [[cell, verdicts[cell]] as const]));
+        return { ...{ id, ref, section, quote, en, zh }, verdicts: Object.fromEntries(inOrder) };
+      }),
+  );
+}
+
+function withFlips(
+  { article, sections }: Pick<Matrix, "article" | "sections">,
+  cells: readonly Cell[],
+  found: Matrix["cells"],
+  claims: readonly Omit<Matrix["claims"][number], "flips">[],
+): Matrix {
+  // Where kube-proxy does not start, every claim is external for that one reason.
+  const failing = new Set(found.filter(({ proxyFailure }) => proxyFailure !== undefined).map(({ id }) => id));
+  const borders = bordersOf(cells.filter(({ id }) => !failing.has(id)));
+  return Matrix.parse({
+    format: "kind-network-conformance/matrix/1",
+    ...{ article, sections },
+    cells: found,
+    claims: claims.map((claim) => ({ ...claim, flips: flipsOf(claim.verdicts, borders) })),
+  } satisfies z.input<typeof Matrix>);
 }
 
 /** Two cells that differ in one thing. */
 interface Border {
-  readonly from: CellResults;
-  readonly to: CellResults;
+  readonly from: string;
+  readonly to: string;
 }
 
-function bordersOf(all: readonly CellResults[]): Border[] {
-  // Where kube-proxy does not start, every claim is external for that one reason.
-  const found = all.filter(({ results }) => results.world.proxyFailure === undefined);
-  return found.flatMap((to, index) => {
-    const from = neighbourOf(to.cell, found.slice(0, index));
-    return from === undefined ? [] : [{ from, to }];
+function bordersOf(cells: readonly Cell[]): Border[] {
+  return cells.flatMap((to, index) => {
+    const from = neighbourOf(to, cells.slice(0, index));
+    return from === undefined ? [] : [{ from: from.id, to: to.id }];
   });
 }
 
-function flipsOf(id: string, borders: readonly Border[]): Flip[] {
+function flipsOf(verdicts: Matrix["claims"][number]["verdicts"], borders: readonly Border[]): Flip[] {
   return borders.flatMap(({ from, to }) => {
-    const [was, is] = [claimIn(from.results, id), claimIn(to.results, id)];
+    const [was, is] = [verdicts[from], verdicts[to]];
     if (was?.verdict === undefined || is?.verdict === undefined || was.verdict === is.verdict) return [];
     if ([was.verdict, is.verdict].includes("inconclusive")) return [];
     const because = is.verdict === is.expected ? (is.because?.en ?? "") : "";
-    return [{ from: from.cell.id, to: to.cell.id, before: was.verdict, after: is.verdict, because }];
+    return [{ from, to, before: was.verdict, after: is.verdict, because }];
   });
 }
 
 /** The earlier cell that differs in one thing: the last one of another version, or kind's defaults of the same version. */
-function neighbourOf(cell: Cell, earlier: readonly CellResults[]): CellResults | undefined {
+function neighbourOf(cell: Cell, earlier: readonly Cell[]): Cell | undefined {
   const settings = ({ proxyMode, ipFamily, workers }: Cell) => [proxyMode, ipFamily, workers].join("/");
   return (
-    earlier.findLast((each) => settings(each.cell) === settings(cell)) ??
-    earlier.find((each) => each.cell.kubernetes === cell.kubernetes && settings(each.cell) === "//")
+    earlier.findLast((each) => each.kind === cell.kind && settings(each) === settings(cell)) ??
+    earlier.find((each) => each.kubernetes === cell.kubernetes && settings(each) === "//")
   );
 }
 
-/** Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells in which kube-proxy runs. */
+/** Neighbouring cells in which all that is told of them is the same stand in one column. */
+function columnsOf(cells: readonly string[], same: (a: string, b: string) => boolean): string[][] {
+  const columns: string[][] = [];
+  for (const id of cells) {
+    const last = columns.at(-1);
+    if (last !== undefined && same(last[0] ?? "", id)) last.push(id);
+    else columns.push([id]);
+  }
+  return columns;
+}
+
+/** Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells in which kube-proxy runs. Neighbours that differ in none share a column. */
 export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
   const cells = all.filter(({ proxyFailure }) => proxyFailure === undefined);
   const differing = claims.filter(
     ({ verdicts }) => new Set(cells.flatMap(({ id }) => verdicts[id]?.verdict ?? [])).size > 1,
   );
   const row = (cellsOfRow: readonly string[]) => `| ${cellsOfRow.join(" | ")} |`;
-  const count = (id: string, verdict: string) =>
-    String(claims.filter(({ verdicts }) => verdicts[id]?.verdict === verdict).length);
+  const verdictIn = ({ verdicts }: Matrix["claims"][number], id: string) => verdicts[id]?.verdict ?? "–";
+  const columns = columnsOf(
+    cells.map(({ id }) => id),
+    (a, b) => claims.every((claim) => verdictIn(claim, a) === verdictIn(claim, b)),
+  );
+  const names = columns.map((ids) =>
+    ids.length > 2 ? `${ids[0]} to ${ids.at(-1)} (${ids.length} cells)` : ids.join(", "),
+  );
+  const rows = (label: string, of: (id: string) => string) => row([label, ...columns.map(([id = ""]) => of(id))]);
   return [
-    row(["claim", ...cells.map(({ id }) => id)]),
-    row(["---", ...cells.map(() => "---")]),
-    ...differing.map(({ en, verdicts }) =>
-      row([en.replaceAll("|", "\\|"), ...cells.map(({ id }) => verdicts[id]?.verdict ?? "–")]),
-    ),
+    row(["claim", ...names]),
+    row(["---", ...names.map(() => "---")]),
+    ...differing.map((claim) => rows(claim.en.replaceAll("|", "\\|"), (id) => verdictIn(claim, id))),
     ...["holds", "refuted", "external"].map((verdict) =>
-      row([`*all claims: ${verdict}*`, ...cells.map(({ id }) => count(id, verdict))]),
+      rows(`*all claims: ${verdict}*`, (id) =>
+        String(claims.filter((claim) => verdictIn(claim, id) === verdict).length),
+      ),
     ),
     "",
     ...all.flatMap(({ id, proxyMode, proxyFailure }) =>
