@@ -294,12 +294,12 @@ claim("local-loadbalancers-need-a-tool", {
 claim("loadbalancer-traffic-passes-the-node-port", {
   slow: true,
   observe: metallb,
-  judge: ({ packets, nodePort, targets, counts }) => {
+  judge: ({ packets, ip, nodePort, targets, counts }) => {
     positiveControl(Object.keys(counts).includes("server-1"), "the external IP answers");
     positiveControl(packets >= 200, "the captures on the nodes saw the connections");
     expect(
       targets.filter((target) => target.endsWith(`:${nodePort}`)),
-      `packets to the node port ${nodePort}; all ${packets} that the nodes saw went to ${targets.join(" and ")}`,
+      `packets to the node port ${nodePort}; all ${packets} that the nodes saw went to the load balancer, ${ip}: to ${targets.join(" and ")}`,
     ).not.toEqual([]);
   },
   control: live(

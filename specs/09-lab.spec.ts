@@ -739,12 +739,12 @@ claim("port-forward-serves-a-browser", {
 claim("port-forward-simulates-a-loadbalancer", {
   slow: true,
   observe: (lab) => walk(lab, "portForward"),
-  judge: ({ counts, page }) => {
+  judge: ({ counts, serving, afterwards, page }) => {
     const asked = Object.values(counts).reduce((sum, count) => sum + count, 0);
     positiveControl(page.outcome === "answered" && asked === 30, "30 requests were answered");
     expect(
       Object.keys(counts).filter((pod) => (counts[pod] ?? 0) > 0).length,
-      `of ${Object.keys(counts).length} pods, those that served 30 requests by the port-forward`,
+      `of ${Object.keys(counts).length} pods, those that served 30 requests by the port-forward (${afterwards.outcome} once ${serving} was gone)`,
     ).toBeGreaterThan(1);
   },
   control: live(
