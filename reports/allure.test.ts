@@ -143,7 +143,7 @@ describe("Allure's result of a claim", () => {
     expect(labelsOf(result)).toMatchObject({
       epic: catalogue.article.zh,
       feature: expect.stringMatching(/^\d\d Service 的主要類型：ClusterIP · Service types: ClusterIP$/),
-      story: expect.stringMatching(/^\d\d\d A ClusterIP is reachable inside the cluster only\.$/),
+      story: expect.stringMatching(/^\d\d\d A ClusterIP is reachable from inside only\.$/),
       claim: refuted.id,
       verdict: "refuted",
       "verdict-expected": "refuted",

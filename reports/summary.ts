@@ -55,18 +55,16 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       : [
           `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
         ]),
+    ...(wrong.length === 0 ? [] : [whenWritten(wrong, results, recorded)]),
     // Last, on the screen where the prompt is: this is what was asked for.
     ...block(
-      `wrong on this version: ${wrong.length} ${wrong.length === 1 ? "sentence" : "sentences"}, lines in brackets; why: above, same numbers`,
+      `${wrong.length === 1 ? "1 sentence is" : `${wrong.length} sentences are`} wrong on this version (why: above):`,
       wrong,
       (claim, index) => [`${numbered(index)}  ✗ ${claim.en} (${linesOf(claim, article, catalogue).join(", ")})`],
     ),
     ...(wrong.length === 0
       ? []
-      : [
-          whenWritten(wrong, results, recorded),
-          `errata:  ${shown(out, "errata.md")}: under the same numbers, what each sentence could say`,
-        ]),
+      : [`errata:  ${shown(out, "errata.md")}: under the same numbers, what each sentence could say`]),
     ...(attention.length === 0 ? [] : [`look:    ${attention.join("; ")}; see above`]),
     `pages:   ${shown(out, "index.html")}: the article with verdicts in it, what should be corrected, what changed`,
     `report:  ${shown(out, "allure-report", "index.html")}`,
@@ -139,16 +137,16 @@ function howOneKnows(
   seen: Shown | undefined,
 ): string[] {
   const folder = first === undefined ? "the article's own text" : shown(out, dirname(first));
+  const line = seen?.line === undefined ? "" : `  (line ${seen.line})`;
+  const place = seen === undefined ? folder : `${shown(out, seen.path)}${line}`;
   return [
     `${numbered(index)}  ✗ ${en}`,
     ...labelled("tried", tried?.en),
     ...labelled("seen", why),
     // Otherwise it is the reason for what was expected.
     ...labelled("why", expected === "refuted" ? because?.en : undefined),
-    ...labelled(
-      "file",
-      seen === undefined ? folder : `${shown(out, seen.path)}${seen.line === undefined ? "" : `  (line ${seen.line})`}`,
-    ),
+    // Not broken, to be chosen whole.
+    `    file:  ${place}`,
   ];
 }
 

@@ -391,7 +391,7 @@ claim("ipvs-suits-large-clusters", {
     expect(accepted, "modes that kube-proxy takes").toContain("ipvs");
     const said = aboutIpvs.split("\n").map((line) => line.replace(/^(?:\[stderr\] )?[IWE]\d{4} .*?\] /, ""));
     const deprecated = [...new Set(said.filter((line) => /deprecated/i.test(line)))];
-    expect(deprecated, "what kube-proxy says against ipvs when it is switched on").toEqual([]);
+    expect(deprecated, "kube-proxy's own words against ipvs").toEqual([]);
   },
   control: {
     name: "kube-proxy says nothing against ipvs (what it says is in its program)",
