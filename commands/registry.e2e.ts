@@ -20,7 +20,8 @@ import { PartStore } from "../helpers/host/parts.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { builtKind, builtNodeImage, labels } from "../helpers/image/build.ts";
 import { readImageLock } from "../helpers/image/lock.ts";
-import { shownOf } from "../reports/shown.ts";
+import { entryOf } from "../reports/places.ts";
+import { piecesOf, shownOf } from "../reports/shown.ts";
 
 const { cache } = readSettings();
 const say = () => {};
@@ -166,13 +167,12 @@ test("on a machine with an engine and a registry, those are used: pulled by dige
           [],
         );
         // Where the evidence of a sentence that is wrong shows it is said by patterns, which only a real run can find.
-        const patterns = new Map(readCatalogue().claims.map(({ id, shown }) => [id, shown]));
-        const lost = claims.filter(
-          (claim) =>
-            claim.verdict === "refuted" &&
-            patterns.get(claim.id) !== undefined &&
-            shownOf(out, claim, patterns.get(claim.id)) === undefined,
-        );
+        const catalogue = readCatalogue();
+        const lost = claims.filter((claim) => {
+          const pattern = entryOf(claim.id, catalogue).shown;
+          if (claim.verdict !== "refuted" || pattern === undefined) return false;
+          return shownOf(piecesOf(out, claim), claim, pattern) === undefined;
+        });
         expect(lost.map(({ id }) => id)).toEqual([]);
         expect(world.engine.owner).toBe("user");
         expect(world.provenance["node image"]).toContain(published);

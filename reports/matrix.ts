@@ -156,7 +156,7 @@ function flipsOf(verdicts: Matrix["claims"][number]["verdicts"], borders: readon
   });
 }
 
-/** The earlier cell that differs in one thing: the last one of another version, or kind's defaults of the same version. */
+/** The earlier cell that differs in one thing: the last one of another version and the same kind, or kind's defaults of the same version. */
 function neighbourOf(cell: Cell, earlier: readonly Cell[]): Cell | undefined {
   const settings = ({ proxyMode, ipFamily, workers }: Cell) => [proxyMode, ipFamily, workers].join("/");
   return (
@@ -176,7 +176,10 @@ function columnsOf(cells: readonly string[], same: (a: string, b: string) => boo
   return columns;
 }
 
-/** Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells in which kube-proxy runs. Neighbours that differ in none share a column. */
+/**
+ * Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells in which kube-proxy runs.
+ * Neighbours that differ in none share a column.
+ */
 export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
   const cells = all.filter(({ proxyFailure }) => proxyFailure === undefined);
   const differing = claims.filter(

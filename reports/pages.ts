@@ -11,8 +11,9 @@ import { errataAsMarkdown } from "./errata.ts";
 import { type Bilingual, recordedMatrixPage } from "./look.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { matrixPage } from "./matrix-page.ts";
+import { entryOf } from "./places.ts";
 import { resultsAt } from "./results.ts";
-import { readPiece, type Shown, shownOf } from "./shown.ts";
+import { piecesOf, type Shown, shownOf } from "./shown.ts";
 import { startPage } from "./start-page.ts";
 import { recordedVerdicts } from "./when.ts";
 
@@ -29,8 +30,9 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
   const [article, catalogue, matrix] = [readArticle(), readCatalogue(), readRecordedMatrix()];
   const controls = resultsAt(recordedRun);
   const said = recorded === undefined ? {} : { recorded };
-  const patterns = new Map(catalogue.claims.map(({ id, shown }) => [id, shown]));
-  const evidence = new Map(results.claims.map((claim) => [claim.id, evidenceOf(out, claim, patterns.get(claim.id))]));
+  const evidence = new Map(
+    results.claims.map((claim) => [claim.id, evidenceOf(out, claim, entryOf(claim.id, catalogue).shown)]),
+  );
   writeFileSync(
     join(out, "article.html"),
     articlePage({
@@ -76,22 +78,20 @@ function evidenceOf(out: string, claim: ClaimResult, pattern: Claim["shown"]): C
   const folder = first === undefined ? undefined : dirname(first);
   if (folder === undefined || !existsSync(join(out, folder))) return { texts: [], pictures: [] };
   const pictures = readdirSync(join(out, folder)).filter((name) => name.endsWith(".svg"));
-  const shown = claim.verdict === "refuted" ? shownOf(out, claim, pattern) : undefined;
+  const pieces = piecesOf(out, claim);
+  const shown = claim.verdict === "refuted" ? shownOf(pieces, claim, pattern) : undefined;
   return {
     ...(shown === undefined ? {} : { shown }),
-    texts: evidence.map((path) => {
-      const { title, command, output } = readPiece(out, path);
-      return {
-        path,
-        title,
-        command,
-        deciding: decidingLines(
-          output,
-          // What only repeats the question is no answer.
-          deciding.map(({ value }) => value).filter((value) => !command.includes(value)),
-        ),
-      };
-    }),
+    texts: pieces.map(({ path, title, command, output }) => ({
+      path,
+      title,
+      command,
+      deciding: decidingLines(
+        output,
+        // What only repeats the question is no answer.
+        deciding.map(({ value }) => value).filter((value) => !command.includes(value)),
+      ),
+    })),
     pictures: pictures.toSorted().map((name) => ({ path: join(folder, name), title: basename(name, ".svg") })),
   };
 }

@@ -40,7 +40,8 @@ export function wordsOf(
   };
 }
 
-function entryOf(id: string, catalogue: Catalogue): Catalogue["claims"][number] {
+/** Returns what the catalogue says of a claim. @throws RangeError for a claim that is not in it */
+export function entryOf(id: string, catalogue: Catalogue): Catalogue["claims"][number] {
   const entry = catalogue.claims.find((claim) => claim.id === id);
   if (entry === undefined) throw new RangeError(`the catalogue has no claim ${id}`);
   return entry;

@@ -5,6 +5,8 @@ import type { ClaimResult } from "../helpers/claim/results.ts";
 
 /** A piece of evidence: what was done, the command where there was one, and what came of it. */
 export interface Piece {
+  /** Relative to the results. */
+  readonly path: string;
   readonly title: string;
   readonly command: string;
   readonly output: string;
@@ -12,12 +14,18 @@ export interface Piece {
   readonly outputLine: number;
 }
 
-/** Returns what a file of evidence holds: it begins with its title and, where there is one, its command. */
-export function readPiece(out: string, path: string): Piece {
+/** Returns the pieces that a claim's check left beside the results; none where only the results were kept. */
+export function piecesOf(out: string, { evidence }: Pick<ClaimResult, "evidence">): Piece[] {
+  return evidence.every((path) => existsSync(join(out, path))) ? evidence.map((path) => readPiece(out, path)) : [];
+}
+
+/** A file of evidence begins with its title and, where there is one, its command. */
+function readPiece(out: string, path: string): Piece {
   const text = readFileSync(join(out, path), "utf8");
   const [title = "", command = ""] = text.split("\n", 2);
   const typed = command.startsWith("$ ");
   return {
+    path,
     title: title.replace(/^# /, ""),
     command: typed ? command.slice(2, 302) : "",
     output: text.slice(title.length + 1 + (typed ? command.length + 1 : 0)),
@@ -36,23 +44,23 @@ export interface Shown {
 }
 
 /**
- * Returns where the evidence shows what decided, by the catalogue's patterns: the first step after `after` that is titled `by`
- * and printed `line`, before others one in whose line a value stands that decided. `undefined` where no step fits, or none was kept.
+ * Returns where a claim's pieces of evidence show what decided, by the catalogue's patterns: the first step after `after` that is
+ * titled `by` and printed `line`, before others one in whose line a value stands that decided. `undefined` where none fits.
  */
 export function shownOf(
-  out: string,
-  { evidence, deciding = [] }: ClaimResult,
+  pieces: readonly Piece[],
+  { deciding = [] }: Pick<ClaimResult, "deciding">,
   pattern: Claim["shown"],
 ): Shown | undefined {
-  if (pattern === undefined || !evidence.every((path) => existsSync(join(out, path)))) return undefined;
-  const pieces = evidence.map((path) => ({ path, ...readPiece(out, path) }));
+  if (pattern === undefined) return undefined;
   const { after, by, line } = pattern;
-  const start = after === undefined ? 0 : pieces.findIndex(({ title }) => new RegExp(after).test(title)) + 1;
-  const fitting = pieces.slice(start).flatMap(({ path, title, output, outputLine }): Shown[] => {
-    if (!new RegExp(by).test(title)) return [];
+  const before = after === undefined ? -1 : pieces.findIndex(({ title }) => after.test(title));
+  if (after !== undefined && before === -1) return undefined;
+  const fitting = pieces.slice(before + 1).flatMap(({ path, title, output, outputLine }): Shown[] => {
+    if (!by.test(title)) return [];
     if (line === undefined) return [{ path, title }];
     return output.split("\n").flatMap((text, index) => {
-      const [found] = new RegExp(line).exec(text) ?? [];
+      const [found] = line.exec(text) ?? [];
       return found === undefined
         ? []
         : [{ path, title, line: outputLine + index, text: found.trim().replaceAll(String.raw`\"`, '"') }];

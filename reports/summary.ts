@@ -5,8 +5,8 @@ import type { Verdict } from "../helpers/claim/verdict.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { readRecordedMatrix } from "./matrix.ts";
-import { linesOf } from "./places.ts";
-import { type Shown, shownOf } from "./shown.ts";
+import { entryOf, linesOf } from "./places.ts";
+import { piecesOf, type Shown, shownOf } from "./shown.ts";
 import { recordedVerdicts, whenWrong } from "./when.ts";
 
 /**
@@ -27,7 +27,6 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
   const { world } = results;
   const kindnetd = world.provenance["kindnetd"];
   const [article, catalogue, recorded] = [readArticle(), readCatalogue(), recordedVerdicts(readRecordedMatrix())];
-  const patterns = new Map(catalogue.claims.map(({ id, shown }) => [id, shown]));
   const attention = [
     ...named("not as expected", surprises),
     ...named("could not be tested", untested),
@@ -43,7 +42,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       : block("Not proven able to fail:", unproven, notProven)),
     ...block("Not to be seen on this cluster:", external, missingHere),
     ...block("How one knows what is wrong here:", wrong, (claim, index) =>
-      howOneKnows(claim, index, out, shownOf(out, claim, patterns.get(claim.id))),
+      howOneKnows(claim, index, out, shownOf(piecesOf(out, claim), claim, entryOf(claim.id, catalogue).shown)),
     ),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
     ...(kindnetd === undefined ? [] : [`kindnetd: ${kindnetd}`]),

@@ -12,11 +12,12 @@ export interface WhenWrong {
   readonly words: Bilingual;
 }
 
-const others: Readonly<Record<string, string>> = { always: "一直如此", "the article's publication": "文章發表時" };
+/** Where it is no version. */
+const sinceInZh: Readonly<Record<string, string>> = { always: "一直如此", "the article's publication": "文章發表時" };
 
 /** Returns since when a claim comes out as it does, in both languages. */
 export function sinceInWords(since: string): Bilingual {
-  return { en: since, zh: others[since] ?? since.replace(/ or earlier$/, " 或更早") };
+  return { en: since, zh: sinceInZh[since] ?? since.replace(/ or earlier$/, " 或更早") };
 }
 
 /** Returns, by claim, what runs found of it, by cells. */

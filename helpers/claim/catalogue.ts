@@ -43,7 +43,14 @@ const Lines = z.strictObject({ lines: z.string().regex(/^[1-9]\d*(-[1-9]\d*)?$/,
 const Place = z.union([Quote, Lines]);
 export type Place = z.infer<typeof Place>;
 
-const pattern = z.string().refine((text) => isPattern(text), "must be a regular expression");
+const pattern = z.string().transform((text, context) => {
+  try {
+    return new RegExp(text);
+  } catch {
+    context.addIssue("must be a regular expression");
+    return z.NEVER;
+  }
+});
 
 const Claim = z.strictObject({
   id: kebabCase,
@@ -84,14 +91,6 @@ const CatalogueFile = z.strictObject({
 });
 /** The article's sections and claims, in the article's order. */
 export type Catalogue = z.infer<typeof CatalogueFile>;
-
-function isPattern(text: string): boolean {
-  try {
-    return new RegExp(text).source !== "";
-  } catch {
-    return false;
-  }
-}
 
 /** Returns the saved article's text. */
 export function readArticle(): string {

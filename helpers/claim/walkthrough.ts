@@ -399,8 +399,8 @@ async function fiveTimes(ask: () => Promise<Request>): Promise<string[]> {
 const lastPort = 65_009;
 
 /**
- * Sends a packet from that port, which a capture of the port sees after everything that was sent before: captures lag behind,
- * and one that is read too early has seen less than there was.
+ * Sends a packet from `port` to that one, which a capture of `port` sees after everything that was sent before: captures lag
+ * behind, and one that is read too early has seen less than there was.
  */
 async function sendLast(from: Peer, port: number, to: string): Promise<void> {
   const url = `http://${hostPort(to, lastPort)}`;
