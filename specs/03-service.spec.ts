@@ -248,7 +248,12 @@ claim("pod-ip-changes-with-its-sandbox", {
       await outputOf(access, "the pod's sandbox", [...ctr, "containers", "list", "--quiet", sandboxOfThePod])
     ).trim();
     await outputOf(access, "end the sandbox", [...ctr, "tasks", "kill", "--signal", "SIGKILL", sandbox]);
-    const after = await lab.restarted("sandboxed");
+    // kubelet keeps a pod's address while none of the sandboxes that it listed is ready, and lists containers after them:
+    // for a moment it may tell of the new container with the old address.
+    const after = await lab.eventually(
+      () => lab.restarted("sandboxed"),
+      ({ status }) => status?.podIP !== before.address,
+    );
     const answer = await lab.until(
       "the Service to answer",
       () => meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),

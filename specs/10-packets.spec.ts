@@ -33,16 +33,26 @@ claim("packets-can-be-watched", {
       return { address, port: 80 };
     };
     const [byService, toItself] = await Promise.all([serviceOf("far"), serviceOf("both")]);
-    const watch = (title: string, name: string, server: typeof own, target = { address: server.address, port: 8080 }) =>
-      follow(
+    // Below those that the kernel chooses from (net.ipv4.ip_local_port_range): two connections from one port, of which a
+    // Service brings the second to the first one's pod, would be one to conntrack, which gives the second another port.
+    let localPort = 20_000;
+    const watch = (
+      title: string,
+      name: string,
+      server: typeof own,
+      target = { address: server.address, port: 8080 },
+    ) => {
+      const port = localPort++;
+      return follow(
         lab,
         {
           ...{ title, protocol: "tcp", target },
           client: { name: "both", address: own.address },
           servers: { name, addresses: [server.address], port: 8080 },
         },
-        () => meet(own, hostPort(target.address, target.port), lab.timeouts.answer),
+        () => meet(own, hostPort(target.address, target.port), lab.timeouts.answer, port),
       );
+    };
     // One after the other, where both come to one pod.
     const direct = await Promise.all([
       watch("pod to pod on the same node", "near", near),

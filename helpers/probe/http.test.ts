@@ -30,6 +30,7 @@ let closing = "";
 let lying = "";
 let closed = "";
 let connections = 0;
+let lastPort: number | undefined;
 
 async function listen(server: Server): Promise<string> {
   servers.push(server);
@@ -50,7 +51,10 @@ beforeAll(async () => {
         "/": "Welcome\nHTTP-STATUS is a word",
       };
       response.end(answers[url.pathname]);
-    }).on("connection", () => connections++),
+    }).on("connection", ({ remotePort }) => {
+      connections++;
+      lastPort = remotePort;
+    }),
   );
   lying = await listen(createServer((_incoming, response) => response.end("always the same")));
   silent = await listen(createTcpServer(() => {}));
@@ -77,6 +81,14 @@ test("who answered, and whom it saw, is told by the answer itself", async () => 
     pod: "server-1",
     source: "127.0.0.1",
   });
+});
+
+test("a connection comes from the port that was asked for", async () => {
+  const free = createTcpServer();
+  const port = Number((await listen(free)).split(":")[1]);
+  await new Promise((closed) => free.close(closed));
+  expect(await meet(here, answering, 2000, port)).toMatchObject({ outcome: "answered" });
+  expect(lastPort).toBe(port);
 });
 
 test("an answer without the token that was sent is no answer of the suite's server", async () => {

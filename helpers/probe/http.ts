@@ -68,12 +68,16 @@ export async function request(from: Peer, url: string, timeout: number): Promise
 /**
  * Asks an agnhost server who it is and whom it sees, over one connection, with a random token that it has to repeat.
  *
+ * @param localPort the connection's source port; one that the kernel chooses where absent
  * @throws ProbeFailed where something answered that is no such server, or without the token
  */
-export async function meet(from: Peer, target: string, timeout: number): Promise<Meeting> {
+export async function meet(from: Peer, target: string, timeout: number, localPort?: number): Promise<Meeting> {
   const token = randomBytes(6).toString("hex");
   const paths = ["hostname", "clientip", `echo?msg=${token}`].map((path) => `http://${target}/${path}`);
-  const result = await curl(from, `${from.label} → ${target}: who are you, whom do you see?`, timeout, paths);
+  const result = await curl(from, `${from.label} → ${target}: who are you, whom do you see?`, timeout, [
+    ...(localPort === undefined ? [] : ["--local-port", String(localPort)]),
+    ...paths,
+  ]);
   const outcome = outcomeOf(from, result);
   const base = { from: from.label, to: target, outcome, milliseconds: Math.round(result.durationMs) };
   if (outcome !== "answered") return base;
@@ -151,7 +155,7 @@ export function distribution(answers: readonly Answer[]): Record<string, number>
   return counts;
 }
 
-async function curl(from: Peer, title: string, timeout: number, urls: readonly string[]): Promise<CommandResult> {
+async function curl(from: Peer, title: string, timeout: number, words: readonly string[]): Promise<CommandResult> {
   const seconds = (timeout / 1000).toFixed(1);
   return from.run(
     title,
@@ -166,7 +170,7 @@ async function curl(from: Peer, title: string, timeout: number, urls: readonly s
       seconds,
       "--write-out",
       "\nHTTP-STATUS %{http_code}\n",
-      ...urls,
+      ...words,
     ],
     timeout + startingTime,
   );
