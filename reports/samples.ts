@@ -14,6 +14,7 @@ const sampleWorld: World = {
   kubernetes: "v1.37.0",
   proxyMode: "iptables",
   ipFamilies: ["ipv4"],
+  cni: "kindnet",
   podSubnets: ["10.244.0.0/16"],
   serviceSubnets: ["10.96.0.0/16"],
   otherwise: [],

@@ -1,16 +1,19 @@
 import { randomBytes } from "node:crypto";
-import type { CoreV1Event, V1DaemonSet, V1Node } from "@kubernetes/client-node";
+import type { CoreV1Event, V1ConfigMap, V1DaemonSet, V1Node } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { editFile, iptablesRule, moveFile } from "../helpers/claim/changes.ts";
+import { configure, editFile, iptablesRule, moveFile } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
+import { letsEverybodyIn, underPolicy } from "../helpers/claim/policy.ts";
 import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
+import { startCapture } from "../helpers/probe/capture.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 import { contains, hostPrefix, overlap } from "../helpers/probe/ip.ts";
 import { ipOption, routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
+import type { WorldNode } from "../helpers/world/world.ts";
 
 claim("default-cni-is-kindnet", {
   observe: async (lab) => {
@@ -555,8 +558,14 @@ claim("ptp-is-point-to-point", {
   }),
 });
 
-/** Which CNI plugins serve this cluster: what a claim about another one has to look for first. */
-async function servingPlugins(lab: Lab): Promise<{ daemonSets: string[]; configurations: string[] }> {
+/** Which CNI plugins serve a cluster. */
+interface Serving {
+  readonly daemonSets: readonly string[];
+  readonly configurations: readonly string[];
+}
+
+/** What a claim about another CNI plugin has to look for first. */
+async function servingPlugins(lab: Lab): Promise<Serving> {
   const { items } = await lab.get<{ items: V1DaemonSet[] }>("all DaemonSets", "/apis/apps/v1/daemonsets");
   const listed = await outputOf(lab.node(lab.worker(0)), "what configures CNI on a node", ["ls", "/etc/cni/net.d"]);
   return {
@@ -565,37 +574,146 @@ async function servingPlugins(lab: Lab): Promise<{ daemonSets: string[]; configu
   };
 }
 
+function runs(name: string, { daemonSets }: Serving): boolean {
+  return daemonSets.some((daemonSet) => daemonSet.includes(name.toLowerCase()));
+}
+
+type Seen<T> = Serving & { readonly seen?: T };
+
+/** Returns which plugins serve the cluster and, where the one that is meant does, what `look` sees of it. */
+async function observed<T>(name: string, lab: Lab, look: () => Promise<T>): Promise<Seen<T>> {
+  const serving = await servingPlugins(lab);
+  return runs(name, serving) ? { ...serving, seen: await look() } : serving;
+}
+
 /** A claim about another CNI plugin can be observed only on a cluster that runs it. */
-function needsPlugin(
-  name: string,
-  { daemonSets, configurations }: { daemonSets: string[]; configurations: string[] },
-): void {
+function seenOf<T>(name: string, { seen, ...serving }: Seen<T>): T {
+  const { daemonSets, configurations } = serving;
   positiveControl(configurations.length > 0, "the node has a CNI configuration");
-  if (!daemonSets.some((daemonSet) => daemonSet.includes(name.toLowerCase())))
+  if (!runs(name, serving))
     throw new NeedsFeature(
       `a cluster that runs ${name}: this one's nodes use ${configurations.join(", ")}, and its DaemonSets are ${daemonSets.join(", ")}`,
     );
-  throw new Inconclusive(`${name} runs here, and no check for it exists yet`);
+  if (seen === undefined) throw new Inconclusive(`${name} runs here, and no check for it exists yet`);
+  return seen;
+}
+
+/** Asks a pod on another node. */
+async function askAcross(lab: Lab) {
+  const [client, server] = [lab.pod("client-1"), lab.pod("server-2")];
+  const answer = await lab.eventually(
+    () => meet(client, hostPort(server.address, 8080), lab.timeouts.attempt),
+    ({ outcome }) => outcome === "answered",
+  );
+  return { client: client.address, server: server.address, answer };
 }
 
 claim("cni-can-be-exchanged", {
-  observe: servingPlugins,
-  judge: ({ daemonSets, configurations }) => {
+  observe: async (lab) => ({ ...(await servingPlugins(lab)), across: await askAcross(lab) }),
+  judge: ({ daemonSets, configurations, across }) => {
     positiveControl(configurations.length > 0, "the node has a CNI configuration");
     if (daemonSets.includes("kindnet"))
       throw new NeedsFeature(
         "a cluster made with networking.disableDefaultCNI and another plugin: on this one kindnet was installed with the cluster",
       );
-    expect(configurations, "CNI configurations of a node").not.toEqual(["10-kindnet.conflist"]);
+    expect(configurations, "CNI configurations of a node").not.toContain("10-kindnet.conflist");
+    expect(across.answer.outcome, `${across.answer.to}, asked from another node`).toBe("answered");
+    expect(across.answer.source, "the source that it saw").toBe(across.client);
+  },
+  control: live("what a node's pods ask of others' is dropped", (lab) => dropFrom(lab, lab.worker(0))),
+});
+
+async function dropFrom(lab: Lab, node: WorldNode): Promise<void> {
+  const flow = ["-s", node.podCIDRs[0] ?? "", "-p", "tcp", "--dport", "8080"];
+  await iptablesRule(lab, node, "filter", "FORWARD", ...flow, "-j", "DROP");
+}
+
+claim("calico-supports-network-policy", { observe: servingPlugins, judge: (found) => void seenOf("Calico", found) });
+
+claim("flannel-is-an-overlay", {
+  observe: (lab) =>
+    observed("Flannel", lab, async () => {
+      const [near, far] = [lab.worker(0), lab.worker(1)];
+      const host = lab.pod("host-1");
+      const words = ["ip", "-json", "-details", "link", "show", "type", "vxlan"];
+      const links = await jsonOf<{ ifname: string }[]>(lab.node(near), "links of type vxlan", words);
+      const capture = async (filter: string) => {
+        const packets = await startCapture(host, "eth0", filter);
+        lab.afterwards(() => packets.stop());
+        return packets;
+      };
+      const server = lab.pod("server-2").address;
+      // Only an outer header's address counts to the second filter: what is wrapped does not pass it.
+      const [wrapped, bare] = await Promise.all([capture("udp and port 8472"), capture(`host ${server}`)]);
+      const across = await askAcross(lab);
+      const packets = await lab.eventually(
+        async () => ({ wrapped: await wrapped.packets(), bare: await bare.packets() }),
+        (all) => Object.values(all).some((some) => some.some(({ to }) => to === across.client)),
+      );
+      return {
+        links: links.map(({ ifname }) => ifname),
+        nodes: [near, far].map(({ addresses }) => addresses[0]),
+        ...across,
+        wrapped: packets.wrapped.map(({ from, to, toPort }) => ({ from, to, toPort })),
+        bare: packets.bare.map(({ from, to }) => ({ from, to })),
+      };
+    }),
+  judge: (found) => {
+    const { links, nodes, client, server, answer, wrapped, bare } = seenOf("Flannel", found);
+    const [near, far] = nodes;
+    positiveControl(answer.outcome === "answered", "the pod on the other node answers");
+    positiveControl(wrapped.length + bare.length > 0, "the node's eth0 shows packets of it");
+    expect(bare, "packets on the node's eth0 that have the pods' addresses on the outside").toEqual([]);
+    const outer = wrapped.find(({ from, to, toPort }) => from === near && to === far && toPort === 8472);
+    expect(outer, "a packet from node to node, to VXLAN's port of Linux").toBeDefined();
+    expect(wrapped, "packets inside of those").toContainEqual({ from: client, to: server, toPort: 8080 });
+    expect(links, "the node's links of type vxlan").toEqual(["flannel.1"]);
+    expect(answer.source, "the source that the pod saw").toBe(client);
+  },
+  control: live("Flannel's backend is host-gw", flannelByRoutes, { alone: true }),
+});
+
+/** Has Flannel set routes by way of the other nodes' addresses, as kindnet does, instead of an overlay. */
+async function flannelByRoutes(lab: Lab): Promise<void> {
+  const [near, far] = [lab.worker(0), lab.worker(1)];
+  const backend = async () => {
+    const path = "/api/v1/namespaces/kube-flannel/configmaps/kube-flannel-cfg";
+    const { data } = await lab.get<V1ConfigMap>("Flannel's configuration", path);
+    return (JSON.parse(data?.["net-conf.json"] ?? "{}") as { Backend?: { Type?: string } }).Backend?.Type;
+  };
+  await configure(
+    lab,
+    "kube-flannel-cfg",
+    "net-conf.json",
+    { app: "flannel" },
+    (text) => text.replace('"vxlan"', '"host-gw"'),
+    async () => {
+      const device = (await backend()) === "vxlan" ? "flannel.1" : "eth0";
+      await lab.until(
+        `Flannel to send what is for the other node's pods by ${device}`,
+        () => Promise.all([near, far].map((node) => routesOf(lab.node(node), lab.family))),
+        (routes) =>
+          [far, near].every(({ podCIDRs: [subnet] }, index) =>
+            routes[index]?.some(({ dst, dev }) => dst === subnet && dev === device),
+          ),
+      );
+    },
+    "kube-flannel",
+  );
+}
+
+claim("flannel-only-connects", {
+  observe: (lab) => observed("Flannel", lab, () => underPolicy(lab, "flannel-policy")),
+  judge: (found) => letsEverybodyIn(seenOf("Flannel", found)),
+  control: {
+    name: "a policy that lets nobody in is enforced",
+    alter: ({ seen, ...serving }) =>
+      seen === undefined
+        ? serving
+        : { ...serving, seen: { ...seen, under: { ...seen.under, outcome: "silent" as const } } },
   },
 });
 
-claim("calico-supports-network-policy", { observe: servingPlugins, judge: (found) => needsPlugin("Calico", found) });
+claim("cilium-is-based-on-ebpf", { observe: servingPlugins, judge: (found) => void seenOf("Cilium", found) });
 
-claim("flannel-is-an-overlay", { observe: servingPlugins, judge: (found) => needsPlugin("Flannel", found) });
-
-claim("flannel-only-connects", { observe: servingPlugins, judge: (found) => needsPlugin("Flannel", found) });
-
-claim("cilium-is-based-on-ebpf", { observe: servingPlugins, judge: (found) => needsPlugin("Cilium", found) });
-
-claim("weave-net-encrypts", { observe: servingPlugins, judge: (found) => needsPlugin("Weave", found) });
+claim("weave-net-encrypts", { observe: servingPlugins, judge: (found) => void seenOf("Weave", found) });

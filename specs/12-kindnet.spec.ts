@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { V1DaemonSet, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -7,9 +6,10 @@ import { editFile, moveFile } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
+import { letsEverybodyIn, underPolicy } from "../helpers/claim/policy.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
-import { hostPort, meet, request } from "../helpers/probe/http.ts";
+import { hostPort, request } from "../helpers/probe/http.ts";
 import { contains, hostPrefix } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
@@ -436,32 +436,8 @@ claim("kindnet-is-made-for-kind", {
 });
 
 claim("kindnet-has-no-network-policy", {
-  observe: async (lab) => {
-    const namespace = await lab.ownNamespace("policy");
-    const server = await lab.start(lab.serverPod("denied", { app: "denied" }, {}, namespace));
-    const client = lab.pod("client-2");
-    const ask = (timeout = lab.timeouts.attempt) => meet(client, hostPort(server.address, 8080), timeout);
-    const answered = () => lab.until("the pod to answer", ask, ({ outcome }) => outcome === "answered");
-    const before = await answered();
-    const policy = {
-      apiVersion: "networking.k8s.io/v1",
-      kind: "NetworkPolicy",
-      metadata: { name: "deny", namespace },
-      spec: { podSelector: { matchLabels: { app: "denied" } }, policyTypes: ["Ingress"] },
-    };
-    await lab.create("a policy that lets nobody in", policy);
-    await delay(lab.timeouts.window);
-    const under = await ask(lab.timeouts.silence);
-    await lab.delete("the policy", policy);
-    return { before, under, after: await answered() };
-  },
-  judge: ({ before, under, after }) => {
-    positiveControl(
-      before.outcome === "answered" && after.outcome === "answered",
-      "without the policy the pod is answered",
-    );
-    expect(under.outcome, `the pod at ${under.to}, under a policy that lets nobody in`).toBe("answered");
-  },
+  observe: (lab) => underPolicy(lab, "policy"),
+  judge: letsEverybodyIn,
 });
 
 claim("kindnet-is-light", {

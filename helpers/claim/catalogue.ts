@@ -16,6 +16,7 @@ const Condition = z.strictObject({
   kubernetes: range.optional(),
   proxyMode: z.enum(["iptables", "ipvs", "nftables", "userspace", "none"]).optional(),
   ipFamily: z.enum(["ipv4", "ipv6", "dual"]).optional(),
+  cni: z.string().optional(),
   workers: z.enum(["none", "one", "several"]).optional(),
 });
 export type Condition = z.infer<typeof Condition>;

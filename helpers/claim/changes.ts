@@ -190,9 +190,9 @@ export async function wrapProgram(
 }
 
 /**
- * Rewrites a text in a ConfigMap of kube-system and has pods that read it when they start replaced, until the change ends.
+ * Rewrites a text in a ConfigMap and has pods that read it when they start replaced, until the change ends.
  *
- * @param pods labels of the pods, in kube-system
+ * @param pods labels of the pods, in the same namespace
  * @param settle waits until the rest of the cluster knows the pods that are there now
  */
 export async function configure(
@@ -202,15 +202,16 @@ export async function configure(
   pods: Readonly<Record<string, string>>,
   edit: (text: string) => string,
   settle: (pods: readonly V1Pod[]) => Promise<void> = async () => {},
+  namespace = "kube-system",
 ): Promise<void> {
-  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: "kube-system" } };
-  const { data } = await lab.get<V1ConfigMap>(`${name} as it is`, `/api/v1/namespaces/kube-system/configmaps/${name}`);
+  const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace } };
+  const { data } = await lab.get<V1ConfigMap>(`${name} as it is`, `/api/v1/namespaces/${namespace}/configmaps/${name}`);
   const text = data?.[key] ?? "";
   const edited = edit(text);
   if (edited === text) throw new Error(`nothing to change in ${key} of the ConfigMap ${name}: ${text}`);
   const apply = async (title: string, content: string) => {
     await lab.patch(title, object, { data: { [key]: content } });
-    await settle(await replacePods(lab, pods));
+    await settle(await replacePods(lab, pods, namespace));
   };
   lab.afterwards(() => apply(`${name} as it was`, text));
   await apply(`${name} as it is to be`, edited);
@@ -233,9 +234,8 @@ export function meanwhile(lab: Lab, what: string, act: () => Promise<boolean>): 
   });
 }
 
-/** Deletes pods of kube-system, waits until as many others are ready, and returns these. */
-async function replacePods(lab: Lab, labels: Readonly<Record<string, string>>): Promise<V1Pod[]> {
-  const namespace = "kube-system";
+/** Deletes pods, waits until as many others are ready, and returns these. */
+async function replacePods(lab: Lab, labels: Readonly<Record<string, string>>, namespace: string): Promise<V1Pod[]> {
   const { items } = await lab.get<{ items: V1Pod[] }>("the pods to be replaced", podsPath(labels, namespace));
   await Promise.all(
     items.map(({ metadata }) =>

@@ -31,12 +31,13 @@ function world(
   kubernetes: string,
   workers: number,
   proxyMode: World["proxyMode"] = "iptables",
-): Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "nodes"> {
+): Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "cni" | "nodes"> {
   const node = (role: WorldNode["role"]) => ({ role }) as WorldNode;
   return {
     kubernetes,
     proxyMode,
     ipFamilies: ["ipv4"],
+    cni: "kindnet",
     nodes: [node("control-plane"), ...Array.from({ length: workers }, () => node("worker"))],
   };
 }
@@ -53,6 +54,8 @@ test.each<[Condition, ReturnType<typeof world>, boolean]>([
   [{ ipFamily: "ipv4" }, world("v1.37.0", 2), true],
   [{ ipFamily: "dual" }, { ...world("v1.37.0", 2), ipFamilies: ["ipv6", "ipv4"] }, true],
   [{ ipFamily: "ipv4" }, { ...world("v1.37.0", 2), ipFamilies: ["ipv4", "ipv6"] }, false],
+  [{ cni: "flannel" }, world("v1.37.0", 2), false],
+  [{ cni: "flannel" }, { ...world("v1.37.0", 2), cni: "flannel" }, true],
   [{ kubernetes: ">=1.26", proxyMode: "ipvs" }, world("v1.37.0", 2), false],
 ])("%o is looked for in the world", (when, found, meets) => {
   expect(expectationFor(claimWith(when, undefined), found).verdict).toBe(meets ? "holds" : "refuted");
@@ -60,6 +63,6 @@ test.each<[Condition, ReturnType<typeof world>, boolean]>([
 
 test("a world of which the catalogue says nothing is an error", () => {
   expect(() => expectationFor(claimWith({ proxyMode: "ipvs" }), world("v1.37.0", 2))).toThrow(
-    RangeError("claim a-claim has no expectation for Kubernetes v1.37.0, iptables, ipv4, workers: several"),
+    RangeError("claim a-claim has no expectation for Kubernetes v1.37.0, iptables, ipv4, kindnet, workers: several"),
   );
 });

@@ -4,7 +4,7 @@ import type { World } from "../world/world.ts";
 import type { Claim, Condition, Expectation } from "./catalogue.ts";
 import type { ClaimResult } from "./results.ts";
 
-type Conditions = Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "nodes">;
+type Conditions = Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "cni" | "nodes">;
 
 /**
  * Returns the first expectation of the claim whose conditions the world meets.
@@ -57,6 +57,7 @@ function meets(world: Conditions, when: Condition): boolean {
       semver.satisfies(world.kubernetes, when.kubernetes, { includePrerelease: true })) &&
     (when.proxyMode === undefined || when.proxyMode === world.proxyMode) &&
     (when.ipFamily === undefined || when.ipFamily === familyOf(world)) &&
+    (when.cni === undefined || when.cni === world.cni) &&
     (when.workers === undefined || when.workers === workersOf(world))
   );
 }
@@ -71,5 +72,5 @@ function workersOf({ nodes }: Conditions): NonNullable<Condition["workers"]> {
 }
 
 function describe(world: Conditions): string {
-  return `Kubernetes ${world.kubernetes}, ${world.proxyMode}, ${world.ipFamilies.join("+")}, workers: ${workersOf(world)}`;
+  return `Kubernetes ${world.kubernetes}, ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.cni}, workers: ${workersOf(world)}`;
 }

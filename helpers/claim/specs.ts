@@ -73,7 +73,7 @@ export async function beginRun(
     writeOutput(settings, "world.json", world);
     if (cell !== undefined) compareWithCell(cell, world);
     say(
-      `Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.nodes.length} nodes`,
+      `Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.cni}, ${world.nodes.length} nodes`,
     );
   });
   writeOutput(settings, "run.json", { started: new Date().toISOString(), selection: selection.join(" ") });

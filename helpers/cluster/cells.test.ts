@@ -5,8 +5,8 @@ import { cellNamed, configOf, lockOf, readCells } from "./cells.ts";
 const lock = readImageLock();
 
 test("the image lock's own version is a cell, with the same node image", () => {
-  const own = readCells().find(({ kubernetes, proxyMode, ipFamily, workers }) => {
-    return kubernetes === lock.node.kubernetes && (proxyMode ?? ipFamily ?? workers) === undefined;
+  const own = readCells().find(({ kubernetes, proxyMode, ipFamily, cni, workers }) => {
+    return kubernetes === lock.node.kubernetes && (proxyMode ?? ipFamily ?? cni ?? workers) === undefined;
   });
   expect(own?.node).toBe(lock.node.published);
   expect(own?.kind).toBe(lock.kind.version);
@@ -30,6 +30,7 @@ test("a cell's versions replace the image lock's, and workloads stay", () => {
 test("a cell says what is not kind's default, and nothing else", () => {
   expect(configOf(cellNamed("1.37.0"))).toEqual(configOf());
   expect(configOf(cellNamed("1.37.0-nftables"))).toMatchObject({ networking: { kubeProxyMode: "nftables" } });
+  expect(configOf(cellNamed("1.37.0-flannel"))).toMatchObject({ networking: { disableDefaultCNI: true } });
   expect(configOf({ ...cellNamed("1.37.0"), workers: 0 })["nodes"]).toEqual([{ role: "control-plane" }]);
 });
 

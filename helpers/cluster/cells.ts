@@ -20,6 +20,7 @@ const Cell = z.strictObject({
   node: digestedReference.optional(),
   proxyMode: z.enum(["iptables", "ipvs", "nftables", "userspace"]).optional(),
   ipFamily: z.enum(["ipv4", "ipv6", "dual"]).optional(),
+  cni: z.enum(["flannel"]).optional(),
   workers: z.int().min(0).max(9).optional(),
   why: z.string(),
 });
@@ -69,8 +70,8 @@ export function imageLockFor(settings: Pick<Settings, "imageLock" | "cell">): Im
 }
 
 /** Returns the names of what is not kind's default in a cell's cluster. */
-export function settingsOf({ proxyMode, ipFamily }: Cell): string[] {
-  return Object.entries({ proxyMode, ipFamily }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+export function settingsOf({ proxyMode, ipFamily, cni }: Cell): string[] {
+  return Object.entries({ proxyMode, ipFamily, cni }).flatMap(([name, value]) => (value === undefined ? [] : [name]));
 }
 
 interface ConfiguredNode {
@@ -82,12 +83,13 @@ export function configOf(
   cell?: Cell,
 ): Readonly<Record<string, unknown>> & { readonly nodes: readonly ConfiguredNode[] } {
   const defaults = parse(readFileSync(configFile, "utf8")) as { nodes: ConfiguredNode[] };
-  const { proxyMode, ipFamily, workers } = cell ?? {};
+  const { proxyMode, ipFamily, cni, workers } = cell ?? {};
   // kind knows no userspace mode, and refuses it in its own field.
   const userspace = proxyMode === "userspace";
   const networking = {
     ...(proxyMode === undefined || userspace ? {} : { kubeProxyMode: proxyMode }),
     ...(ipFamily === undefined ? {} : { ipFamily }),
+    ...(cni === undefined ? {} : { disableDefaultCNI: true }),
   };
   const own = (role: string) => defaults.nodes.filter((node) => node.role === role);
   const [worker = { role: "worker" }] = own("worker");

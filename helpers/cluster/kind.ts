@@ -89,10 +89,12 @@ export interface ClusterPlan {
   readonly kubeconfig: string;
   /** Where logs go if it does not come up. */
   readonly logs: string;
+  /** No node becomes ready before it has another CNI plugin than kind's. */
+  readonly withoutCni: boolean;
 }
 
 /**
- * Creates a cluster and waits until its control plane is ready.
+ * Creates a cluster and waits until its control plane is ready, where it has a CNI plugin.
  *
  * @throws Error with kind's last lines; the nodes' logs are then below `plan.logs`
  */
@@ -116,7 +118,7 @@ export async function createCluster(
     "--kubeconfig",
     plan.kubeconfig,
     "--wait",
-    "180s",
+    plan.withoutCni ? "0s" : "180s",
     "--retain",
   ];
   const [command, ...rest] = inEngineNetwork(engine, [kind.program, ...words]);

@@ -24,10 +24,12 @@ import { PartStore } from "../host/parts.ts";
 import { endProcesses, processesOfRun, runMarker, runsWithProcesses } from "../host/process.ts";
 import type { Progress, Say } from "../host/progress.ts";
 import type { Settings } from "../host/settings.ts";
+import { buildCniPlugin, type CniPlugin } from "../image/cni.ts";
 import { findNodeImage, loadWorkloads, type NodeImage } from "../image/find.ts";
 import type { ImageLock } from "../image/lock.ts";
 import { adaptConfig } from "./adapt.ts";
 import { cellOf, configOf, imageLockFor } from "./cells.ts";
+import { installCni } from "./cni.ts";
 import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
 import { nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
@@ -145,10 +147,10 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
 export async function makeCluster(session: Session): Promise<RunningCluster> {
   const { settings, progress, engine, run, signal } = session;
   const lock = imageLockFor(settings);
-  const image = await progress.phase("image", async (say) => {
+  const { image, plugin } = await progress.phase("image", async (say) => {
     const found = await findImage(session, lock, settings.nodeImage, say);
     say(`node image ${found.reference}, ${found.origin}`);
-    return found;
+    return { image: found, plugin: await cniPlugin(session, lock, say) };
   });
   return progress.phase("cluster", async (say) => {
     const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
@@ -156,6 +158,9 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
     for (const adaptation of adaptations) say(`adapted: ${adaptation}`);
     await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
     const load = (archive: string) => loadArchive(kind, engine, run.cluster, archive, signal);
+    const bare = { engine, controlPlane: `${run.cluster}-control-plane`, load };
+    const installed = plugin === undefined ? [] : await installCni(plugin, bare, say, signal);
+    for (const line of installed) say(`adapted: ${line}`);
     await loadWorkloads(image, engine, settings.cache, load, say, signal);
     const outsider = await startOutsider(engine, run.id, image.reference, network);
     const nodes = await nodeContainers(engine, run.cluster);
@@ -168,10 +173,20 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
       engine,
       kind,
       image,
-      adaptations,
+      adaptations: [...adaptations, ...installed],
       fresh: true,
     };
   });
+}
+
+/** Returns the CNI plugin that the settings' cell has in the place of kind's own, built where it is not there. */
+async function cniPlugin(session: Session, lock: ImageLock, say: Say): Promise<CniPlugin | undefined> {
+  const { settings, run, signal } = session;
+  const { cache, install } = settings;
+  const { cni } = cellOf(settings) ?? {};
+  if (cni === undefined) return undefined;
+  const tools = session.tools ?? (await engineTools(new PartStore(cache), cache, install, say, signal));
+  return buildCniPlugin(cni, lock.node.kubernetes, run.folder, { tools, cache, say, signal });
 }
 
 /** Returns the node image for a session: the one given, or whatever can be had; see {@link findNodeImage}. */
@@ -196,7 +211,14 @@ export function planCluster(
   const config = join(run.folder, "kind.yaml");
   writeFileSync(config, yaml);
   const logs = join(settings.out, "logs", "kind");
-  return { plan: { name: run.cluster, image: image.reference, config, kubeconfig: run.kubeconfig, logs }, adaptations };
+  const { cni } = cellOf(settings) ?? {};
+  return {
+    plan: {
+      ...{ name: run.cluster, image: image.reference, config, kubeconfig: run.kubeconfig, logs },
+      withoutCni: cni !== undefined,
+    },
+    adaptations,
+  };
 }
 
 /** Keeps the cluster of this session when it ends; returns the run that owns it. */

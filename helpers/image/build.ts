@@ -354,11 +354,13 @@ function rootfsTar(parts: Parts, name: string): string {
   return join(part.folder, "rootfs.tar");
 }
 
-function programEntry(part: Part, program: string, folder: string): LayerEntry {
+/** Returns a part's program as a layer has it, in that folder. */
+export function programEntry(part: Part, program: string, folder: string): LayerEntry {
   return { path: `${folder}/${program}`, source: join(part.folder, "bin", program), mode: 0o755 };
 }
 
-function licences(part: Part, name: string): LayerEntry[] {
+/** Returns a part's licences as a layer has them, below a folder of the part's name. */
+export function licences(part: Part, name: string): LayerEntry[] {
   const folder = join(part.folder, "licenses");
   return filesBelow(folder).map((path) => ({ path: `/LICENSES/${name}/${path}`, source: join(folder, path) }));
 }

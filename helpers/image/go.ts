@@ -49,7 +49,8 @@ export async function goVersion(): Promise<string> {
 }
 
 /**
- * Returns the part that holds the module's programs in `bin/` and the licences of all that is in them in `licenses/`.
+ * Returns the part that holds the module's programs in `bin/`, the licences of all that is in them in `licenses/`, and those
+ * of its files that the recipe names in `files/`.
  *
  * The module is built as a dependency of an empty one, with upstream's own requirements: `go install` refuses modules
  * whose go.mod replaces others. Replacements by folders of the same repository become that repository's published
@@ -75,6 +76,7 @@ export async function goModulePart(name: string, recipe: GoModule, { cache, say,
         recipe,
         { cache, say, signal },
       );
+      for (const file of recipe.files ?? []) cpSync(join(module.Dir, file), join(folder, "files", file));
       const others = Object.entries(recipe.replace ?? {}).map(([path, version]) => `, with ${path} ${version}`);
       return {
         [name]: `Go module ${recipe.module} ${recipe.version} (${module.Sum})${others.join("")}, built with ${go}`,
@@ -182,7 +184,7 @@ async function build(
   name: string,
   cwd: string,
   programs: readonly (readonly [program: string, path: string])[],
-  { tags, ldflags }: Pick<GoModule, "tags" | "ldflags">,
+  { tags, ldflags, cgo = false }: Pick<GoModule, "tags" | "ldflags" | "cgo">,
   { cache, say, signal }: GoBuild,
   into = cwd,
 ): Promise<void> {
@@ -197,7 +199,7 @@ async function build(
   say(`${name}: compiling ${names.join(" ")}`);
   const command = execa("go", ["build", ...flags, "-o", output, ...programs.map(([, path]) => path)], {
     ...{ cwd, cancelSignal: signal, reject: false, stdin: "ignore" },
-    env: { ...goEnvironment(cache), CGO_ENABLED: "0" },
+    env: { ...goEnvironment(cache), CGO_ENABLED: cgo ? "1" : "0" },
   });
   let packages = 0;
   let told = started;

@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 
 const file = new URL("../../fixtures/images/recipe.yaml", import.meta.url);
+const cniFile = new URL("../../fixtures/images/cni.yaml", import.meta.url);
 
 const programs = z.record(z.string(), z.string());
 
@@ -14,6 +15,8 @@ const GoModule = z.strictObject({
   tags: z.array(z.string()),
   ldflags: z.string(),
   replace: z.record(z.string(), z.string()).optional().describe("required module -> the version to take instead"),
+  cgo: z.boolean().optional().describe("it has parts in C, which need a C compiler"),
+  files: z.array(z.string()).optional().describe("files of the module that are kept beside the programs"),
 });
 /** What of a module is otherwise for other versions of Kubernetes; all that fit count, the later before the earlier. */
 const Otherwise = GoModule.partial().extend({ kubernetes: z.string().describe("range of versions") });
@@ -40,14 +43,11 @@ const Image = z.strictObject({
   arguments: z.array(z.string()).default([]),
 });
 
-const Modules = z.record(
-  z.string(),
-  GoModule.extend({
-    tags: GoModule.shape.tags.default([]),
-    ldflags: GoModule.shape.ldflags.default(""),
-    otherwise: z.array(Otherwise).default([]),
-  }),
-);
+const WrittenModule = GoModule.extend({
+  tags: GoModule.shape.tags.default([]),
+  ldflags: GoModule.shape.ldflags.default(""),
+});
+const Modules = z.record(z.string(), WrittenModule.extend({ otherwise: z.array(Otherwise).default([]) }));
 
 const BuildRecipe = z.strictObject({
   debianSuite: z.string(),
@@ -73,4 +73,23 @@ export function readRecipe(kubernetes: string): BuildRecipe {
     return [name, changed] as const;
   });
   return BuildRecipe.parse({ ...rest, modules: Object.fromEntries(fitting) });
+}
+
+const CniRecipe = z.strictObject({
+  image: z.string(),
+  published: z.array(z.string()).min(1),
+  modules: z.record(z.string(), WrittenModule),
+  rootfs: z.string(),
+  folders: z.record(z.string(), z.string()),
+  manifest: z.strictObject({ part: z.string(), file: z.string() }),
+  arguments: z.record(z.string(), z.array(z.string())).default({}),
+});
+/** What is built for a CNI plugin other than kind's own; see fixtures/images/cni.yaml. */
+export type CniRecipe = z.infer<typeof CniRecipe>;
+
+/** Returns what is built for the CNI plugin of that name. @throws RangeError for an unknown one */
+export function readCniRecipe(name: string): CniRecipe {
+  const recipe = z.record(z.string(), CniRecipe).parse(parse(readFileSync(cniFile, "utf8")))[name];
+  if (recipe === undefined) throw new RangeError(`fixtures/images/cni.yaml has no ${name}`);
+  return recipe;
 }

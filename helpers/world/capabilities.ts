@@ -5,6 +5,10 @@ type Probe = (world: World) => string | undefined;
 
 /** What a claim can need of its world: each tells why the world lacks it, or nothing where it has it. */
 const capabilities: Readonly<Record<string, Probe>> = {
+  "default-cni": ({ cni }) =>
+    cni === "kindnet"
+      ? undefined
+      : `kind's own CNI plugin kindnet, of which the check looks at files or links: this one has ${cni}`,
   "default-proxy-mode": ({ otherwise, proxyMode }) =>
     otherwise.includes("proxyMode")
       ? `a cluster with kind's default mode of kube-proxy: this one was made with ${proxyMode}`
@@ -28,6 +32,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
     ipFamilies.includes("ipv4")
       ? undefined
       : "a name server outside that the cluster's can ask: the engine's has an IPv4 address, and pods of this cluster have IPv6 alone",
+  "routed-links": ({ cni }) =>
+    cni === "kindnet"
+      ? undefined
+      : `pods' links that the node routes between, as kindnet makes them, so that a packet is known at every hop: ${cni} may have bridges and tunnels in between`,
   uplink: ({ features }) =>
     features.uplink ? undefined : "nodes that reach an image registry: these have no way out of their network",
   // KEP-2885: server-side field validation, beta and on in 1.25.

@@ -8,7 +8,13 @@ const node = (name: string, role: WorldNode["role"]): WorldNode => ({
   ...{ addresses: ["172.31.0.2"], podCIDRs: [], runtime: "containerd", kernel: "6", os: "Debian" },
 });
 const world = {
-  ...{ kubernetes: "v1.37.0", kind: "v0.33.0", proxyMode: "nftables" as const, ipFamilies: ["ipv4" as const] },
+  ...{
+    kubernetes: "v1.37.0",
+    kind: "v0.33.0",
+    proxyMode: "nftables" as const,
+    ipFamilies: ["ipv4" as const],
+    cni: "kindnet",
+  },
   nodes: [node("a", "control-plane"), node("b", "worker"), node("c", "worker")],
 };
 
@@ -23,5 +29,6 @@ test("a cluster of another version, mode, family or size is named with all that 
   expect(() => compareWithCell(cellNamed("1.37.0-dual"), world)).toThrow(
     "IP families is ipv4 and not ipv4+ipv6; a's kube-proxy is nftables and not iptables; b's kube-proxy",
   );
+  expect(() => compareWithCell(cellNamed("1.37.0-flannel"), world)).toThrow("CNI plugin is kindnet and not flannel");
   expect(() => compareWithCell(cellNamed("1.24.0"), world)).toThrow("Kubernetes is v1.37.0 and not v1.24.0");
 });

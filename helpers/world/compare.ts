@@ -1,7 +1,7 @@
 import { type Cell, configOf } from "../cluster/cells.ts";
 import type { World } from "./world.ts";
 
-type Compared = Pick<World, "kubernetes" | "kind" | "proxyMode" | "ipFamilies" | "nodes">;
+type Compared = Pick<World, "kubernetes" | "kind" | "proxyMode" | "ipFamilies" | "cni" | "nodes">;
 
 const families = { ipv4: "ipv4", ipv6: "ipv6", dual: "ipv4+ipv6" } as const;
 
@@ -18,6 +18,7 @@ export function compareWithCell(cell: Cell, world: Compared): void {
     ["Kubernetes", world.kubernetes, cell.kubernetes],
     ["kind", world.kind, cell.kind],
     ["IP families", world.ipFamilies.toSorted().join("+"), families[cell.ipFamily ?? "ipv4"]],
+    ["CNI plugin", world.cni, cell.cni ?? "kindnet"],
     ["workers", workers(world.nodes), workers(configOf(cell).nodes)],
     ...world.nodes.flatMap(({ name, kubelet, proxyMode }) => [
       [`${name}'s kubelet`, kubelet, cell.kubernetes] as const,

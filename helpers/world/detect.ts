@@ -93,6 +93,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
   );
   const worldNodes = described.map(({ node }) => node);
   const proxyFailure = described.find(({ failure }) => failure !== undefined)?.failure;
+  const cni = await cniOn(nodes, controlPlane);
   const features = await detectFeatures(nodes, controlPlane, given.engine.owner === "user");
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
@@ -101,7 +102,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     proxyMode: same(worldNodes, "proxyMode"),
     ...(proxyFailure === undefined ? {} : { proxyFailure }),
     ipFamilies: podSubnets.map(ipFamilyOf),
-    podSubnets,
+    ...{ cni, podSubnets },
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
     features,
@@ -143,6 +144,14 @@ async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: bo
   if (networkQueue === undefined)
     throw new Error(`nft does not work on ${node}, so nothing tells whether its kernel has NFT_QUEUE`);
   return { networkQueue, ipvs, tcpdump: tcpdump || uplink, uplink };
+}
+
+/** The first file counts (containerd's CRI, max_conf_num); plugins name theirs after themselves, behind a number. */
+async function cniOn(nodes: NodeAccess, node: string): Promise<string> {
+  const [first = ""] = (await output(nodes, node, ["ls", "/etc/cni/net.d"])).split("\n");
+  const name = /^(?:\d+-)?(\w+)[\w-]*\.conf(?:list)?$/.exec(first)?.[1];
+  if (name === undefined) throw new Error(`${node} has no CNI configuration: ls /etc/cni/net.d says '${first}'`);
+  return name;
 }
 
 /** What kube-proxy does on a node: the mode it is in, or the one it was told to be in and its last words. */

@@ -25,6 +25,7 @@ export const World = z.strictObject({
   proxyMode: ProxyMode,
   proxyFailure: z.string().optional().describe("kube-proxy's last words where it does not start in that mode here"),
   ipFamilies: z.array(z.enum(["ipv4", "ipv6"])).min(1),
+  cni: z.string().default("kindnet").describe("the CNI plugin, as its configuration file on the nodes is named"),
   podSubnets: z.array(z.string()).min(1),
   serviceSubnets: z.array(z.string()).min(1),
   dnsDomain: z.string(),
@@ -51,6 +52,6 @@ export const World = z.strictObject({
 export type World = z.infer<typeof World>;
 
 /** Returns what tells one world from another, in a line. */
-export function worldInWords({ kubernetes, kind, proxyMode, ipFamilies }: World): string {
-  return `Kubernetes ${kubernetes}, kind ${kind}, kube-proxy ${proxyMode}, ${ipFamilies.join("+")}`;
+export function worldInWords({ kubernetes, kind, proxyMode, ipFamilies, cni }: World): string {
+  return `Kubernetes ${kubernetes}, kind ${kind}, kube-proxy ${proxyMode}, ${ipFamilies.join("+")}${cni === "kindnet" ? "" : `, ${cni}`}`;
 }

@@ -1,0 +1,42 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { expect } from "vitest";
+import { hostPort, type Meeting, meet } from "../probe/http.ts";
+import type { Lab } from "./lab.ts";
+import { positiveControl } from "./verdict.ts";
+
+/** A pod that was asked from another node before, under and after a NetworkPolicy that lets nobody in. */
+export interface UnderPolicy {
+  readonly before: Meeting;
+  readonly under: Meeting;
+  readonly after: Meeting;
+}
+
+/** Puts a pod under a NetworkPolicy that lets nobody in, in a namespace of its own, and takes the policy away again. */
+export async function underPolicy(lab: Lab, purpose: string): Promise<UnderPolicy> {
+  const namespace = await lab.ownNamespace(purpose);
+  const server = await lab.start(lab.serverPod("denied", { app: "denied" }, {}, namespace));
+  const client = lab.pod("client-2");
+  const ask = (timeout = lab.timeouts.attempt) => meet(client, hostPort(server.address, 8080), timeout);
+  const answered = () => lab.until("the pod to answer", ask, ({ outcome }) => outcome === "answered");
+  const before = await answered();
+  const policy = {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "NetworkPolicy",
+    metadata: { name: "deny", namespace },
+    spec: { podSelector: { matchLabels: { app: "denied" } }, policyTypes: ["Ingress"] },
+  };
+  await lab.create("a policy that lets nobody in", policy);
+  await delay(lab.timeouts.window);
+  const under = await ask(lab.timeouts.silence);
+  await lab.delete("the policy", policy);
+  return { before, under, after: await answered() };
+}
+
+/** Judges that the policy made no difference: the cluster's CNI plugin does not enforce policies. */
+export function letsEverybodyIn({ before, under, after }: UnderPolicy): void {
+  positiveControl(
+    before.outcome === "answered" && after.outcome === "answered",
+    "without the policy the pod is answered",
+  );
+  expect(under.outcome, `the pod at ${under.to}, under a policy that lets nobody in`).toBe("answered");
+}
