@@ -105,6 +105,7 @@ function environmentOf({ world, suite, article, controls, claims }: Results): Re
     kind: world.kind,
     "kube-proxy mode": world.proxyMode,
     "IP families": world.ipFamilies.join(" + "),
+    "CNI plugin": world.cni,
     Nodes: world.nodes.map(({ name, role }) => `${name} (${role})`).join(", "),
     Kubelet: ofNodes(({ kubelet }) => kubelet),
     "Container runtime": ofNodes(({ runtime }) => runtime),

@@ -16,6 +16,7 @@ const MatrixCell = z.strictObject({
     proxyMode: true,
     proxyFailure: true,
     ipFamilies: true,
+    cni: true,
     provenance: true,
   }).shape,
   nodes: z.int(),
@@ -70,9 +71,9 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
     { article, sections },
     found.map(({ cell }) => cell),
     found.map(({ cell: { id, why }, results: { suite, started, finished, complete, world } }) => {
-      const { kubernetes, kind, proxyMode, proxyFailure, ipFamilies, provenance, nodes } = world;
+      const { kubernetes, kind, proxyMode, proxyFailure, ipFamilies, cni, provenance, nodes } = world;
       return {
-        ...{ id, why, suite, started, finished, complete, kubernetes, kind, proxyMode, ipFamilies, provenance },
+        ...{ id, why, suite, started, finished, complete, kubernetes, kind, proxyMode, ipFamilies, cni, provenance },
         ...(proxyFailure === undefined ? {} : { proxyFailure }),
         nodes: nodes.length,
       };

@@ -196,6 +196,7 @@ function environment(
     ["kind", world.kind],
     ["kube-proxy", world.proxyMode],
     ["IP", world.ipFamilies.join(" + ")],
+    ["CNI", world.cni],
     ["Nodes", String(world.nodes.length)],
     ["Engine", `${world.engine.name} ${world.engine.version}, cgroup ${world.engine.cgroup}`],
     ["Started", started],

@@ -12,6 +12,7 @@ import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.t
 import { sourceTowards } from "../helpers/probe/links.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 import { rulesNaming } from "../helpers/probe/rules.ts";
+import type { WorldNode } from "../helpers/world/world.ts";
 
 /** The rules of a node that name a Service of the cast's namespace, as the article greps them. */
 async function rulesOf(lab: Lab, service: string): Promise<string[]> {
@@ -21,9 +22,11 @@ async function rulesOf(lab: Lab, service: string): Promise<string[]> {
 
 claim("kube-proxy-implements-services", {
   observe: async (lab) => {
-    const { status } = await lab.get<V1DaemonSet>(
-      "the DaemonSet kube-proxy",
-      "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy",
+    const path = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy";
+    // Another check has the one of a node replaced.
+    const { status } = await lab.eventually(
+      () => lab.get<V1DaemonSet>("the DaemonSet kube-proxy", path),
+      (daemonSet) => daemonSet.status?.numberReady === lab.world.nodes.length,
     );
     const tables = await Promise.all(
       lab.world.nodes.map(async (node) => {
@@ -57,14 +60,20 @@ claim("kube-proxy-implements-services", {
 
 const proxyMode = ["curl", "--silent", "--fail", "http://localhost:10249/proxyMode"];
 
+/** Waits for the answer: another check has the kube-proxy of a node replaced. */
+async function proxyModeOn(lab: Lab, node: WorldNode): Promise<string> {
+  const { stdout } = await lab.until(
+    `kube-proxy on ${node.name} to tell its mode`,
+    () => lab.node(node).run("kube-proxy's own word", proxyMode),
+    ({ exitCode }) => exitCode === 0,
+    lab.timeouts.podsReady,
+  );
+  return stdout.trim();
+}
+
 claim("kind-default-proxy-mode-is-iptables", {
   observe: async (lab) =>
-    Promise.all(
-      lab.world.nodes.map(async (node) => ({
-        node: node.name,
-        mode: (await outputOf(lab.node(node), "kube-proxy's own word", proxyMode)).trim(),
-      })),
-    ),
+    Promise.all(lab.world.nodes.map(async (node) => ({ node: node.name, mode: await proxyModeOn(lab, node) }))),
   judge: (nodes) => {
     for (const { node, mode } of nodes) expect(mode, `mode of kube-proxy on ${node}`).toBe("iptables");
   },
