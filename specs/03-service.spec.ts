@@ -63,7 +63,7 @@ claim("pod-ip-changes-on-restart", {
   observe: async (lab) => {
     await lab.create<V1Pod>("a pod", lab.serverPod("restarted", {}));
     const before = await answering(lab, "restarted");
-    await request(lab.pod("client-1"), `http://${hostPort(before, 8080)}/exit?code=1`, lab.timeouts.attempt);
+    await request(lab.pod("client-1"), `http://${hostPort(before, 8080)}/exit?code=1`, lab.timeouts.answer);
     const restarted = await lab.restarted("restarted");
     const after = await answering(lab, "restarted");
     return { before, after, restarts: restarted.status?.containerStatuses?.[0]?.restartCount };
@@ -697,14 +697,14 @@ claim("port-80-leads-to-target-port-9376", {
     const { spec } = await lab.create<V1Service>("the article's Service", printedObject("60-70", lab.otherNamespace));
     const clusterIP = spec?.clusterIP ?? "";
     const client = lab.pod("client-1");
-    const ask = (address: string, port: number) =>
-      request(client, `http://${hostPort(address, port)}/`, lab.timeouts.attempt);
+    const ask = (address: string, port: number, timeout = lab.timeouts.attempt) =>
+      request(client, `http://${hostPort(address, port)}/`, timeout);
     return {
       byService: await lab.eventually(
         () => ask(clusterIP, 80),
         ({ outcome }) => outcome === "answered",
       ),
-      direct: await ask(pod.address, 9376),
+      direct: await ask(pod.address, 9376, lab.timeouts.answer),
       direct80: await ask(pod.address, 80),
       wrongPort: await ask(clusterIP, 9376),
     };
