@@ -88,6 +88,16 @@ test("neighbours of which all is the same share a column", () => {
   expect(flipsAsMarkdown(mixed).split("\n")[0]).toBe("| claim | 1.33.1, 1.36.4 | 1.37.0, 1.37.0-dual |");
 });
 
+test("another CNI plugin has no column: what differs with it is told in words", () => {
+  const flannel = as(cellNamed("1.37.0-flannel"), { [claim]: "holds" });
+  flannel.results.world.cni = "flannel";
+  const text = flipsAsMarkdown(matrixOf([as(newer), flannel]));
+  expect(text.split("\n")[0]).toBe("| claim | 1.37.0 |");
+  expect(text).toContain("In 1.37.0-flannel, with flannel in the place of kindnet, ");
+  const en = recorded.claims.find(({ id }) => id === claim)?.en;
+  expect(text).toContain(`\n- ${en} In 1.37.0 *refuted*, here *holds*.\n`);
+});
+
 test("a newer run takes the place of the recorded one, in the order of the cells, and the others stay", () => {
   const before = matrixOf([as(older), as(nftables)]);
   const after = recordedWith(

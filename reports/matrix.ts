@@ -178,11 +178,12 @@ function columnsOf(cells: readonly string[], same: (a: string, b: string) => boo
 }
 
 /**
- * Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells in which kube-proxy runs.
- * Neighbours that differ in none share a column.
+ * Returns the matrix as a Markdown table: the claims whose verdict is not the same in all cells of kind's own CNI plugin in
+ * which kube-proxy runs. Neighbours that differ in none share a column. What another plugin makes different follows in words:
+ * much of the article is about kind's own.
  */
 export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
-  const cells = all.filter(({ proxyFailure }) => proxyFailure === undefined);
+  const cells = all.filter(({ proxyFailure, cni }) => proxyFailure === undefined && cni === kindsOwn);
   const differing = claims.filter(
     ({ verdicts }) => new Set(cells.flatMap(({ id }) => verdicts[id]?.verdict ?? [])).size > 1,
   );
@@ -214,5 +215,22 @@ export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
             "",
           ],
     ),
+    ...all.flatMap((cell) => (cell.cni === kindsOwn ? [] : [...withAnotherPlugin(cell, claims), ""])),
   ].join("\n");
+}
+
+const kindsOwn = "kindnet";
+
+function withAnotherPlugin({ id, cni }: Matrix["cells"][number], claims: Matrix["claims"]): string[] {
+  const count = (verdict: string) => claims.filter(({ verdicts }) => verdicts[id]?.verdict === verdict).length;
+  const flips = claims.flatMap(({ en, flips: all }) =>
+    all.filter(({ to }) => to === id).map((flip) => ({ en, ...flip })),
+  );
+  const lost = flips.filter(({ after }) => after === "external");
+  const others = flips.filter(({ after }) => after !== "external");
+  return [
+    `In ${id}, with ${cni} in the place of ${kindsOwn}, ${count("holds")} hold, ${count("refuted")} are refuted and ${count("external")} external, ${lost.length} of them because the check is about ${kindsOwn} or the links that it makes. Besides there differ:`,
+    "",
+    ...others.map(({ en, from, before, after }) => `- ${en} In ${from} *${before}*, here *${after}*.`),
+  ];
 }

@@ -48,6 +48,17 @@ export async function goVersion(): Promise<string> {
   return result.stdout;
 }
 
+/** Go itself asks for a C compiler only when it comes to the parts in C. @throws UserError where there is none */
+async function requireCompiler(name: string): Promise<void> {
+  const { stdout: compiler } = await execa`go env CC`;
+  const [program = "", ...words] = compiler.split(" ");
+  if ((await execa(program, [...words, "--version"], { reject: false, stdin: "ignore" })).failed)
+    throw new UserError(
+      `building ${name} needs a C compiler, and ${compiler} is not on PATH`,
+      "install one and its C library, such as Debian's gcc and libc6-dev",
+    );
+}
+
 /**
  * Returns the part that holds the module's programs in `bin/`, the licences of all that is in them in `licenses/`, and those
  * of its files that the recipe names in `files/`.
@@ -63,6 +74,7 @@ export async function goModulePart(name: string, recipe: GoModule, { cache, say,
     { format: 1, go, ...recipe },
     say,
     async (folder) => {
+      if (recipe.cgo === true) await requireCompiler(name);
       say(`${recipe.module} ${recipe.version}: fetching`);
       const module = await download(`${recipe.module}@${recipe.version}`, cache, signal);
       await writeModFile(folder, name, recipe, module.GoMod);

@@ -146,11 +146,12 @@ async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: bo
   return { networkQueue, ipvs, tcpdump: tcpdump || uplink, uplink };
 }
 
-/** The first file counts (containerd's CRI, max_conf_num); plugins name theirs after themselves, behind a number. */
+/** The first configuration counts (containerd's CRI, max_conf_num); plugins name theirs after themselves, behind a number. */
 async function cniOn(nodes: NodeAccess, node: string): Promise<string> {
-  const [first = ""] = (await output(nodes, node, ["ls", "/etc/cni/net.d"])).split("\n");
-  const name = /^(?:\d+-)?(\w+)[\w-]*\.conf(?:list)?$/.exec(first)?.[1];
-  if (name === undefined) throw new Error(`${node} has no CNI configuration: ls /etc/cni/net.d says '${first}'`);
+  const found = await output(nodes, node, ["ls", "/etc/cni/net.d"]);
+  const name = /^(?:\d+-)?(\w+)[\w-]*\.(?:conf|conflist|json)$/m.exec(found)?.[1];
+  if (name === undefined)
+    throw new Error(`${node} has no CNI configuration in /etc/cni/net.d: ${found.replaceAll("\n", ", ")}`);
   return name;
 }
 
