@@ -4,7 +4,7 @@ import { isDeepStrictEqual, parseArgs } from "node:util";
 import { execa, execaSync } from "execa";
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
-import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
+import { type Cell, cellNamed, isPublished, readCells } from "../helpers/cluster/cells.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
@@ -24,7 +24,8 @@ import { resultsAt, suiteCommit } from "../reports/results.ts";
 /**
  * Checks the cells of the matrix one after another, each as `npm test` does, and puts together what there is of all. Cells
  * that have all their results from this commit are not checked again, so that a run goes on where one was stopped; `--again`
- * checks them all, `--merge` none, and `--list` only names them. `--changed` leaves those that a commit has as they are now.
+ * checks them all, `--merge` none, and `--list` only names them. `--published` leaves out those of which no registry has the
+ * images: to build them takes root on Debian. `--changed` leaves those that a commit has as they are now.
  * `--quick` leaves out what is slow, for a first answer on a version. `--record` puts whole runs into the recorded matrix and
  * README's table.
  */
@@ -145,6 +146,7 @@ function options(): Options {
         again: flag,
         quick: flag,
         list: flag,
+        published: flag,
         merge: flag,
         record: flag,
       },
@@ -155,13 +157,14 @@ function options(): Options {
     // In the file's order, whatever the order in which they were named.
     const cells = readCells()
       .filter(({ id }) => named?.some((cell) => cell.id === id) ?? true)
+      .filter((cell) => !values.published || isPublished(cell))
       .filter((cell) => !before.some((earlier) => isDeepStrictEqual(earlier, cell)));
     return { ...values, cells };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError(
       (error as Error).message.split("\n")[0] ?? "",
-      "npm run matrix -- [--cells a,b] [--changed COMMIT] [--quick] [--again | --merge | --list] [--record]",
+      "npm run matrix -- [--cells a,b] [--changed COMMIT] [--published] [--quick] [--again | --merge | --list] [--record]",
     );
   }
 }

@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import type { Results } from "../helpers/claim/results.ts";
+import { worldInWords } from "../helpers/world/world.ts";
 import { howWeKnow } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
 import type { Shown } from "./shown.ts";
@@ -22,7 +23,7 @@ export function errataAsMarkdown(
   return [
     `# 勘誤 · Errata: ${results.article.zh}`,
     "",
-    `Kubernetes ${world.kubernetes}, kind ${world.kind}, kube-proxy ${world.proxyMode}, ${started.slice(0, 10)}`,
+    `${worldInWords(world)}, ${started.slice(0, 10)}`,
     "",
     ...wrong.flatMap((claim, index) => {
       const {

@@ -1,6 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { type Catalogue, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { worldInWords } from "../helpers/world/world.ts";
 import { symbols } from "./look.ts";
 import { lineOf } from "./places.ts";
 import { countsOf } from "./summary.ts";
@@ -39,7 +40,7 @@ export function jobSummaryOf(results: Results): string {
   const { world, article, claims } = results;
   const wrong = claims.filter(({ verdict, expected }) => verdict === "refuted" && expected === "refuted");
   return [
-    `## ${article.en}: Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}`,
+    `## ${article.en}: ${worldInWords(world)}`,
     "",
     countsOf(claims),
     "",

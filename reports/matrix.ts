@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Catalogue } from "../helpers/claim/catalogue.ts";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Cell } from "../helpers/cluster/cells.ts";
+import { ownCni } from "../helpers/world/world.ts";
 
 const Verdict = ClaimResult.pick({ verdict: true, expected: true, why: true, because: true, since: true });
 
@@ -183,7 +184,7 @@ function columnsOf(cells: readonly string[], same: (a: string, b: string) => boo
  * much of the article is about kind's own.
  */
 export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
-  const cells = all.filter(({ proxyFailure, cni }) => proxyFailure === undefined && cni === kindsOwn);
+  const cells = all.filter(({ proxyFailure, cni }) => proxyFailure === undefined && cni === ownCni);
   const differing = claims.filter(
     ({ verdicts }) => new Set(cells.flatMap(({ id }) => verdicts[id]?.verdict ?? [])).size > 1,
   );
@@ -215,11 +216,9 @@ export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
             "",
           ],
     ),
-    ...all.flatMap((cell) => (cell.cni === kindsOwn ? [] : [...withAnotherPlugin(cell, claims), ""])),
+    ...all.flatMap((cell) => (cell.cni === ownCni ? [] : [...withAnotherPlugin(cell, claims), ""])),
   ].join("\n");
 }
-
-const kindsOwn = "kindnet";
 
 function withAnotherPlugin({ id, cni }: Matrix["cells"][number], claims: Matrix["claims"]): string[] {
   const count = (verdict: string) => claims.filter(({ verdicts }) => verdicts[id]?.verdict === verdict).length;
@@ -229,8 +228,8 @@ function withAnotherPlugin({ id, cni }: Matrix["cells"][number], claims: Matrix[
   const lost = flips.filter(({ after }) => after === "external");
   const others = flips.filter(({ after }) => after !== "external");
   return [
-    `In ${id}, with ${cni} in the place of ${kindsOwn}, ${count("holds")} hold, ${count("refuted")} are refuted and ${count("external")} external, ${lost.length} of them because the check is about ${kindsOwn} or the links that it makes. Besides there differ:`,
-    "",
+    `In ${id}, with ${cni} in the place of ${ownCni}, ${count("holds")} hold, ${count("refuted")} are refuted and ${count("external")} external, ${lost.length} of them because the check is about ${ownCni} or the links that it makes.${others.length === 0 ? "" : " Besides there differ:"}`,
+    ...(others.length === 0 ? [] : [""]),
     ...others.map(({ en, from, before, after }) => `- ${en} In ${from} *${before}*, here *${after}*.`),
   ];
 }

@@ -13,6 +13,7 @@ import { startCapture } from "../helpers/probe/capture.ts";
 import { readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
 import { contains, hostPrefix } from "../helpers/probe/ip.ts";
+import { sourceTowards } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
 import type { WorldNode } from "../helpers/world/world.ts";
 
@@ -483,7 +484,8 @@ claim("pods-reach-host-network-pods-without-nat", {
       ownNode: await ask("host-1"),
       otherNode: await ask("host-2"),
       back: await meet(lab.pod("host-2"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.silence),
-      addressOfTheOtherNode: lab.worker(1).addresses[0],
+      // A node has an address for each way that it sends by.
+      addressOfTheOtherNode: await sourceTowards(lab.node(lab.worker(1)), lab.pod("server-1").address),
     };
   },
   judge: ({ client, node, ownNode, otherNode, back, addressOfTheOtherNode }) => {

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { namespaceLabel } from "../helpers/claim/cast.ts";
 import { openRun } from "../helpers/claim/stage.ts";
 import { articleNamespace } from "../helpers/claim/walkthrough.ts";
+import { ownCni } from "../helpers/world/world.ts";
 
 test("Every container that the suite runs is of an image on the image lock.", async ({ skip }) => {
   const { run, stage } = openRun();
@@ -26,8 +27,8 @@ test("Every container that the suite runs is of an image on the image lock.", as
     const id = [...locked].find(([reference]) => image.endsWith(reference))?.[1];
     if (id !== undefined) expect(imageID, `the id of the image ${image}, as the node reports it`).toBe(id);
   }
-  // What is not ours came with the node image, and lives in its own namespaces.
+  // What is not ours came with the node image or is the cell's CNI plugin, and lives in its own namespaces.
   const others = new Set(items.filter((pod) => !own.includes(pod)).map((pod) => pod.metadata?.namespace));
-  const another = world.cni === "kindnet" ? [] : [`kube-${world.cni}`];
+  const another = world.cni === ownCni ? [] : [`kube-${world.cni}`];
   if (world.fresh) expect(others).toEqual(new Set(["kube-system", "local-path-storage", ...another]));
 });

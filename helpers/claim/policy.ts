@@ -11,10 +11,17 @@ export interface UnderPolicy {
   readonly after: Meeting;
 }
 
-/** Puts a pod under a NetworkPolicy that lets nobody in, in a namespace of its own, and takes the policy away again. */
+/**
+ * Puts a pod under a NetworkPolicy that lets nobody in, in a namespace of its own, and takes the policy away again; returns how
+ * it answered before, a while after the policy was made, and in the end.
+ *
+ * @throws NotInTime where it does not answer without the policy
+ */
 export async function underPolicy(lab: Lab, purpose: string): Promise<UnderPolicy> {
   const namespace = await lab.ownNamespace(purpose);
-  const server = await lab.start(lab.serverPod("denied", { app: "denied" }, {}, namespace));
+  const server = await lab.start(
+    lab.serverPod("denied", { app: "denied" }, { nodeName: lab.worker(0).name }, namespace),
+  );
   const client = lab.pod("client-2");
   const ask = (timeout = lab.timeouts.attempt) => meet(client, hostPort(server.address, 8080), timeout);
   const answered = () => lab.until("the pod to answer", ask, ({ outcome }) => outcome === "answered");

@@ -35,6 +35,11 @@ export function readCells(text = readFileSync(file, "utf8")): Cell[] {
   return cells;
 }
 
+/** Returns whether registries have all images of a cell. */
+export function isPublished({ node, cni }: Cell): boolean {
+  return node !== undefined && cni === undefined;
+}
+
 /** Returns the cell of that name. @throws UserError naming those that there are */
 export function cellNamed(id: string): Cell {
   const cells = readCells();

@@ -30,7 +30,7 @@ export async function installCni(
       ...{ signal, timeout: 200_000 },
       ...(input === undefined ? {} : { input }),
     });
-    if (result.failed) throw new Error(`${name} was not installed: kubectl ${words[0]} says: ${result.stderr.trim()}`);
+    if (result.failed) throw new Error(`${name} does not come up: kubectl ${words[0]} says: ${result.stderr.trim()}`);
   };
   say(`loading ${name} into the nodes`);
   await load(archive);

@@ -159,7 +159,14 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
     await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
     const load = (archive: string) => loadArchive(kind, engine, run.cluster, archive, signal);
     const bare = { engine, controlPlane: `${run.cluster}-control-plane`, load };
-    const installed = plugin === undefined ? [] : await installCni(plugin, bare, say, signal);
+    const installed =
+      plugin === undefined
+        ? []
+        : await installCni(plugin, bare, say, signal).catch(async (error: unknown) => {
+            signal.throwIfAborted();
+            await exportLogs(kind, engine, plan.name, plan.logs);
+            throw new Error(`${(error as Error).message}; the nodes' logs are in ${plan.logs}`, { cause: error });
+          });
     for (const line of installed) say(`adapted: ${line}`);
     await loadWorkloads(image, engine, settings.cache, load, say, signal);
     const outsider = await startOutsider(engine, run.id, image.reference, network);

@@ -5,7 +5,7 @@ import { acquireLock } from "../host/lock.ts";
 import { type Part, PartStore, type Provenance } from "../host/parts.ts";
 import { writeArchive, writeLayer } from "./archive.ts";
 import { labels, licences, programEntry, type Surroundings } from "./build.ts";
-import { goModulePart, removeGoCaches } from "./go.ts";
+import { goModulePart, goVersion, removeGoCaches } from "./go.ts";
 import { type CniRecipe, readCniRecipe, readRecipe } from "./recipe.ts";
 import { rootfsPart } from "./rootfs.ts";
 
@@ -22,6 +22,9 @@ export interface CniPlugin {
 /**
  * Builds a CNI plugin's image of fixtures/images/cni.yaml as an archive in `folder`, and returns it with the plugin's own
  * manifest, in which the image stands for the published ones. Parts that are there already are taken as they are.
+ *
+ * @throws UserError where Go or a C compiler is missing; RangeError for an unknown name; Error where a part cannot be built, or
+ *   the manifest names an image that nothing stands for
  */
 export async function buildCniPlugin(
   name: string,
@@ -31,6 +34,8 @@ export async function buildCniPlugin(
 ): Promise<CniPlugin> {
   const recipe = readCniRecipe(name);
   const store = new PartStore(cache);
+  // Asked first: a root file system would be for nothing.
+  await goVersion();
   using _ = await acquireLock(join(cache, "image.lock"), `build ${name}`, say, signal);
   const { rootfs, debianSuite } = readRecipe(kubernetes);
   const base = rootfs[recipe.rootfs];
@@ -45,13 +50,13 @@ export async function buildCniPlugin(
     layer,
     Object.entries(parts).flatMap(([part, made]) => [
       ...Object.keys(recipe.modules[part]?.programs ?? {}).map((program) =>
-        programEntry(made, program, recipe.folders[program] ?? "/usr/local/bin"),
+        programEntry(made, program, recipe.folders[program] ?? ""),
       ),
       ...licences(made, part),
     ]),
   );
   const provenance = Object.assign({}, ...Object.values(parts).map((part) => part.provenance)) as Provenance;
-  const [image = "", tag = ""] = recipe.image.split(":");
+  const [image = "", tag = ""] = recipe.image.split(/:(?=[^:]+$)/);
   await writeArchive(archive, [
     {
       ...{ name: image, tag, command: [] },
@@ -82,7 +87,9 @@ export function adaptManifest(
   manifest: string,
   { image, published, arguments: others }: Pick<CniRecipe, "image" | "published" | "arguments">,
 ): string {
-  const objects = parseAllDocuments(manifest).map((document) => document.toJS() as Templated);
+  const objects = parseAllDocuments(manifest)
+    .map((document) => document.toJS() as Templated | null)
+    .filter((object) => object !== null);
   for (const { spec } of objects)
     for (const container of [spec?.template?.spec?.initContainers, spec?.template?.spec?.containers].flat()) {
       if (container === undefined) continue;

@@ -39,7 +39,7 @@ export async function goVersion(): Promise<string> {
   const result = await execa("go", ["env", "GOVERSION"], { reject: false });
   if (result.failed)
     throw new UserError(
-      "no container image can be pulled, and building one needs Go, which is not on PATH",
+      "building what cannot be pulled needs Go, which is not on PATH",
       `install Go ${oldestGo} or later`,
     );
   const version = semver.coerce(result.stdout);

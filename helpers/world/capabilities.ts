@@ -1,12 +1,12 @@
 import semver from "semver";
-import type { World } from "./world.ts";
+import { ownCni, type World } from "./world.ts";
 
 type Probe = (world: World) => string | undefined;
 
 /** What a claim can need of its world: each tells why the world lacks it, or nothing where it has it. */
 const capabilities: Readonly<Record<string, Probe>> = {
   "default-cni": ({ cni }) =>
-    cni === "kindnet"
+    cni === ownCni
       ? undefined
       : `kind's own CNI plugin kindnet, of which the check looks at files or links: this one has ${cni}`,
   "default-proxy-mode": ({ otherwise, proxyMode }) =>
@@ -33,7 +33,7 @@ const capabilities: Readonly<Record<string, Probe>> = {
       ? undefined
       : "a name server outside that the cluster's can ask: the engine's has an IPv4 address, and pods of this cluster have IPv6 alone",
   "routed-links": ({ cni }) =>
-    cni === "kindnet"
+    cni === ownCni
       ? undefined
       : `pods' links that the node routes between, as kindnet makes them, so that a packet is known at every hop: ${cni} may have bridges and tunnels in between`,
   uplink: ({ features }) =>

@@ -1,5 +1,5 @@
 import { type Cell, configOf } from "../cluster/cells.ts";
-import type { World } from "./world.ts";
+import { ownCni, type World } from "./world.ts";
 
 type Compared = Pick<World, "kubernetes" | "kind" | "proxyMode" | "ipFamilies" | "cni" | "nodes">;
 
@@ -18,7 +18,7 @@ export function compareWithCell(cell: Cell, world: Compared): void {
     ["Kubernetes", world.kubernetes, cell.kubernetes],
     ["kind", world.kind, cell.kind],
     ["IP families", world.ipFamilies.toSorted().join("+"), families[cell.ipFamily ?? "ipv4"]],
-    ["CNI plugin", world.cni, cell.cni ?? "kindnet"],
+    ["CNI plugin", world.cni, cell.cni ?? ownCni],
     ["workers", workers(world.nodes), workers(configOf(cell).nodes)],
     ...world.nodes.flatMap(({ name, kubelet, proxyMode }) => [
       [`${name}'s kubelet`, kubelet, cell.kubernetes] as const,

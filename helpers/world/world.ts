@@ -3,6 +3,9 @@ import { z } from "zod";
 /** kube-proxy's modes; `none` where there is no kube-proxy. */
 export const ProxyMode = z.enum(["iptables", "ipvs", "nftables", "userspace", "none"]);
 
+/** The CNI plugin that kind installs when it is told nothing (kind, pkg/build/nodeimage). */
+export const ownCni = "kindnet";
+
 const Node = z.strictObject({
   name: z.string(),
   role: z.enum(["control-plane", "worker"]),
@@ -25,7 +28,7 @@ export const World = z.strictObject({
   proxyMode: ProxyMode,
   proxyFailure: z.string().optional().describe("kube-proxy's last words where it does not start in that mode here"),
   ipFamilies: z.array(z.enum(["ipv4", "ipv6"])).min(1),
-  cni: z.string().default("kindnet").describe("the CNI plugin, as its configuration file on the nodes is named"),
+  cni: z.string().default(ownCni).describe("the CNI plugin, as its configuration file on the nodes is named"),
   podSubnets: z.array(z.string()).min(1),
   serviceSubnets: z.array(z.string()).min(1),
   dnsDomain: z.string(),
@@ -53,5 +56,5 @@ export type World = z.infer<typeof World>;
 
 /** Returns what tells one world from another, in a line. */
 export function worldInWords({ kubernetes, kind, proxyMode, ipFamilies, cni }: World): string {
-  return `Kubernetes ${kubernetes}, kind ${kind}, kube-proxy ${proxyMode}, ${ipFamilies.join("+")}${cni === "kindnet" ? "" : `, ${cni}`}`;
+  return `Kubernetes ${kubernetes}, kind ${kind}, kube-proxy ${proxyMode}, ${ipFamilies.join("+")}${cni === ownCni ? "" : `, ${cni}`}`;
 }
