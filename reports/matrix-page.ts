@@ -50,8 +50,8 @@ export function matrixPage(matrix: Matrix, linked = false): string {
         "p",
         {},
         both({
-          en: "A bold cell differs from the one before it, or, for another mode or family, from kind's defaults of that version: the claim's reasons say why.",
-          zh: "粗體的格子與前一格不同；若是其他模式或位址族，則是與同版本的 kind 預設不同。原因列在主張下方。",
+          en: "A bold cell differs from the one before it, or, for another mode, family or CNI plugin, from kind's defaults of that version: the claim's reasons say why.",
+          zh: "粗體的格子與前一格不同；若是其他模式、位址族或 CNI 外掛，則是與同版本的 kind 預設不同。原因列在主張下方。",
         }),
       ),
       filters(matrix),

@@ -88,6 +88,14 @@ test("neighbours of which all is the same share a column", () => {
   expect(flipsAsMarkdown(mixed).split("\n")[0]).toBe("| claim | 1.33.1, 1.36.4 | 1.37.0, 1.37.0-dual |");
 });
 
+test("what cannot be seen with another CNI plugin is no border", () => {
+  const flannel = { ...as(cellNamed("1.37.0-flannel")) };
+  const lost = flannel.results.claims.find(({ id }) => id === claim);
+  if (lost !== undefined) Object.assign(lost, { verdict: "external", expected: "external" });
+  const { claims } = matrixOf([as(newer), flannel]);
+  expect(claims.flatMap(({ flips }) => flips)).toEqual([]);
+});
+
 test("another CNI plugin has no column: what differs with it is told in words", () => {
   const flannel = as(cellNamed("1.37.0-flannel"), { [claim]: "holds" });
   flannel.results.world.cni = "flannel";
@@ -95,6 +103,7 @@ test("another CNI plugin has no column: what differs with it is told in words", 
   expect(text.split("\n")[0]).toBe("| claim | 1.37.0 |");
   expect(text).toContain("In 1.37.0-flannel, with flannel in the place of kindnet, ");
   const en = recorded.claims.find(({ id }) => id === claim)?.en;
+  expect(text).toContain(" external, 0 of them because ");
   expect(text).toContain(`\n- ${en} In 1.37.0 *refuted*, here *holds*.\n`);
 });
 

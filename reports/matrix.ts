@@ -139,20 +139,23 @@ function withFlips(
 interface Border {
   readonly from: string;
   readonly to: string;
+  /** It is another CNI plugin, with which much cannot be seen that says something of kind's own. */
+  readonly anotherPlugin: boolean;
 }
 
 function bordersOf(cells: readonly Cell[]): Border[] {
   return cells.flatMap((to, index) => {
     const from = neighbourOf(to, cells.slice(0, index));
-    return from === undefined ? [] : [{ from: from.id, to: to.id }];
+    return from === undefined ? [] : [{ from: from.id, to: to.id, anotherPlugin: to.cni !== undefined }];
   });
 }
 
 function flipsOf(verdicts: Matrix["claims"][number]["verdicts"], borders: readonly Border[]): Flip[] {
-  return borders.flatMap(({ from, to }) => {
+  return borders.flatMap(({ from, to, anotherPlugin }) => {
     const [was, is] = [verdicts[from], verdicts[to]];
     if (was?.verdict === undefined || is?.verdict === undefined || was.verdict === is.verdict) return [];
     if ([was.verdict, is.verdict].includes("inconclusive")) return [];
+    if (anotherPlugin && is.verdict === "external") return [];
     const because = is.verdict === is.expected ? (is.because?.en ?? "") : "";
     return [{ from, to, before: was.verdict, after: is.verdict, because }];
   });
@@ -216,17 +219,22 @@ export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
             "",
           ],
     ),
-    ...all.flatMap((cell) => (cell.cni === ownCni ? [] : [...withAnotherPlugin(cell, claims), ""])),
+    ...all.flatMap((cell) => (cell.cni === ownCni ? [] : [...withAnotherPlugin(cell, all, claims), ""])),
   ].join("\n");
 }
 
-function withAnotherPlugin({ id, cni }: Matrix["cells"][number], claims: Matrix["claims"]): string[] {
-  const count = (verdict: string) => claims.filter(({ verdicts }) => verdicts[id]?.verdict === verdict).length;
-  const flips = claims.flatMap(({ en, flips: all }) =>
-    all.filter(({ to }) => to === id).map((flip) => ({ en, ...flip })),
+function withAnotherPlugin(
+  { id, cni, kubernetes }: Matrix["cells"][number],
+  cells: Matrix["cells"],
+  claims: Matrix["claims"],
+): string[] {
+  const of = (verdict: string, cell = id) => claims.filter(({ verdicts }) => verdicts[cell]?.verdict === verdict);
+  const count = (verdict: string) => of(verdict).length;
+  const own = cells.find((cell) => cell.kubernetes === kubernetes && cell.cni === ownCni);
+  const lost = of("external").filter((claim) => own !== undefined && !of("external", own.id).includes(claim));
+  const others = claims.flatMap(({ en, flips }) =>
+    flips.filter(({ to }) => to === id).map((flip) => ({ en, ...flip })),
   );
-  const lost = flips.filter(({ after }) => after === "external");
-  const others = flips.filter(({ after }) => after !== "external");
   return [
     `In ${id}, with ${cni} in the place of ${ownCni}, ${count("holds")} hold, ${count("refuted")} are refuted and ${count("external")} external, ${lost.length} of them because the check is about ${ownCni} or the links that it makes.${others.length === 0 ? "" : " Besides there differ:"}`,
     ...(others.length === 0 ? [] : [""]),
