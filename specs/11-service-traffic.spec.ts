@@ -10,7 +10,7 @@ import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/ve
 import { wayOf } from "../helpers/path/hops.ts";
 import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
 import { sourceTowards } from "../helpers/probe/links.ts";
-import { outputOf } from "../helpers/probe/peer.ts";
+import { outputOf, type Peer } from "../helpers/probe/peer.ts";
 import { rulesNaming } from "../helpers/probe/rules.ts";
 import type { WorldNode } from "../helpers/world/world.ts";
 
@@ -48,7 +48,7 @@ claim("kube-proxy-implements-services", {
       const rules = `/tmp/rules-${randomBytes(3).toString("hex")}`;
       const pid = (await outputOf(node, "kube-proxy's process", ["pgrep", "-xo", "kube-proxy"])).trim();
       lab.afterwards(async () => void (await outputOf(node, "let it go on", ["kill", "-CONT", pid])));
-      await outputOf(node, "stop kube-proxy", ["kill", "-STOP", pid]);
+      await stopProcess(lab, node, "stop kube-proxy", pid);
       const restore = 'iptables-restore < "$0" && rm "$0"';
       lab.afterwards(async () => void (await outputOf(node, "the rules as they were", ["sh", "-c", restore, rules])));
       const without = 'iptables-save > "$0" && grep -vE "$1([^-.a-z0-9]|$)" "$0" | iptables-restore';
@@ -141,6 +141,16 @@ function answeredIn(outcomes: Readonly<Record<string, number>>): number {
   return answers.reduce((sum, [, count]) => sum + count, 0);
 }
 
+/** Stops a process, and returns its state once all its threads have heard of it (signal(7): `T`). */
+async function stopProcess(lab: Lab, node: Peer, title: string, pid: string): Promise<string> {
+  await outputOf(node, title, ["kill", "-STOP", pid]);
+  return lab.until(
+    "the process to stand still",
+    async () => (await outputOf(node, "what it does", ["sed", "-n", "s/^State:\\s*//p", `/proc/${pid}/status`])).trim(),
+    (state) => state.startsWith("T"),
+  );
+}
+
 claim("kube-proxy-is-on-the-way", {
   observe: async (lab) => {
     const node = lab.node(lab.worker(0));
@@ -150,13 +160,12 @@ claim("kube-proxy-is-on-the-way", {
     const pid = (await outputOf(node, "kube-proxy's process", ["pgrep", "-xo", "kube-proxy"])).trim();
     const before = distribution(await ask());
     lab.afterwards(async () => void (await node.run("let it go on", ["kill", "-CONT", pid])));
-    await outputOf(node, "stop kube-proxy on the client's node", ["kill", "-STOP", pid]);
-    const state = await outputOf(node, "what it does", ["sed", "-n", "s/^State:\\s*//p", `/proc/${pid}/status`]);
+    const state = await stopProcess(lab, node, "stop kube-proxy on the client's node", pid);
     const stopped = distribution(await ask());
     const answered = answeredIn(stopped);
     lab.note(`while kube-proxy stood still ${answered} of 20 connections were answered`, JSON.stringify(stopped));
     await outputOf(node, "let it go on", ["kill", "-CONT", pid]);
-    return { before, state: state.trim(), stopped };
+    return { before, state, stopped };
   },
   judge: ({ before, state, stopped }) => {
     positiveControl(before["server-1"] !== undefined, "the Service answers before");
