@@ -163,10 +163,11 @@ function flipsOf(verdicts: Matrix["claims"][number]["verdicts"], borders: readon
 
 /** The earlier cell that differs in one thing: the last one of another version and the same kind, or kind's defaults of the same version. */
 function neighbourOf(cell: Cell, earlier: readonly Cell[]): Cell | undefined {
-  const settings = ({ proxyMode, ipFamily, cni, workers }: Cell) => [proxyMode, ipFamily, cni, workers].join("/");
+  const settings = ({ proxyMode, ipFamily, cni, workers }: Partial<Cell>) =>
+    [proxyMode, ipFamily, cni, workers].join("/");
   return (
     earlier.findLast((each) => each.kind === cell.kind && settings(each) === settings(cell)) ??
-    earlier.find((each) => each.kubernetes === cell.kubernetes && settings(each) === "///")
+    earlier.find((each) => each.kubernetes === cell.kubernetes && settings(each) === settings({}))
   );
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { V1DaemonSet } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { configure, iptablesRule, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
+import { configure, iptablesRule, stopProcess, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import { follow } from "../helpers/claim/follow.ts";
@@ -10,7 +10,7 @@ import { Inconclusive, NeedsFeature, positiveControl } from "../helpers/claim/ve
 import { wayOf } from "../helpers/path/hops.ts";
 import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
 import { sourceTowards } from "../helpers/probe/links.ts";
-import { outputOf, type Peer } from "../helpers/probe/peer.ts";
+import { outputOf } from "../helpers/probe/peer.ts";
 import { rulesNaming } from "../helpers/probe/rules.ts";
 import type { WorldNode } from "../helpers/world/world.ts";
 
@@ -139,16 +139,6 @@ claim("iptables-save-shows-the-service", {
 function answeredIn(outcomes: Readonly<Record<string, number>>): number {
   const answers = Object.entries(outcomes).filter(([who]) => !who.startsWith("curl"));
   return answers.reduce((sum, [, count]) => sum + count, 0);
-}
-
-/** Stops a process, and returns its state once all its threads have heard of it (signal(7): `T`). */
-async function stopProcess(lab: Lab, node: Peer, title: string, pid: string): Promise<string> {
-  await outputOf(node, title, ["kill", "-STOP", pid]);
-  return lab.until(
-    "the process to stand still",
-    async () => (await outputOf(node, "what it does", ["sed", "-n", "s/^State:\\s*//p", `/proc/${pid}/status`])).trim(),
-    (state) => state.startsWith("T"),
-  );
 }
 
 claim("kube-proxy-is-on-the-way", {

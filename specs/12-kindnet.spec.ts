@@ -2,7 +2,7 @@ import type { V1DaemonSet, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { printed } from "../helpers/claim/article.ts";
-import { editFile, moveFile } from "../helpers/claim/changes.ts";
+import { editFile, moveFile, stopProcess } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
@@ -389,17 +389,16 @@ claim("kindnet-rides-on-the-bridge-network", {
   control: live("a worker sends what is for the control plane's pods to the other worker first", async (lab) => {
     const node = lab.node(lab.worker(0));
     const pid = (await outputOf(node, "kindnetd's process", ["pgrep", "-xo", "kindnetd"])).trim();
-    const kindnetd = (signal: string) => outputOf(node, `kindnetd: ${signal}`, ["kill", `-${signal}`, pid]);
     const way = (gateway = "") =>
       outputOf(node, "the way to the control plane's pods", [
         ...["ip", "route", "replace", lab.controlPlane.podCIDRs[0] ?? "", "via", gateway, "dev", "eth0"],
       ]);
     lab.afterwards(async () => {
       await way(lab.controlPlane.addresses[0]);
-      await kindnetd("CONT");
+      await outputOf(node, "let kindnetd go on", ["kill", "-CONT", pid]);
     });
     // It would set the route right within seconds.
-    await kindnetd("STOP");
+    await stopProcess(lab, node, "stop kindnetd", pid);
     await way(lab.worker(1).addresses[0]);
   }),
 });

@@ -153,6 +153,20 @@ export async function iptablesRule(
   await outputOf(peer, `a rule in ${table} ${chain}`, command("-I"));
 }
 
+/**
+ * Stops a process on a node or in a pod, and returns its state once all its threads have heard of it (proc_pid_status(5): `T`).
+ *
+ * @throws NotInTime where it does not stand still
+ */
+export async function stopProcess(lab: Lab, peer: Peer, title: string, pid: string): Promise<string> {
+  await outputOf(peer, title, ["kill", "-STOP", pid]);
+  return lab.until(
+    "the process to stand still",
+    async () => (await outputOf(peer, "what it does", ["sed", "-n", "s/^State:\\s*//p", `/proc/${pid}/status`])).trim(),
+    (state) => state.startsWith("T"),
+  );
+}
+
 /** Moves a file on a node, until the change ends. */
 export async function moveFile(lab: Lab, peer: Peer, from: string, to: string): Promise<void> {
   lab.afterwards(async () => void (await outputOf(peer, `${to} is ${from} again`, ["mv", to, from])));
