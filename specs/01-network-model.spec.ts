@@ -119,7 +119,9 @@ claim("containers-share-network-namespace", {
       { name: "web", image: lab.image("nginx") },
       { name: "client", image: lab.image("probe"), command: ["sleep", "infinity"] },
     ];
-    const web = await lab.start(lab.clientPod("together", { nodeName: lab.worker(0).name, containers }), "web");
+    const web = await lab.start(lab.clientPod("together", { nodeName: lab.worker(0).name, containers }), {
+      container: "web",
+    });
     return {
       web: await namespaceOf(web),
       client: await namespaceOf(await lab.ready("together", lab.namespace, { container: "client" })),
@@ -404,7 +406,7 @@ claim("all-pods-talk-without-nat", {
     const pods = await Promise.all(
       places.map(async ([name, nodeName, namespace]) => ({
         name,
-        peer: await lab.start(meshPod(lab, name, nodeName, namespace), "client"),
+        peer: await lab.start(meshPod(lab, name, nodeName, namespace), { container: "client" }),
       })),
     );
     const echo = { ipv4: "icmp[icmptype] == icmp-echo", ipv6: "icmp6[icmp6type] == icmp6-echo" }[lab.family];
@@ -732,6 +734,9 @@ claim("pods-may-be-on-different-nodes", {
   ),
 });
 
+/** Pods that are there at one time, before as many others. */
+const perRound = 3;
+
 claim("pod-addresses-are-leased-once", {
   slow: true,
   observe: async (lab) => {
@@ -744,7 +749,7 @@ claim("pod-addresses-are-leased-once", {
     const made: { pod: string; ip: string }[] = [];
     let leasedWhileUp: string[] = [];
     for (let round = 1; round <= 2; round++) {
-      const pods = Array.from({ length: 6 }, (_, index) =>
+      const pods = Array.from({ length: perRound }, (_, index) =>
         lab.serverPod(`leased-${round}-${index}`, {}, { nodeName: node.name }),
       );
       const peers = await Promise.all(pods.map((pod) => lab.start(pod)));
@@ -752,19 +757,19 @@ claim("pod-addresses-are-leased-once", {
       leasedWhileUp = await leases();
       await Promise.all(pods.map((pod) => lab.delete(`the pod ${pod.metadata.name}`, pod)));
     }
-    const last = new Set(made.slice(-6).map(({ ip }) => ip));
+    const last = new Set(made.slice(-perRound).map(({ ip }) => ip));
     const left = await lab.eventually(leases, (files) => !files.some((ip) => last.has(ip)));
     return { made, leasedWhileUp, left };
   },
   judge: ({ made, leasedWhileUp, left }) => {
     const ips = made.map(({ ip }) => ip);
-    expect(leasedWhileUp, "leases while the last pods ran").toEqual(expect.arrayContaining(ips.slice(-6)));
+    expect(leasedWhileUp, "leases while the last pods ran").toEqual(expect.arrayContaining(ips.slice(-perRound)));
     expect(
       ips.filter((ip, index) => ips.indexOf(ip) !== index),
       `addresses given twice to ${ips.length} pods one after another`,
     ).toEqual([]);
     expect(
-      left.filter((ip) => ips.slice(-6).includes(ip)),
+      left.filter((ip) => ips.slice(-perRound).includes(ip)),
       "leases of pods that are gone",
     ).toEqual([]);
   },

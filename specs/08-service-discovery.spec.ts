@@ -247,6 +247,7 @@ async function variablesOfNewPod(
       // Not `Never`: where its runtime fails to start it, it is to be started again.
       restartPolicy: "OnFailure",
       terminationGracePeriodSeconds: 0,
+      automountServiceAccountToken: false,
       containers: [{ name: "client", image: lab.image("probe"), command: ["env"] }],
       ...spec,
     },
@@ -385,6 +386,7 @@ claim("variables-are-set-when-a-container-starts", {
           { enableServiceLinks: name === "with-links", containers: [container("client")] },
           namespace,
         ),
+        { ends: true },
       );
     const peers = await Promise.all(pods.map(start));
     const service = await lab.service("later", { selector: { app: "server" }, ports: [{ port: 80 }] }, namespace);

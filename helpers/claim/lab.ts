@@ -24,6 +24,16 @@ export type PodPeer = Peer & {
   readonly addresses: readonly string[];
 };
 
+/** How a pod is used as a place to send probes from. */
+interface PeerOptions {
+  /** The first one where absent. */
+  readonly container?: string | undefined;
+  /** The caller keeps what is worth keeping. */
+  readonly silent?: boolean;
+  /** The check ends its container, and a shell that stays would end with it. */
+  readonly ends?: boolean;
+}
+
 function podObject(
   name: string,
   namespace: string,
@@ -31,7 +41,13 @@ function podObject(
   spec: Readonly<Record<string, unknown>>,
 ): KubernetesObject {
   const metadata = { name, namespace, labels };
-  return { apiVersion: "v1", kind: "Pod", metadata, spec: { terminationGracePeriodSeconds: 0, ...spec } };
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata,
+    // None of them asks the API server, so that none needs a volume for a token.
+    spec: { terminationGracePeriodSeconds: 0, automountServiceAccountToken: false, ...spec },
+  };
 }
 
 /** Returns the API path of the pods of a namespace that have these labels. */
@@ -71,25 +87,21 @@ export class Lab {
     return controlPlaneOf(this.world);
   }
 
-  /** Returns a pod of the cast as a place to send probes from; `silent` where the caller keeps what is worth keeping. */
-  pod(name: string, { container, silent = false }: { container?: string; silent?: boolean } = {}): PodPeer {
+  /** Returns a pod of the cast as a place to send probes from. */
+  pod(name: string, options: PeerOptions = {}): PodPeer {
     const pod = this.#stage.pods.get(name);
     if (pod === undefined) throw new Error(`no pod ${name} in the cast`);
-    return this.#peer(pod, container, silent, this.#stage.castPods);
+    return this.#peer(pod, options);
   }
 
   /** Creates a pod, waits until it is ready, and returns it as a place to send probes from and to. */
-  async start(pod: KubernetesObject, container?: string): Promise<PodPeer> {
+  async start(pod: KubernetesObject, options: PeerOptions = {}): Promise<PodPeer> {
     await this.create(`the pod ${pod.metadata.name}`, pod);
-    return this.ready(pod.metadata.name, pod.metadata.namespace, { container });
+    return this.ready(pod.metadata.name, pod.metadata.namespace, options);
   }
 
   /** Waits until a pod is ready, and returns it as a place to send probes from and to. */
-  async ready(
-    name: string,
-    namespace = this.namespace,
-    { container, silent }: { container?: string | undefined; silent?: boolean } = {},
-  ): Promise<PodPeer> {
+  async ready(name: string, namespace = this.namespace, options: PeerOptions = {}): Promise<PodPeer> {
     const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
     const found = await until(
       `${name} to be ready`,
@@ -99,7 +111,7 @@ export class Lab {
       this.#signal,
     );
     this.#evidence.add(`${name} is ready`, `kubectl get --raw ${path}`, JSON.stringify(found, undefined, 2));
-    return this.#peer(found, container, silent);
+    return this.#peer(found, options);
   }
 
   /** Waits until the container of a pod has ended and is ready again; a start that its runtime failed at counts as a restart too. */
@@ -136,11 +148,11 @@ export class Lab {
 
   #peer(
     pod: V1Pod,
-    container = pod.spec?.containers[0]?.name ?? "",
-    silent = false,
-    run: PodShells = (...command) => execInPod(this.#stage.api.config, ...command),
+    { container = pod.spec?.containers[0]?.name ?? "", silent = false, ends = false }: PeerOptions,
   ): PodPeer {
-    const { name = "", namespace = "" } = pod.metadata ?? {};
+    const { api, podShells } = this.#stage;
+    const { name = "", namespace = "", uid } = pod.metadata ?? {};
+    const run: PodShells = ends ? (...command) => execInPod(api.config, ...command) : podShells;
     const address = pod.status?.podIP;
     if (address === undefined) throw new Error(`the pod ${name} has no address`);
     return {
@@ -153,7 +165,7 @@ export class Lab {
           ["kubectl", "exec", "-n", namespace, name, "-c", container, "--", ...command],
           () =>
             run(
-              { namespace, pod: name, container },
+              { namespace, pod: name, uid, container },
               command,
               AbortSignal.any([this.#signal, AbortSignal.timeout(timeout)]),
             ),

@@ -17,8 +17,8 @@ export interface Stage {
   readonly world: World;
   readonly api: KubernetesApi;
   readonly outsider: Outsider;
-  /** Access to the pods of the cast. */
-  readonly castPods: PodShells;
+  /** Access to pods. */
+  readonly podShells: PodShells;
   /** Access to the containers of the engine: nodes and the outsider. */
   readonly containers: NodeAccess;
   readonly namespace: string;
@@ -68,7 +68,7 @@ async function openStage({ context, world }: OpenRun["run"]): Promise<Stage> {
   return {
     ...{ context, world, namespace, otherNamespace },
     api,
-    castPods: podShells(api.config),
+    podShells: podShells(api.config),
     outsider: await outsiderOf(context.engine, context.outsider),
     containers: containerShells(context.engine),
     timeouts: timeouts(context.timeoutFactor),

@@ -4,10 +4,12 @@ import { adaptConfig } from "./adapt.ts";
 
 const config = { kind: "Cluster", nodes: [{ role: "control-plane" }] };
 
-test("a machine that needs nothing gets the configuration as it is", () => {
+const fewerStatistics = expect.stringContaining('stats_collect_period = "60s"') as unknown;
+
+test("a machine that needs nothing is spared statistics, and gets the configuration as it is otherwise", () => {
   const { yaml, adaptations } = adaptConfig(config, "v1.37.0", { cgroup: "v2" }, true);
-  expect(parse(yaml)).toEqual(config);
-  expect(adaptations).toEqual([]);
+  expect(parse(yaml)).toEqual({ ...config, containerdConfigPatches: [fewerStatistics] });
+  expect(adaptations).toEqual([expect.stringContaining("stats_collect_period")]);
 });
 
 test.each([
@@ -19,7 +21,7 @@ test.each([
   expect(kubeadmConfigPatches.map((patch) => parse(patch) as unknown)).toEqual(
     Array.from({ length: patches }, () => ({ kind: "KubeletConfiguration", failCgroupV1: false })),
   );
-  expect(adaptations).toHaveLength(patches);
+  expect(adaptations).toHaveLength(1 + patches);
 });
 
 test("patches that the configuration has stay, and those of the machine come after", () => {
@@ -30,6 +32,10 @@ test("patches that the configuration has stay, and those of the machine come aft
     false,
   );
   const { containerdConfigPatches } = parse(yaml) as { containerdConfigPatches: string[] };
-  expect(containerdConfigPatches).toEqual(["own", expect.stringContaining("restrict_oom_score_adj = true")]);
-  expect(adaptations).toHaveLength(1);
+  expect(containerdConfigPatches).toEqual([
+    "own",
+    fewerStatistics,
+    expect.stringContaining("restrict_oom_score_adj = true"),
+  ]);
+  expect(adaptations).toHaveLength(2);
 });

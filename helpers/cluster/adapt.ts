@@ -12,11 +12,15 @@ export interface AdaptedConfig {
 /** Bit of CAP_SYS_RESOURCE in a capability set (capabilities(7)). */
 const capSysResource = 24n;
 
+/** No packet meets it, and kubelets have their own way to such figures. Versions of containerd without that plugin pass it over. */
+const fewerStatistics = '[plugins."io.containerd.cri.v1.runtime"]\n  stats_collect_period = "60s"\n';
+
 /**
- * Returns the kind configuration with the patches that this machine needs: nodes would not start without them.
+ * Returns the kind configuration with the patches that this machine needs, since nodes would not start without them, and one
+ * that spares every machine work.
  *
  * Sources: KEP-5573 (kubelet 1.35 refuses cgroup v1 unless `failCgroupV1` is false); containerd's CRI configuration
- * (`restrict_oom_score_adj` where the kernel forbids negative scores).
+ * (`restrict_oom_score_adj` where the kernel forbids negative scores; `stats_collect_period`, since 2.3).
  */
 export function adaptConfig(
   config: Readonly<Record<string, unknown>>,
@@ -25,8 +29,10 @@ export function adaptConfig(
   mayLowerOomScore: boolean = canLowerOomScore(),
 ): AdaptedConfig {
   const kubeadm: string[] = [];
-  const containerd: string[] = [];
-  const adaptations: string[] = [];
+  const containerd = [fewerStatistics];
+  const adaptations = [
+    "stats_collect_period: 60s in containerd's configuration, which reads the counters of every pod each second otherwise, at a tenth of a run's processor time",
+  ];
   if (engine.cgroup === "v1" && semver.gte(kubernetes, "1.35.0")) {
     kubeadm.push(stringify({ kind: "KubeletConfiguration", failCgroupV1: false }));
     adaptations.push(
@@ -43,9 +49,7 @@ export function adaptConfig(
     yaml: stringify({
       ...config,
       ...(kubeadm.length === 0 ? {} : { kubeadmConfigPatches: [...list(config["kubeadmConfigPatches"]), ...kubeadm] }),
-      ...(containerd.length === 0
-        ? {}
-        : { containerdConfigPatches: [...list(config["containerdConfigPatches"]), ...containerd] }),
+      containerdConfigPatches: [...list(config["containerdConfigPatches"]), ...containerd],
     }),
     adaptations,
   };

@@ -26,8 +26,8 @@ export function containerNodes(engine: Pick<Engine, "program" | "environment">):
 }
 
 /**
- * Returns the same access for many commands: each container has a shell that stays open, one for each command that runs at a
- * time. They end with this process.
+ * Returns the same access for many commands: each container has a shell that stays open and runs them beside each other. They
+ * end with this process.
  */
 export function containerShells(engine: Pick<Engine, "program" | "environment">): NodeAccess {
   const shells = new Shells((container) => {
@@ -35,14 +35,15 @@ export function containerShells(engine: Pick<Engine, "program" | "environment">)
       env: engine.environment,
       stdin: "pipe",
       stdout: "pipe",
-      stderr: "ignore",
+      stderr: "pipe",
       buffer: false,
       reject: false,
     });
     // Nothing waits for a shell: what is asked of it has a time-out.
     child.nodeChildProcess.unref();
-    for (const stream of [child.stdin, child.stdout]) (stream as unknown as Socket).unref();
-    return { stdin: child.stdin, stdout: child.stdout, end: () => void child.kill() };
+    const { stdin, stdout, stderr } = child;
+    for (const stream of [stdin, stdout, stderr]) (stream as unknown as Socket).unref();
+    return { stdin, stdout, stderr, end: () => void child.kill() };
   });
   return {
     run: async (container, command, { signal, timeout, input }: CommandOptions = {}) => {

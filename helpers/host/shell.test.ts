@@ -13,9 +13,10 @@ const processes: number[] = [];
 
 function start(): ShellStreams {
   started++;
-  const child = spawn("sh", { stdio: ["pipe", "pipe", "ignore"], env: { PATH: process.env["PATH"], TMPDIR: folder } });
+  const child = spawn("sh", { env: { PATH: process.env["PATH"], TMPDIR: folder } });
   processes.push(child.pid ?? 0);
-  return { stdin: child.stdin, stdout: child.stdout, end: () => child.kill() };
+  const { stdin, stdout, stderr } = child;
+  return { stdin, stdout, stderr, end: () => child.kill() };
 }
 
 test("commands one after another share a shell; what they print, and how they end, is kept apart", async () => {
@@ -54,23 +55,50 @@ test("much output arrives whole", async () => {
   expect((await shells.run("here", ["echo", "after"])).stdout).toBe("after\n");
 });
 
-test("commands at a time have a shell each, and places have their own", async () => {
+test("commands at a time run beside each other in one shell, and places have their own", async () => {
   using shells = new Shells(start);
   const before = started;
-  const echo = (word: string) => shells.run("here", ["sh", "-c", `sleep 0.2; echo ${word}`]);
-  expect((await Promise.all([echo("a"), echo("b")])).map(({ stdout }) => stdout)).toEqual(["a\n", "b\n"]);
-  await echo("c");
-  expect(started - before).toBe(2);
+  // Each waits for what the other one does, and what they print is more than a pipe takes at once.
+  const say = (own: string, other: string) =>
+    shells.run("here", [
+      "sh",
+      "-c",
+      `touch ${folder}/${own}; until [ -e ${folder}/${other} ]; do sleep 0.05; done; seq -f ${own}%.0f 20000; seq -f ${own}%.0f 20000 >&2`,
+    ]);
+  for (const [index, { stdout, stderr }] of (await Promise.all([say("a", "b"), say("b", "a")])).entries()) {
+    const own = ["a", "b"][index];
+    expect(stdout).toBe(Array.from({ length: 20_000 }, (_, line) => `${own}${line + 1}\n`).join(""));
+    expect(stderr).toBe(stdout);
+  }
+  expect(started - before).toBe(1);
   await shells.run("there", ["true"]);
-  expect(started - before).toBe(3);
+  expect(started - before).toBe(2);
 });
 
-test("a command that is not done in time has no exit code, and the next one has another shell", async () => {
+test("what a shell says of a command that a signal ended is not taken for another command's end", async () => {
   using shells = new Shells(start);
-  const result = await shells.run("here", ["sleep", "10"], { timeout: 200 });
+  const [killed, other] = await Promise.all([
+    shells.run("here", ["sh", "-c", "kill -KILL $$"]),
+    shells.run("here", ["sh", "-c", "sleep 0.2; echo other"]),
+  ]);
+  expect(killed).toMatchObject({ failed: true, exitCode: 137 });
+  expect(other).toMatchObject({ exitCode: 0, stdout: "other\n" });
+});
+
+test("output that could not be kept is an error, not an empty output", async () => {
+  using shells = new Shells(start);
+  const lose = ["sh", "-c", `rm -rf ${folder}/tmp.*; echo lost`];
+  await expect(shells.run("here", lose)).rejects.toThrow("could not keep what a command printed");
+  expect((await shells.run("here", ["echo", "next"])).stdout).toBe("next\n");
+});
+
+test("a command that is not done in time has no exit code, and what it prints later is nobody else's", async () => {
+  using shells = new Shells(start);
+  const result = await shells.run("here", ["sh", "-c", "sleep 0.5; echo late"], { timeout: 100 });
   expect(result).toMatchObject({ failed: true, timedOut: true });
   expect(result.exitCode).toBeUndefined();
   expect((await shells.run("here", ["echo", "next"])).stdout).toBe("next\n");
+  expect((await shells.run("here", ["sh", "-c", "sleep 0.6; echo last"])).stdout).toBe("last\n");
 });
 
 test("an aborted command throws the reason", async () => {
@@ -83,7 +111,9 @@ test("an aborted command throws the reason", async () => {
 
 test("a shell that ends under a command is an error, and one that ended before it is replaced", async () => {
   using shells = new Shells(start);
-  await expect(shells.run("here", ["sh", "-c", 'kill -KILL "$PPID"'])).rejects.toThrow(ShellEnded);
+  await shells.run("here", ["true"]);
+  const end = ["sh", "-c", `kill -KILL ${processes.at(-1)} $PPID $$`];
+  await expect(shells.run("here", end)).rejects.toThrow(ShellEnded);
   await shells.run("here", ["true"]);
   process.kill(processes.at(-1) ?? 0, "SIGKILL");
   await expect.poll(() => existsSync(`/proc/${processes.at(-1)}`)).toBe(false);
@@ -93,10 +123,10 @@ test("a shell that ends under a command is an error, and one that ended before i
 
 test("nothing is left behind where a shell's input ends", async () => {
   const own = mkdtempSync(join(tmpdir(), "shell-test-"));
-  const child = spawn("sh", { stdio: ["pipe", "pipe", "ignore"], env: { PATH: process.env["PATH"], TMPDIR: own } });
-  const shells = new Shells(() => ({ stdin: child.stdin, stdout: child.stdout, end: () => child.stdin.end() }));
+  const { stdin, stdout, stderr } = spawn("sh", { env: { PATH: process.env["PATH"], TMPDIR: own } });
+  const shells = new Shells(() => ({ stdin, stdout, stderr, end: () => stdin.end() }));
   await shells.run("here", ["true"]);
-  expect(readdirSync(own)).toHaveLength(2);
+  expect(readdirSync(own)).toHaveLength(1);
   shells[Symbol.dispose]();
   await expect.poll(() => readdirSync(own)).toEqual([]);
   rmSync(own, { recursive: true });

@@ -8,6 +8,8 @@ import { Shells } from "../host/shell.ts";
 export interface PodTarget {
   readonly namespace: string;
   readonly pod: string;
+  /** Tells pods apart that have one name, one after another. */
+  readonly uid?: string | undefined;
   readonly container: string;
 }
 
@@ -76,7 +78,7 @@ export async function execInPod(
   }
 }
 
-/** Runs commands in pods that stay, by shells that stay open there; it needs `sh` in the container. */
+/** Runs commands in pods by shells that stay open there; it needs `sh` in the container. */
 export type PodShells = (target: PodTarget, command: readonly string[], signal: AbortSignal) => Promise<CommandResult>;
 
 /**
@@ -87,9 +89,9 @@ export type PodShells = (target: PodTarget, command: readonly string[], signal: 
 export function podShells(config: KubeConfig): PodShells {
   const shells = new Shells(async (place) => {
     const { namespace, pod, container } = JSON.parse(place) as PodTarget;
-    const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+    const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
     const socket = await new Exec(config)
-      .exec(namespace, pod, container, ["sh"], stdout, null, stdin, false)
+      .exec(namespace, pod, container, ["sh"], stdout, stderr, stdin, false)
       .catch((event: unknown) => {
         throw new ExecTransportError(`cannot open a shell in ${namespace}/${pod}: ${(event as Error).message}`, {
           cause: event,
@@ -97,10 +99,9 @@ export function podShells(config: KubeConfig): PodShells {
       });
     socket.once("close", () => stdout.end());
     socket.once("error", (error: Error) => stdout.destroy(error));
-    return { stdin, stdout, end: () => socket.terminate() };
+    return { stdin, stdout, stderr, end: () => socket.terminate() };
   });
-  return ({ namespace, pod, container }, command, signal) =>
-    shells.run(JSON.stringify({ namespace, pod, container }), command, { signal });
+  return (target, command, signal) => shells.run(JSON.stringify(target), command, { signal });
 }
 
 function exitCodeOf(status: V1Status, where: string): number {
