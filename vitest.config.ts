@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
-import { collectCases, enrichResults } from "./reports/bridge.ts";
+import { AllureReporter, collectCases } from "./reports/bridge.ts";
 import { ClaimProgress } from "./reports/progress.ts";
 
 const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
@@ -36,10 +36,7 @@ export default defineConfig({
     reporters: [
       new ClaimProgress(out),
       collectCases,
-      [
-        "allure-vitest/reporter",
-        { resultsDir: join(out, "allure-results"), listeners: [enrichResults], reportMatchers: false },
-      ],
+      new AllureReporter(join(out, "allure-results")),
       ["junit", { outputFile: join(out, "junit.xml") }],
     ],
   },

@@ -45,7 +45,7 @@ function claim(id, judgement) {
     const evidence = new Evidence(out, id);
     evidence.add("look at the nodes", "kubectl get nodes", "worker Ready\\n[exit 0 after 12 ms]");
     writeResult(out, sampleResult(entry, judgement));
-    await reportVerdict({ claim: entry, judgement, expectation, observationText: '{"code":200}', evidence });
+    await reportVerdict({ claim: entry, judgement, expectation, observationText: '{"code":200}', evidence, out });
     expect(judgement.verdict, judgement.why || "the verdict").toBe(expectation.verdict);
   });
 }
@@ -185,7 +185,7 @@ describe("Allure's result of a claim", () => {
     const attached = (index: number) => (evidence[index]?.steps?.[0] ?? evidence[index])?.attachments[0];
     expect(attached(0)).toMatchObject({ name: "01-look-at-the-nodes.txt", type: "text/plain" });
     const content = (index: number) => readFileSync(join(out, "allure-results", attached(index)?.source ?? ""), "utf8");
-    expect(content(0)).toBe("$ kubectl get nodes\nworker Ready\n[exit 0 after 12 ms]\n");
+    expect(content(0)).toBe("# look at the nodes\n$ kubectl get nodes\nworker Ready\n[exit 0 after 12 ms]\n");
     expect(content(1)).toBe('{"code":200}');
   });
 

@@ -290,18 +290,18 @@ claim("service-is-stable-while-pods-are-replaced", {
       args: [...args, "--delay-shutdown=10"],
       readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 },
     };
-    const deployment = lab.serverDeployment("rolled", 3, labels, {
+    const deployment = lab.serverDeployment("rolled", 2, labels, {
       containers: [server],
       terminationGracePeriodSeconds: 20,
     });
-    const spec = { ...(deployment["spec"] as object), strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 3 } } };
+    const spec = { ...(deployment["spec"] as object), strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 2 } } };
     await lab.create("a Deployment that is replaced with care", { ...deployment, spec });
     const { spec: service } = await lab.service("rolled", {
       selector: labels,
       ports: [{ port: 80, targetPort: 8080 }],
     });
     const clusterIP = service?.clusterIP ?? "";
-    const before = (await lab.readyPods(3, labels)).map(({ metadata }) => metadata?.name ?? "");
+    const before = (await lab.readyPods(2, labels)).map(({ metadata }) => metadata?.name ?? "");
     const client = lab.pod("client-1");
     const name = `rolled.${lab.namespace}.svc.${lab.world.dnsDomain}`;
     await lab.until(
@@ -316,7 +316,7 @@ claim("service-is-stable-while-pods-are-replaced", {
     const annotations = { "kubectl.kubernetes.io/restartedAt": new Date().toISOString() };
     await lab.patch("kubectl rollout restart", deployment, { spec: { template: { metadata: { annotations } } } });
     const [byAddress = [], byName = []] = await Promise.all(load);
-    const after = (await lab.readyPods(3, labels)).map(({ metadata }) => metadata?.name ?? "");
+    const after = (await lab.readyPods(2, labels)).map(({ metadata }) => metadata?.name ?? "");
     const late = await meetOften(client, name, 60, lab.timeouts.silence);
     const { spec: later } = await lab.get<V1Service>(
       "the Service",

@@ -322,42 +322,43 @@ claim("nodeport-range-can-be-another", {
       `--service-node-port-range=${range}`,
     ]);
     lab.afterwards(() => server.stop());
-    const kubectl = (title: string, ...words: string[]) =>
+    const kubectl = (title: string, words: readonly string[], input = "") =>
       node.run(title, [
         "sh",
         "-c",
-        'f=/etc/kubernetes/super-admin.conf; [ -e $f ] || f=/etc/kubernetes/admin.conf; exec kubectl --kubeconfig=$f --server="https://$0" "$@"',
+        'f=/etc/kubernetes/super-admin.conf; [ -e $f ] || f=/etc/kubernetes/admin.conf; input=$1; shift; printf %s "$input" | kubectl --kubeconfig=$f --server="https://$0" "$@"',
         hostPort(loopback, 16_443),
+        input,
         ...words,
       ]);
     await lab.until(
       "that API server to be ready",
-      () => kubectl("is it ready", "get", "--raw", "/readyz"),
+      () => kubectl("is it ready", ["get", "--raw", "/readyz"]),
       ({ stdout }) => stdout.trim() === "ok",
       lab.timeouts.podsReady,
     );
     await lab.until(
       "its namespace default",
-      () => kubectl("the namespace default", "get", "namespace", "default"),
+      () => kubectl("the namespace default", ["get", "namespace", "default"]),
       ({ exitCode }) => exitCode === 0,
     );
-    const create = (name: string, ...words: string[]) =>
-      kubectl(`a NodePort Service ${name}`, "create", "service", "nodeport", name, "--tcp=80:80", ...words);
-    const refused = await create("printed", "--node-port=30080");
-    const picks = [];
-    for (const name of ["a", "b", "c", "d", "e"]) {
-      await create(name);
-      picks.push(
-        Number(
-          (await kubectl("its port", "get", "service", name, "--output=jsonpath={.spec.ports[0].nodePort}")).stdout,
-        ),
-      );
-    }
+    const printed = ["create", "service", "nodeport", "printed", "--tcp=80:80", "--node-port=30080"];
+    const refused = await kubectl("the article's node port", printed);
+    const items = ["a", "b", "c", "d", "e"].map((name) =>
+      lab.serviceObject(name, { type: "NodePort", ports: ports() }, "default"),
+    );
+    const created = await kubectl(
+      "five NodePort Services, and their ports",
+      ["create", "--filename=-", "--output=jsonpath={.spec.ports[0].nodePort} "],
+      JSON.stringify({ apiVersion: "v1", kind: "List", items }),
+    );
+    const picks = created.stdout.trim().split(" ").map(Number);
     return { range, refused: { exitCode: refused.exitCode, message: refused.stderr.trim() }, picks };
   },
   judge: ({ range, refused, picks }) => {
     positiveControl(refused.exitCode !== 0, "with that range the article's port 30080 is refused");
     expect(refused.message, "why").toContain(range);
+    expect(picks.length, "ports that it picked").toBe(5);
     for (const port of picks)
       expect(port >= 31_000 && port <= 31_099, `port ${port}, picked by that API server, is inside ${range}`).toBe(
         true,
@@ -365,7 +366,7 @@ claim("nodeport-range-can-be-another", {
   },
   control: {
     name: "that API server picks ports of the default range (its program is the cluster's own)",
-    alter: ({ range, refused }) => ({ range, refused, picks: [30_080, 31_234] }),
+    alter: ({ range, refused }) => ({ range, refused, picks: [30_080, 31_234, 31_001, 31_002, 31_003] }),
   },
 });
 

@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import * as allure from "allure-js-commons";
 import { Status } from "allure-js-commons";
 import type { Evidence } from "../evidence/evidence.ts";
@@ -26,6 +26,8 @@ export interface VerdictReport {
   /** The observation as stored; empty where there is none. */
   readonly observationText: string;
   readonly evidence: Pick<Evidence, "items" | "standIns">;
+  /** The output folder, which the files of the evidence are in. */
+  readonly out: string;
   /** Whether the check was proven to be able to say the opposite; empty where that was not tried. */
   readonly controls?: readonly ControlResult[];
 }
@@ -79,6 +81,7 @@ export async function reportVerdict({
   expectation,
   observationText,
   evidence,
+  out,
   controls = [],
 }: VerdictReport): Promise<void> {
   const expected = judgement.verdict === expectation.verdict;
@@ -102,11 +105,11 @@ export async function reportVerdict({
       if (turned.length > 0) await allure.logStep(`Turned with it: ${turned.join(", ")}`);
     });
   }
-  for (const { title, command, text, file, attachments } of evidence.items) {
+  for (const { title, command, file, attachments } of evidence.items) {
     await allure.step(title, async (step) => {
       await step.parameter("command", command);
       for (const { name, type, content } of attachments) await allure.attachment(name, content, type);
-      await allure.attachment(basename(file), `$ ${command}\n${text}\n`, "text/plain");
+      await allure.attachmentPath(basename(file), join(out, file), "text/plain");
     });
   }
   if (observationText !== "") await allure.attachment("observation.json", observationText, "application/json");

@@ -112,6 +112,7 @@ async function run<Observation>(
     expectation,
     observationText: observationText ?? "",
     evidence,
+    out,
     controls: result.controls,
   });
   if (judgement.verdict === "inconclusive") throw new Inconclusive(judgement.why);

@@ -40,7 +40,8 @@ function nameOf(path: string): string {
  * are the same.
  */
 export function survivors<Observation>(observation: Observation, judge: (observation: Observation) => void): string[] {
-  const judged = (value: unknown): Judgement => judgementOf(() => judge(structuredClone(value) as Observation));
+  const judged = (value: unknown): Judgement =>
+    withoutStacks(() => judgementOf(() => judge(structuredClone(value) as Observation)));
   const { verdict, why } = judged(observation);
   const noticed = new Map<string, boolean>();
   for (const { path, observation: mutant } of mutants(observation)) {
@@ -64,7 +65,8 @@ export function decidingValues<Observation>(
   observation: Observation,
   judge: (observation: Observation) => void,
 ): Deciding[] {
-  const verdictOf = (value: unknown) => judgementOf(() => judge(structuredClone(value) as Observation)).verdict;
+  const verdictOf = (value: unknown) =>
+    withoutStacks(() => judgementOf(() => judge(structuredClone(value) as Observation)).verdict);
   const verdict = verdictOf(observation);
   const deciding = new Map<string, Deciding>();
   const needed = new Map<string, Deciding>();
@@ -82,6 +84,17 @@ export function decidingValues<Observation>(
     .filter((value) => value.trim() !== "" && value.length <= longestTold)
     .map((value) => ({ value }));
   return compared.length > 0 ? compared : [...needed.values()];
+}
+
+/** Most mutants end in a failed assertion, and to describe where it was thrown costs more than to throw it. */
+function withoutStacks<T>(judge: () => T): T {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return judge();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 const opposite: Partial<Record<Verdict, Verdict>> = { holds: "refuted", refuted: "holds" };
