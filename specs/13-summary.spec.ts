@@ -37,7 +37,7 @@ claim("reachable-however-the-pods-change", {
   slow: true,
   observe: async (lab) => {
     const labels = { app: "comes-and-goes" };
-    const deployment = lab.serverDeployment("comes-and-goes", 1, labels);
+    const deployment = lab.serverDeployment("comes-and-goes", 2, labels);
     await lab.create("a Deployment", deployment);
     const { spec } = await lab.service("comes-and-goes", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] });
     const name = `comes-and-goes.${lab.namespace}.svc.${lab.world.dnsDomain}`;
@@ -49,11 +49,11 @@ claim("reachable-however-the-pods-change", {
     const record = async () => (await lookUp(client, name, type)).records.map(({ data }) => data);
     const before = await answered();
     const records = [await record()];
-    await lab.patch("take its pod away", deployment, { spec: { replicas: 0 } });
+    await lab.patch("take all pods away", deployment, { spec: { replicas: 0 } });
     const without = await lab.eventually(ask, ({ outcome }) => outcome !== "answered");
     records.push(await record());
     const gap = performance.now();
-    await lab.patch("bring one back", deployment, { spec: { replicas: 1 } });
+    await lab.patch("bring them back", deployment, { spec: { replicas: 2 } });
     const after = await answered();
     const milliseconds = Math.round(performance.now() - gap);
     records.push(await record());
