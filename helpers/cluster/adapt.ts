@@ -20,7 +20,7 @@ const fewerStatistics = '[plugins."io.containerd.cri.v1.runtime"]\n  stats_colle
  * that spares every machine work.
  *
  * Sources: KEP-5573 (kubelet 1.35 refuses cgroup v1 unless `failCgroupV1` is false); containerd's CRI configuration
- * (`restrict_oom_score_adj` where the kernel forbids negative scores; `stats_collect_period`, since 2.3).
+ * (`restrict_oom_score_adj` where the kernel forbids negative scores; `stats_collect_period`, since 2.3, containerd#12629).
  */
 export function adaptConfig(
   config: Readonly<Record<string, unknown>>,

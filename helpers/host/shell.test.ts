@@ -121,6 +121,16 @@ test("a shell that ends under a command is an error, and one that ended before i
   expect((await shells.run("here", ["echo", "again"])).stdout).toBe("again\n");
 });
 
+test("where nothing can be kept, no command is run", async () => {
+  const { stdin, stdout, stderr } = spawn("sh", {
+    env: { PATH: process.env["PATH"], TMPDIR: join(folder, "nowhere") },
+  });
+  using shells = new Shells(() => ({ stdin, stdout, stderr, end: () => stdin.end() }));
+  const proof = join(folder, "it-ran");
+  await expect(shells.run("here", ["touch", proof])).rejects.toThrow(ShellEnded);
+  expect(existsSync(proof)).toBe(false);
+});
+
 test("nothing is left behind where a shell's input ends", async () => {
   const own = mkdtempSync(join(tmpdir(), "shell-test-"));
   const { stdin, stdout, stderr } = spawn("sh", { env: { PATH: process.env["PATH"], TMPDIR: own } });

@@ -27,7 +27,8 @@ interface ShellOptions {
  * done, the shell's errors tell in one line: slot, exit status, bytes of output and of errors.
  */
 const prologue = `
-d=$(mktemp -d) && trap 'rm -rf "$d"' EXIT
+d=$(mktemp -d) || exit
+trap 'rm -rf "$d"' EXIT
 run() {
   program=$1
   shift
