@@ -734,9 +734,6 @@ claim("pods-may-be-on-different-nodes", {
   ),
 });
 
-/** Pods that are there at one time, before as many others. */
-const perRound = 3;
-
 claim("pod-addresses-are-leased-once", {
   slow: true,
   observe: async (lab) => {
@@ -746,6 +743,7 @@ claim("pod-addresses-are-leased-once", {
       const files = await outputOf(lab.node(node), "addresses that are leased on the node", ["ls", folder]);
       return files.split("\n").filter((file) => /^[\d.]+$|:/.test(file));
     };
+    const perRound = 3;
     const made: { pod: string; ip: string }[] = [];
     let leasedWhileUp: string[] = [];
     for (let round = 1; round <= 2; round++) {

@@ -239,19 +239,10 @@ async function variablesOfNewPod(
   spec: Readonly<Record<string, unknown>>,
   namespace = lab.namespace,
 ): Promise<Record<string, string>> {
-  await lab.create<V1Pod>(`the pod ${name}`, {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name, namespace },
-    spec: {
-      // Not `Never`: where its runtime fails to start it, it is to be started again.
-      restartPolicy: "OnFailure",
-      terminationGracePeriodSeconds: 0,
-      automountServiceAccountToken: false,
-      containers: [{ name: "client", image: lab.image("probe"), command: ["env"] }],
-      ...spec,
-    },
-  });
+  const containers = [{ ...lab.clientContainer, command: ["env"] }];
+  // Not `Never`: where its runtime fails to start it, it is to be started again.
+  const pod = lab.clientPod(name, { restartPolicy: "OnFailure", containers, ...spec }, namespace);
+  await lab.create(`the pod ${name}`, pod);
   const path = `/api/v1/namespaces/${namespace}/pods/${name}`;
   await lab.until(
     `${name} to end`,

@@ -40,13 +40,11 @@ function nameOf(path: string): string {
  * are the same.
  */
 export function survivors<Observation>(observation: Observation, judge: (observation: Observation) => void): string[] {
-  const judged = (value: unknown): Judgement =>
-    withoutStacks(() => judgementOf(() => judge(structuredClone(value) as Observation)));
-  const { verdict, why } = judged(observation);
+  const { verdict, why } = judged(judge, observation);
   const noticed = new Map<string, boolean>();
   for (const { path, observation: mutant } of mutants(observation)) {
     if (noticed.get(path) === true) continue;
-    const otherwiseJudged = judged(mutant);
+    const otherwiseJudged = judged(judge, mutant as Observation);
     noticed.set(path, otherwiseJudged.verdict !== verdict || otherwiseJudged.why !== why);
   }
   return [...noticed].flatMap(([path, seen]) => (seen ? [] : [path])).toSorted();
@@ -65,9 +63,7 @@ export function decidingValues<Observation>(
   observation: Observation,
   judge: (observation: Observation) => void,
 ): Deciding[] {
-  const verdictOf = (value: unknown) =>
-    withoutStacks(() => judgementOf(() => judge(structuredClone(value) as Observation)).verdict);
-  const verdict = verdictOf(observation);
+  const { verdict } = judged(judge, observation);
   const deciding = new Map<string, Deciding>();
   const needed = new Map<string, Deciding>();
   for (const { path, was, observation: mutant } of mutants(observation)) {
@@ -75,7 +71,7 @@ export function decidingValues<Observation>(
     const value = String(was);
     const key = `${path} ${value}`;
     if (deciding.has(key) || value.includes("\n") || value.length > longestTold) continue;
-    const otherwiseJudged = verdictOf(mutant);
+    const { verdict: otherwiseJudged } = judged(judge, mutant as Observation);
     if (otherwiseJudged === opposite[verdict]) deciding.set(key, { place: path, value });
     else if (otherwiseJudged !== verdict) needed.set(key, { place: path, value });
   }
@@ -87,11 +83,11 @@ export function decidingValues<Observation>(
 }
 
 /** Most mutants end in a failed assertion, and to describe where it was thrown costs more than to throw it. */
-function withoutStacks<T>(judge: () => T): T {
+function judged<Observation>(judge: (observation: Observation) => void, observation: Observation): Judgement {
   const { stackTraceLimit } = Error;
   Error.stackTraceLimit = 0;
   try {
-    return judge();
+    return judgementOf(() => judge(structuredClone(observation)));
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
