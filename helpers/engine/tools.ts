@@ -51,7 +51,7 @@ export async function engineTools(
       "start Docker or Podman, or run as root",
     );
   const mirror = await debianMirror();
-  const recipe = { format: 2, codename: mirror.codename, engineSuite, fromEngineSuite, fromOwnSuite };
+  const recipe = { format: 3, codename: mirror.codename, engineSuite, fromEngineSuite, fromOwnSuite };
   if (install === "never" && store.find("engine", recipe) === undefined) {
     const names = [...fromEngineSuite.map((name) => `${name} (${engineSuite})`), ...fromOwnSuite];
     throw new UserError(
@@ -96,7 +96,8 @@ function writeWrappers(folder: string): void {
   // The part is renamed when it is whole, so the starters find it from where they are.
   const head = [
     "#!/bin/sh",
-    'root=$(dirname "$(dirname "$(readlink -f "$0")")")/root',
+    // By the shell alone: a run calls them hundreds of times.
+    'root="${0%/*}/../root"',
     'for lib in "$root"/usr/lib/*-linux-gnu "$root"/lib/*-linux-gnu; do [ -d "$lib" ] && libs="$libs:$lib"; done',
     'export LD_LIBRARY_PATH="${libs#:}"',
     'for x in "$root"/usr/lib/*-linux-gnu/xtables; do [ -d "$x" ] && export XTABLES_LIBDIR="$x"; done',
