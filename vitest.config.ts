@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { AllureReporter, collectCases } from "./reports/bridge.ts";
@@ -21,14 +22,18 @@ export default defineConfig({
     // A spec checks claims; what a run has to keep to besides is a check.
     include: ["specs/**/*.{spec,check}.ts"],
     globalSetup: [join(import.meta.dirname, "helpers", "claim", "cast.ts")],
-    setupFiles: [join(import.meta.dirname, "helpers", "claim", "setup.ts")],
+    // Allure's reporter would put its own in front.
+    setupFiles: [
+      join(import.meta.dirname, "helpers", "claim", "setup.ts"),
+      fileURLToPath(import.meta.resolve("allure-vitest/setup")),
+    ],
     // The claims share a cast of pods, and waiting, not computing, is most of what they do.
     // What was seen is told in full: it is the explanation of a verdict.
     chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",
     isolate: false,
     maxWorkers: 3,
-    sequence: { concurrent: true, sequencer: ArticleOrder },
+    sequence: { concurrent: true, sequencer: ArticleOrder, setupFiles: "list" },
     maxConcurrency: 16,
     tags: [{ name: "slow", description: "needs a long window or many pods" }],
     passWithNoTests: false,

@@ -24,9 +24,11 @@ const untested = claimOf("pod-ips-are-unique");
 /** Does with judgements made up here what helpers/claim/claim.ts does with those of a cluster. */
 const spec = `
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { describeClaim, reportVerdict } from "${projectRoot}helpers/claim/allure.ts";
 import { readCatalogue } from "${projectRoot}helpers/claim/catalogue.ts";
+import { observationFile, store } from "${projectRoot}helpers/claim/recording.ts";
 import { Evidence } from "${projectRoot}helpers/evidence/evidence.ts";
 import { sampleResult, writeResult } from "${projectRoot}reports/samples.ts";
 
@@ -45,7 +47,8 @@ function claim(id, judgement) {
     const evidence = new Evidence(out, id);
     evidence.add("look at the nodes", "kubectl get nodes", "worker Ready\\n[exit 0 after 12 ms]");
     writeResult(out, sampleResult(entry, judgement));
-    await reportVerdict({ claim: entry, judgement, expectation, observationText: '{"code":200}', evidence, out });
+    store(join(out, observationFile(id)), '{"code":200}');
+    await reportVerdict({ claim: entry, judgement, expectation, observation: observationFile(id), evidence, out });
     expect(judgement.verdict, judgement.why || "the verdict").toBe(expectation.verdict);
   });
 }

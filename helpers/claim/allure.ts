@@ -23,8 +23,8 @@ export interface VerdictReport {
   readonly claim: Claim;
   readonly judgement: Judgement;
   readonly expectation: Expectation;
-  /** The observation as stored; empty where there is none. */
-  readonly observationText: string;
+  /** The file that the observation is stored in, relative to the output folder; absent where there is none. */
+  readonly observation: string | undefined;
   readonly evidence: Pick<Evidence, "items" | "standIns">;
   /** The output folder, which the files of the evidence are in. */
   readonly out: string;
@@ -79,7 +79,7 @@ export async function reportVerdict({
   claim,
   judgement,
   expectation,
-  observationText,
+  observation,
   evidence,
   out,
   controls = [],
@@ -108,11 +108,12 @@ export async function reportVerdict({
   for (const { title, command, file, attachments } of evidence.items) {
     await allure.step(title, async (step) => {
       await step.parameter("command", command);
-      for (const { name, type, content } of attachments) await allure.attachment(name, content, type);
+      for (const { name, type, file: beside } of attachments) await allure.attachmentPath(name, join(out, beside), type);
       await allure.attachmentPath(basename(file), join(out, file), "text/plain");
     });
   }
-  if (observationText !== "") await allure.attachment("observation.json", observationText, "application/json");
+  if (observation !== undefined)
+    await allure.attachmentPath("observation.json", join(out, observation), "application/json");
 }
 
 /** Returns Markdown that shows the text as it is. */

@@ -110,7 +110,7 @@ async function run<Observation>(
     claim: entry,
     judgement,
     expectation,
-    observationText: observationText ?? "",
+    observation: result.observation,
     evidence,
     out,
     controls: result.controls,

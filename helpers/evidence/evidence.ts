@@ -11,7 +11,7 @@ export interface EvidenceItem {
   readonly text: string;
   /** Where it is kept, relative to the output folder. */
   readonly file: string;
-  readonly attachments: readonly Attachment[];
+  readonly attachments: readonly (Attachment & { readonly file: string })[];
 }
 
 /** A picture or another file that says more than text. */
@@ -41,9 +41,13 @@ export class Evidence {
   add(title: string, command: string, text: string, attachments: readonly Attachment[] = []): void {
     const number = String(this.items.length + 1).padStart(2, "0");
     const file = join(this.#folder, `${number}-${slugOf(title).slice(0, 60)}.txt`);
-    for (const { name, content } of attachments) writeFileSync(join(this.#folder, `${number}-${name}`), content);
     writeFileSync(file, `# ${title}\n${command === "" ? "" : `$ ${command}\n`}${text}\n`);
-    this.items.push({ title, command, text, file: relative(this.#out, file), attachments });
+    const kept = attachments.map((attachment) => {
+      const beside = join(this.#folder, `${number}-${attachment.name}`);
+      writeFileSync(beside, attachment.content);
+      return { ...attachment, file: relative(this.#out, beside) };
+    });
+    this.items.push({ title, command, text, file: relative(this.#out, file), attachments: kept });
   }
 }
 
