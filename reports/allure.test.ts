@@ -59,6 +59,7 @@ const specs: Readonly<Record<string, string>> = {
     claim("${refuted.id}", { verdict: "refuted", why: "the outsider was answered" });
     claim("${holding.id}", { verdict: "holds", why: "" });
     test("skipped > with a reason", ({ skip }) => skip("there is no IPv6 here"));
+    test("an assertion tells Allure nothing", ({ task }) => { expect(task.meta.allureRuntimeMessages).toBeUndefined(); expect(task.meta.allureRuntimeMessages).toBeUndefined(); });
     test("two things are wrong", () => { expect.soft(1, "one").toBe(2); expect.soft(3, "three").toBe(4); });`,
   "01-first.spec.ts": `${spec}
     claim("${surprising.id}", { verdict: "refuted", why: "the plugin's type: expected 'bridge' to be 'ptp'" });
@@ -128,14 +129,15 @@ test("progress tells each verdict, and the reason of what was not expected", () 
     line("✓", "refuted", refuted.id),
     line("✗", "inconclusive", untested.id) + reason("expected: holds", "positive control failed: a pod runs"),
     line("✗", "refuted", surprising.id) + reason("expected: holds", "the plugin's type: expected 'bridge' to be 'ptp'"),
+    line("✓", "passed", "an assertion tells Allure nothing"),
     line("✗", "no verdict", "two things are wrong") +
       reason("one: expected 1 to be 2 // Object.is equality", "three: expected 3 to be 4 // Object.is equality"),
     line("✗", "skipped", "skipped > with a reason") + reason("there is no IPv6 here"),
   ];
   const [legend, ...claims] = told;
   expect(legend).toMatch(/^ {2}✓ .* ✗ /);
-  expect(claims.slice(0, 6).toSorted()).toEqual(expected.toSorted());
-  expect(claims[6]).toBe(`  ✗ specs/03-broken.spec.ts${reason("this file cannot be loaded")}`);
+  expect(claims.slice(0, 7).toSorted()).toEqual(expected.toSorted());
+  expect(claims[7]).toBe(`  ✗ specs/03-broken.spec.ts${reason("this file cannot be loaded")}`);
 });
 
 describe("Allure's result of a claim", () => {

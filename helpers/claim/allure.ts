@@ -108,7 +108,8 @@ export async function reportVerdict({
   for (const { title, command, file, attachments } of evidence.items) {
     await allure.step(title, async (step) => {
       await step.parameter("command", command);
-      for (const { name, type, file: beside } of attachments) await allure.attachmentPath(name, join(out, beside), type);
+      for (const { name, type, file: beside } of attachments)
+        await allure.attachmentPath(name, join(out, beside), type);
       await allure.attachmentPath(basename(file), join(out, file), "text/plain");
     });
   }
