@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { Status } from "allure-js-commons";
 import type { LifecycleListener, Writer } from "allure-js-commons/sdk/reporter";
@@ -14,10 +14,7 @@ export const collectCases: Reporter = {
     void cases.set(`${relative(process.cwd(), test.module.moduleId)}#${titles(test).join(" ")}`, test),
 };
 
-/**
- * Allure's reporter, but for how it writes: it would copy the evidence, which is on disk already, and wait until the disk has
- * each of two thousand files, for seconds.
- */
+/** Allure's reporter, but for how it writes: it would wait until the disk has each of two thousand files, for seconds. */
 export class AllureReporter extends AllureVitestReporter {
   readonly #folder: string;
 
@@ -31,7 +28,7 @@ export class AllureReporter extends AllureVitestReporter {
     mkdirSync(this.#folder, { recursive: true });
     // allure-vitest 3.12 makes the writer itself and lets nobody give another.
     const { writer } = (this as unknown as { allureReporterRuntime: { writer: Writer } }).allureReporterRuntime;
-    writer.writeAttachmentFromPath = (name, from) => linkSync(from, join(this.#folder, name));
+    writer.writeAttachmentFromPath = (name, from) => copyFileSync(from, join(this.#folder, name));
     writer.writeResult = (result) =>
       writeFileSync(join(this.#folder, `${result.uuid}-result.json`), JSON.stringify(result));
   }
