@@ -27,13 +27,13 @@ export default defineConfig({
       join(import.meta.dirname, "helpers", "claim", "setup.ts"),
       fileURLToPath(import.meta.resolve("allure-vitest/setup")),
     ],
-    // The claims share a cast of pods, and waiting, not computing, is most of what they do.
     // What was seen is told in full: it is the explanation of a verdict.
     chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",
     isolate: false,
     maxWorkers: 3,
     sequence: { concurrent: true, sequencer: ArticleOrder, setupFiles: "list" },
+    // The claims share a cast of pods, and each waits for much.
     maxConcurrency: 16,
     tags: [{ name: "slow", description: "needs a long window or many pods" }],
     passWithNoTests: false,

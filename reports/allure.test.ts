@@ -59,7 +59,10 @@ const specs: Readonly<Record<string, string>> = {
     claim("${refuted.id}", { verdict: "refuted", why: "the outsider was answered" });
     claim("${holding.id}", { verdict: "holds", why: "" });
     test("skipped > with a reason", ({ skip }) => skip("there is no IPv6 here"));
-    test("an assertion tells Allure nothing", ({ task }) => { expect(task.meta.allureRuntimeMessages).toBeUndefined(); expect(task.meta.allureRuntimeMessages).toBeUndefined(); });
+    test("an assertion tells Allure nothing", ({ task }) => {
+      expect(task.meta.allureRuntimeMessages, "before any assertion").toBeUndefined();
+      expect(task.meta.allureRuntimeMessages, "after one").toBeUndefined();
+    });
     test("two things are wrong", () => { expect.soft(1, "one").toBe(2); expect.soft(3, "three").toBe(4); });`,
   "01-first.spec.ts": `${spec}
     claim("${surprising.id}", { verdict: "refuted", why: "the plugin's type: expected 'bridge' to be 'ptp'" });
