@@ -192,7 +192,7 @@ async function withMetalLB(lab: Lab) {
   // Over other links it is not known at every hop; the claim about its way needs them routed.
   const path = lab.world.cni === ownCni ? await wayTo(lab, ip, ask) : undefined;
   await lab.patch("select no pods", object, { spec: { selector: { app: "nobody" } } });
-  const withoutPods = await lab.until("the load balancer to refuse", ask, ({ outcome }) => outcome !== "answered");
+  const withoutPods = await lab.until("nobody to answer any longer", ask, ({ outcome }) => outcome !== "answered");
   await lab.delete("the Service", object);
   const withoutService = await lab.eventually(ask, ({ outcome }) => outcome !== "answered" && outcome !== "refused");
   return {
