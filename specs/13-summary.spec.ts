@@ -37,7 +37,8 @@ claim("reachable-however-the-pods-change", {
   slow: true,
   observe: async (lab) => {
     const labels = { app: "comes-and-goes" };
-    const deployment = lab.serverDeployment("comes-and-goes", 2, labels);
+    // With a grace period a pod's object goes last: once it is gone, nobody but the Service can refuse in its place.
+    const deployment = lab.serverDeployment("comes-and-goes", 2, labels, { terminationGracePeriodSeconds: 1 });
     await lab.create("a Deployment", deployment);
     const { spec } = await lab.service("comes-and-goes", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] });
     const name = `comes-and-goes.${lab.namespace}.svc.${lab.world.dnsDomain}`;
@@ -55,7 +56,16 @@ claim("reachable-however-the-pods-change", {
     const before = await answered();
     const records = [await record()];
     await lab.patch("take all pods away", deployment, { spec: { replicas: 0 } });
-    // While the pods end, a connection to one of them may find nobody: only a refusal is the Service's own answer.
+    await lab.until(
+      "the pods to be gone",
+      () =>
+        lab.get<{ items: unknown[] }>(
+          "its pods",
+          `/api/v1/namespaces/${lab.namespace}/pods?labelSelector=app%3Dcomes-and-goes`,
+        ),
+      ({ items }) => items.length === 0,
+    );
+    // A node that has not heard of it yet still leads connections to where they were: no answer, but no refusal.
     const without = await lab.eventually(
       () => ask(lab.timeouts.answer),
       ({ outcome }) => outcome === "refused",
