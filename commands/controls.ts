@@ -1,6 +1,7 @@
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
 import { exitCodeOf } from "../helpers/claim/results.ts";
+import { selectionOf } from "../helpers/claim/selection.ts";
 import { beginRun, emptyOutput, removeOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { makeCluster, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
@@ -20,13 +21,13 @@ import { summaryOf } from "../reports/summary.ts";
  */
 await main(async () => {
   const settings = readSettings();
-  readCatalogue();
+  const catalogue = readCatalogue();
+  const selection = await selectionOf(process.argv.slice(2), catalogue.claims);
   imageLockFor(settings);
   if (settings.kubeconfig !== undefined)
     throw new UserError("controls change the cluster, and make one of their own", "leave KNC_KUBECONFIG out");
   const progress = new Progress();
   const interrupt = interruption((line) => progress.say("signal", line));
-  const selection = process.argv.slice(2);
   emptyOutput(settings);
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await makeCluster(session);

@@ -138,6 +138,8 @@ test("a Node that is too old is told by plain JavaScript", async () => {
 });
 
 test.each([
+  ["test", "-t=no such claim", /^error: -t no such claim is in no claim's sentence or id – npm run claims lists them$/],
+  ["controls", "-t=(", /^error: -t \(: Invalid regular expression: .* – npm run claims lists what can be named$/],
   ["claims", "--colour", /^error: Unknown option '--colour'/],
   ["matrix", "--changed=nonsense", /^error: --changed nonsense: fatal: .* – name a commit that git knows$/],
   ["demo", "please", /^error: please is not known – npm run demo$/],

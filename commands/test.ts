@@ -1,5 +1,6 @@
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
+import { selectionOf } from "../helpers/claim/selection.ts";
 import { beginRun, emptyOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
@@ -25,10 +26,10 @@ import { summaryOf } from "../reports/summary.ts";
 await main(async () => {
   const settings = readSettings();
   // Before anything is started: a broken catalogue or lock file must not cost a cluster.
-  readCatalogue();
+  const { claims } = readCatalogue();
+  const selection = await selectionOf(process.argv.slice(2), claims);
   imageLockFor(settings);
   emptyOutput(settings);
-  const selection = process.argv.slice(2);
   const progress = new Progress(undefined, usualPhases(settings.out, selection.join(" ")));
   const interrupt = interruption((line) => progress.say("signal", line));
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
