@@ -17,9 +17,9 @@ export class Interrupted extends Error {
   override name = "Interrupted";
   readonly exitCode: number;
 
-  constructor(signal: "SIGINT" | "SIGTERM" | "SIGHUP") {
+  constructor(signal: "SIGHUP" | "SIGINT" | "SIGPIPE" | "SIGTERM") {
     super(`interrupted by ${signal}`);
-    this.exitCode = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[signal];
+    this.exitCode = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }[signal];
   }
 }
 
@@ -29,12 +29,11 @@ export class Interrupted extends Error {
  */
 export function interruption(tell: (line: string) => void): AbortSignal {
   const controller = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(name, () => {
-      tell(controller.signal.aborted ? "still cleaning up" : `${name}: cleaning up`);
-      controller.abort(new Interrupted(name));
-    });
-  }
-  process.on("uncaughtException", (error) => controller.abort(error));
+  const end = (why: string, reason: Error) => {
+    tell(controller.signal.aborted ? "still cleaning up" : `${why}: cleaning up`);
+    controller.abort(reason);
+  };
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => end(name, new Interrupted(name)));
+  process.on("uncaughtException", (error) => end(error.message, error));
   return controller.signal;
 }

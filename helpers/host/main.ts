@@ -3,9 +3,11 @@ import { Interrupted, UserError } from "./errors.ts";
 /**
  * Runs a command and sets the process's exit code to what it returns. A {@link UserError} becomes one line with the
  * remedy and exit code 2, an interruption the shell's code for its signal, and anything else a line that says so, with
- * the stack, and exit code 2: the command could not do its work.
+ * the stack, and exit code 2: the command could not do its work. Output that nobody reads any more, as after `| head`, ends
+ * it as SIGPIPE does.
  */
 export async function main(run: () => Promise<number>): Promise<void> {
+  process.stdout.once("error", unread).on("error", () => {});
   try {
     process.exitCode = await run();
   } catch (error) {
@@ -17,4 +19,12 @@ export async function main(run: () => Promise<number>): Promise<void> {
         `error: ${error instanceof Error ? error.message : String(error)} – this is a defect of the suite, or of what it stands on\n${error instanceof Error ? `${error.stack}\n` : ""}`,
       );
   }
+}
+
+/** Node ignores SIGPIPE, which any pipe and socket can give, and has the stream's error in its place. */
+function unread(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error;
+  const end = new Interrupted("SIGPIPE");
+  if (process.listenerCount("uncaughtException") === 0) process.exit(end.exitCode);
+  throw end;
 }
