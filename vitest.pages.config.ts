@@ -6,7 +6,8 @@ export default defineConfig({
     name: "pages",
     include: ["reports/**/*.browser.ts"],
     expect: { requireAssertions: true },
-    testTimeout: 180_000,
+    // The largest page takes its look for accessibility a minute and a half of computing.
+    testTimeout: 600_000,
     hookTimeout: 60_000,
     reporters: ["verbose", ["json", { outputFile: "reports/out/pages-tests.json" }]],
   },

@@ -1,10 +1,10 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -100,23 +100,33 @@ const inputs: Record<string, Input> = {
   },
 };
 
+/** What the next start would have to remove. */
+const recordsIn = (cache: string) => {
+  const folder = join(cache, "runs");
+  return existsSync(folder) ? readdirSync(folder).toSorted() : [];
+};
+
 test.each(Object.entries(inputs))(
-  "%s: exit 2, one line with the remedy, no stack trace",
+  "%s: exit 2, one line with the remedy, no stack trace, no record of a run",
   async (name, { environment, before = [], message }) => {
     mkdirSync(join(folder, "small"), { recursive: true });
     mkdirSync(join(folder, "nobody"), { recursive: true, mode: 0o777 });
     chmodSync(join(folder, "nobody"), 0o777);
     if (name === "no disk") await execa`mount -t tmpfs -o size=64m tmpfs ${join(folder, "small")}`;
+    const given = environment?.() ?? {};
+    const cache = given["KNC_CACHE"] ?? readSettings().cache;
+    const records = recordsIn(cache);
     try {
       const { exitCode, stderr } = await execa("env", [...before, process.execPath, "commands/run.js", "test"], {
         cwd: projectRoot,
-        env: { KNC_OUT: join(folder, "out"), ...environment?.() },
+        env: { KNC_OUT: join(folder, "out"), ...given },
         reject: false,
         stdin: "ignore",
       });
       const errors = stderr.split("\n").filter((line) => !/^ +\d+s {2}/.test(line));
       expect(exitCode, stderr).toBe(2);
       expect(errors, stderr).toEqual([expect.stringMatching(message)]);
+      expect(recordsIn(cache)).toEqual(records);
     } finally {
       if (name === "no disk") await execa`umount ${join(folder, "small")}`;
     }

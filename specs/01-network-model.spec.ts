@@ -344,7 +344,7 @@ claim("docker-containers-need-port-mapping", {
       ])
     ).trim();
     const published = await outputOf(lab.containerEngine, "the server's published ports", ["port", server]);
-    const limits = ["--silent", "--max-time", "2"];
+    const limits = ["--silent", "--max-time", String(lab.timeouts.answer / 1000)];
     const url = `http://${address}:8001/static/`;
     const ask = (title: string) => lab.containerEngine.run(title, ["exec", client, "curl", ...limits, url]);
     const before = await ask("ask where nothing listens yet");
@@ -628,11 +628,10 @@ claim("docker-networks-are-separate", {
     const listen = "kubectl proxy --www=/kind --address=0.0.0.0 --accept-hosts=.* --port=8001".split(" ");
     await outputOf(lab.containerEngine, "listen on port 8001", ["exec", "--detach", server, ...listen]);
     const url = `http://${address}:8001/static/`;
-    const own = () =>
-      lab.containerEngine.run("ask from itself", ["exec", server, "curl", "--silent", "--max-time", "2", url]);
+    const curl = ["curl", "--silent", "--max-time", String(lab.timeouts.answer / 1000), url];
+    const own = () => lab.containerEngine.run("ask from itself", ["exec", server, ...curl]);
     await lab.until("the server to listen", own, ({ exitCode }) => exitCode === 0);
-    const ask = (title: string) =>
-      lab.containerEngine.run(title, ["exec", client, "curl", "--silent", "--max-time", "3", url]);
+    const ask = (title: string) => lab.containerEngine.run(title, ["exec", client, ...curl]);
     const between = await ask("ask from the other network");
     await outputOf(lab.containerEngine, "put the client on the server's network too", [
       "network",

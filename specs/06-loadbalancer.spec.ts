@@ -171,10 +171,10 @@ async function withMetalLB(lab: Lab) {
   }
   const ip = (await lab.until("an external IP", externalIP, (found) => found !== null, lab.timeouts.podsReady)) ?? "";
   const secondsToIP = (performance.now() - started) / 1000;
-  const ask = () => meet(lab.outsider, hostPort(ip, 80), lab.timeouts.attempt);
+  const ask = (timeout = lab.timeouts.attempt) => meet(lab.outsider, hostPort(ip, 80), timeout);
   const answered = ({ outcome }: { outcome: string }) => outcome === "answered";
   const answer = await lab
-    .until("an answer there", ask, answered, lab.timeouts.podsReady)
+    .until("an answer there", () => ask(), answered, lab.timeouts.podsReady)
     .catch(async (error: unknown) => {
       // They are gone with this check, and only they know whether they announced the address.
       const logs = ["kubectl", "logs", "--namespace", namespace, "--selector", "app=speaker", "--prefix", "--tail=-1"];
@@ -190,11 +190,22 @@ async function withMetalLB(lab: Lab) {
   const packets = (await Promise.all(captures.map((capture) => capture.packets()))).flat();
   await Promise.all(captures.map((capture) => capture.stop()));
   // Over other links it is not known at every hop; the claim about its way needs them routed.
-  const path = lab.world.cni === ownCni ? await wayTo(lab, ip, ask) : undefined;
-  await lab.patch("select no pods", object, { spec: { selector: { app: "nobody" } } });
-  const withoutPods = await lab.until("nobody to answer any longer", ask, ({ outcome }) => outcome !== "answered");
+  const path = lab.world.cni === ownCni ? await wayTo(lab, ip, nodePort, () => ask(lab.timeouts.answer)) : undefined;
+  const select = (app: string) => lab.patch(`select the pods of ${app}`, object, { spec: { selector: { app } } });
+  await select("nobody");
+  const withoutPods = await lab.until(
+    "nobody to answer any longer",
+    () => ask(lab.timeouts.silence),
+    ({ outcome }) => outcome !== "answered",
+  );
+  // A speaker announces no address without pods: to be seen, its going has to be the Service's.
+  await select(spec.selector.app);
+  await lab.until("an answer there again", () => ask(), answered, lab.timeouts.podsReady);
   await lab.delete("the Service", object);
-  const withoutService = await lab.eventually(ask, ({ outcome }) => outcome !== "answered" && outcome !== "refused");
+  const withoutService = await lab.eventually(
+    () => ask(lab.timeouts.silence),
+    ({ outcome }) => outcome !== "answered" && outcome !== "refused",
+  );
   return {
     before,
     subnet,
@@ -211,7 +222,7 @@ async function withMetalLB(lab: Lab) {
   };
 }
 
-async function wayTo(lab: Lab, ip: string, ask: () => Promise<Meeting>): Promise<Followed<Meeting>> {
+async function wayTo(lab: Lab, ip: string, nodePort: number, ask: () => Promise<Meeting>): Promise<Followed<Meeting>> {
   return follow(
     lab,
     {
@@ -224,6 +235,7 @@ async function wayTo(lab: Lab, ip: string, ask: () => Promise<Meeting>): Promise
         addresses: ["server-1", "server-2"].map((pod) => lab.pod(pod).address),
         port: 8080,
       },
+      by: { addresses: lab.world.nodes.flatMap(({ addresses }) => addresses), port: nodePort },
     },
     ask,
   );

@@ -223,6 +223,7 @@ claim("conflist-chains-portmap", {
       "the hostPort to answer",
       () => request(lab.outsider, url, lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",
+      lab.timeouts.podsReady,
     );
     return { plugins: lists.map(({ node, conflist }) => ({ node, last: conflist.plugins.at(-1) })), without, withPod };
   },

@@ -54,17 +54,10 @@ claim("reachable-however-the-pods-change", {
     const type = lab.addressRecord;
     const record = async () => (await lookUp(client, name, type)).records.map(({ data }) => data);
     const before = await answered();
+    const pods = (await lab.readyPods(2, labels)).map(({ metadata }) => metadata?.name ?? "");
     const records = [await record()];
     await lab.patch("take all pods away", deployment, { spec: { replicas: 0 } });
-    await lab.until(
-      "the pods to be gone",
-      () =>
-        lab.get<{ items: unknown[] }>(
-          "its pods",
-          `/api/v1/namespaces/${lab.namespace}/pods?labelSelector=app%3Dcomes-and-goes`,
-        ),
-      ({ items }) => items.length === 0,
-    );
+    await lab.podsGone(pods);
     // A node that has not heard of it yet still leads connections to where they were: no answer, but no refusal.
     const without = await lab.eventually(
       () => ask(lab.timeouts.answer),

@@ -11,23 +11,27 @@ export interface Objects {
   readonly kind: "Deployment" | "Pod" | "Service";
   /** Their name, as CEL compares it; others are left alone. */
   readonly name: string;
+  /** Where the others of that name are left alone. */
+  readonly namespace?: string;
   readonly operations?: readonly ("CREATE" | "UPDATE")[];
 }
 
 const mark = "kind-network-conformance/changed";
 
+const specimenNamespace = "kube-public";
+
 /** What may be asked of the API server without anything coming of it, to see whether a policy is in force. */
 const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesObject>> = {
   Service: (name) => ({
-    ...{ apiVersion: "v1", kind: "Service", metadata: { name, namespace: "kube-public" } },
+    ...{ apiVersion: "v1", kind: "Service", metadata: { name, namespace: specimenNamespace } },
     spec: { ports: [{ port: 80 }] },
   }),
   Pod: (name) => ({
-    ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "kube-public" } },
+    ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: specimenNamespace } },
     spec: { containers: [{ name: "c", image: "c" }] },
   }),
   Deployment: (name) => ({
-    ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name, namespace: "kube-public" } },
+    ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name, namespace: specimenNamespace } },
     spec: {
       selector: { matchLabels: { app: "c" } },
       template: { metadata: { labels: { app: "c" } }, spec: { containers: [{ name: "c", image: "c" }] } },
@@ -35,7 +39,10 @@ const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesOb
   }),
 };
 
-function matching({ kind, name, operations = ["CREATE"] }: Objects) {
+function matching({ kind, name, namespace, operations = ["CREATE"] }: Objects) {
+  const named = `has(object.metadata.name) && object.metadata.name == '${name}'`;
+  // The specimen by which it is seen to be in force is in another.
+  const there = namespace === undefined ? "" : ` && request.namespace in ['${namespace}', '${specimenNamespace}']`;
   return {
     matchConstraints: {
       resourceRules: [
@@ -47,7 +54,7 @@ function matching({ kind, name, operations = ["CREATE"] }: Objects) {
         },
       ],
     },
-    matchConditions: [{ name: "named", expression: `has(object.metadata.name) && object.metadata.name == '${name}'` }],
+    matchConditions: [{ name: "named", expression: `${named}${there}` }],
   };
 }
 

@@ -41,6 +41,8 @@ export interface Flow {
   readonly target: { readonly address: string; readonly port: number };
   /** Who may be the one that answers, on one port. */
   readonly servers: { readonly name: string; readonly addresses: readonly string[]; readonly port: number };
+  /** Where else its packets may be sent on the way. */
+  readonly by?: { readonly addresses: readonly string[]; readonly port: number };
   /** Nobody is to answer, so that no answer is waited for. */
   readonly silent?: boolean;
 }
@@ -204,7 +206,7 @@ interface Watch {
 }
 
 async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promise<Watch> {
-  const { protocol, target, servers } = flow;
+  const { protocol, target, servers, by } = flow;
   const steps: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     const ends = await Promise.allSettled(steps.splice(0).map((undo) => undo()));
@@ -212,8 +214,8 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
     if (failed !== undefined) throw failed.reason;
   };
   lab.afterwards(stop);
-  const addresses = [target.address, ...servers.addresses];
-  const ports = [target.port, servers.port];
+  const addresses = [target.address, ...servers.addresses, ...(by?.addresses ?? [])];
+  const ports = [target.port, servers.port, ...(by === undefined ? [] : [by.port])];
   const packets = await recordPackets(
     host,
     `${protocol} and (${anyOf("host", addresses)}) and (${anyOf("port", ports)})`,

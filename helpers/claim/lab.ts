@@ -146,6 +146,16 @@ export class Lab {
     return list.toSorted((a, b) => ((a.metadata?.name ?? "") < (b.metadata?.name ?? "") ? -1 : 1));
   }
 
+  /** Waits until none of these pods exists: the kubelet lets go of one that has a grace period after its network. */
+  async podsGone(names: readonly string[], namespace = this.namespace): Promise<void> {
+    await this.until(
+      `${names.join(" and ")} to be gone`,
+      () => this.get<{ items: V1Pod[] }>("the pods there", `/api/v1/namespaces/${namespace}/pods`),
+      ({ items }) => !items.some(({ metadata }) => names.includes(metadata?.name ?? "")),
+      this.timeouts.deletion,
+    );
+  }
+
   #peer(
     pod: V1Pod,
     { container = pod.spec?.containers[0]?.name ?? "", silent = false, ends = false }: PeerOptions,

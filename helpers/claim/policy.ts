@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
 import { hostPort, type Meeting, meet } from "../probe/http.ts";
 import type { Lab } from "./lab.ts";
@@ -33,8 +32,12 @@ export async function underPolicy(lab: Lab, purpose: string): Promise<UnderPolic
     spec: { podSelector: { matchLabels: { app: "denied" } }, policyTypes: ["Ingress"] },
   };
   await lab.create("a policy that lets nobody in", policy);
-  await delay(lab.timeouts.window);
-  const under = await ask(lab.timeouts.silence);
+  // Who enforces it may be slow to: only answers to the end say that nobody does.
+  const under = await lab.eventually(
+    () => ask(lab.timeouts.silence),
+    ({ outcome }) => outcome !== "answered",
+    3 * lab.timeouts.window,
+  );
   await lab.delete("the policy", policy);
   return { before, under, after: await answered() };
 }

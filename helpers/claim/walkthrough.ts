@@ -1,4 +1,4 @@
-import type { V1Deployment, V1Pod } from "@kubernetes/client-node";
+import type { V1Deployment, V1Pod, V1Service } from "@kubernetes/client-node";
 import type { CommandResult } from "../host/command.ts";
 import { type Background, inBackground } from "../probe/background.ts";
 import { type Packet, startCapture } from "../probe/capture.ts";
@@ -150,6 +150,7 @@ const steps = {
       () => lab.endpointsOf("web-clusterip", articleNamespace),
       (found) => found.length === 3,
     );
+    if (endpoints.length === 3) await answering(lab, "web-clusterip");
     return { applied, endpoints };
   },
   getClusterIp: (lab: Lab) => inTerminal(lab, 245),
@@ -173,12 +174,6 @@ const steps = {
       });
       throw new ProbeFailed("the temporary pod's shell did not end in time");
     }
-    // Its shell may have been started once more by then, and has its whole grace period to end.
-    const left = await lab.eventually(
-      () => lab.outsider.run("is the pod still there", ["kubectl", "get", "pod", "temp"]),
-      ({ stderr }) => stderr.includes("NotFound"),
-      lab.timeouts.deletion,
-    );
     const { exitCode = null, stdout } = result;
     const transcript = stdout.replaceAll("\r", "");
     // Behind each prompt stand a line and what came of it. The first prompt is lost where it comes before kubectl listens.
@@ -187,7 +182,7 @@ const steps = {
     if (parts.length <= later)
       throw new ProbeFailed(`the temporary pod's shell showed ${parts.length - 1} prompts: ${transcript}`);
     const outputs = [parts.slice(0, -later).join(""), ...parts.slice(-later)];
-    return { typed, substitutions, lines, exitCode, transcript, outputs, clusterIP, left: left.stderr.trim() };
+    return { typed, substitutions, lines, exitCode, transcript, outputs, clusterIP };
   },
   applyNodePort: async (lab: Lab) => {
     await forget(lab, "service", "web-nodeport");
@@ -279,6 +274,20 @@ export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Prom
     `the article's lab: ${name}`,
     () => steps[name](lab) as Promise<Awaited<ReturnType<Steps[Name]>>>,
   );
+}
+
+/** Waits until a Service answers pods of both workers: what is typed next asks it once. */
+async function answering(lab: Lab, service: string): Promise<void> {
+  const { spec } = await lab.get<V1Service>(service, `/api/v1/namespaces/${articleNamespace}/services/${service}`);
+  const url = `http://${hostPort(spec?.clusterIP ?? "", spec?.ports?.[0]?.port ?? 0)}/`;
+  const asked = ["client-1", "client-2"].map((pod) =>
+    lab.until(
+      `${service} to answer ${pod}`,
+      () => request(lab.pod(pod), url, lab.timeouts.attempt),
+      ({ outcome }) => outcome === "answered",
+    ),
+  );
+  await Promise.all(asked);
 }
 
 async function clusterIpOf(lab: Lab, service: string): Promise<string> {

@@ -80,19 +80,20 @@ export async function engineOutput(
  * Docker gives a container 10 s to die of SIGKILL and then reports failure, which a node with hundreds of processes on a
  * busy machine can exceed; it does die, so the removal is asked for again.
  *
+ * @param before done before each time, such as what lets frozen processes die
  * @throws Error with the client's own words where they are still there after half a minute more
  */
 export async function removeContainers(
   engine: Pick<Engine, "cli" | "program" | "environment">,
   containers: readonly string[],
+  before: () => void = () => {},
 ): Promise<void> {
   if (containers.length === 0) return;
-  await pRetry(() => engineOutput(engine, ["rm", "--force", "--volumes", ...containers]), {
-    retries: 10,
-    minTimeout: 500,
-    maxTimeout: 3_000,
-    maxRetryTime: 60_000,
-  });
+  const remove = () => {
+    before();
+    return engineOutput(engine, ["rm", "--force", "--volumes", ...containers]);
+  };
+  await pRetry(remove, { retries: 10, minTimeout: 500, maxTimeout: 3_000, maxRetryTime: 60_000 });
 }
 
 /** Returns the words of a command as it has to be started to see the engine's network. */

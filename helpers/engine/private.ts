@@ -101,7 +101,7 @@ export async function startPrivateEngine(
     const engine = await ask(client, { signal: AbortSignal.any([signal, died.signal]) });
     if (engine !== undefined) {
       chmodSync(join(place.runtime, "docker.sock"), 0o600);
-      await removeAllContainers(engine);
+      await removeAllContainers(place, engine);
       say(`private engine: docker ${engine.version}, network namespace ${place.name}, no uplink`);
       return { ...engine, died: died.signal };
     }
@@ -151,9 +151,8 @@ async function ask(client: Client, options: CommandOptions): Promise<Engine | un
 /** Stops the private engine and removes all it holds but images: containers, processes, mounts, namespace, runtime folder. */
 export async function clearPrivateEngine(place: PrivateEnginePlace, tools: EngineTools): Promise<void> {
   const running = await runningPrivateEngine(place, tools);
-  thaw(place);
   // Where that fails, their processes are ended below all the same, and the next start removes what is left on disk.
-  if (running !== undefined) await removeAllContainers(running).catch(() => {});
+  if (running !== undefined) await removeAllContainers(place, running).catch(() => {});
   await endProcesses(engineDaemons(place), stopTimeoutMs);
   thaw(place);
   await endProcesses([...processesAt(place), ...processesInCgroups(place)], stopTimeoutMs);
@@ -179,9 +178,12 @@ function runcOf(tools: EngineTools): string {
   return existsSync(unpacked) ? unpacked : "/usr/sbin/runc";
 }
 
-async function removeAllContainers(engine: Pick<Engine, "cli" | "program" | "environment">): Promise<void> {
+async function removeAllContainers(
+  place: PrivateEnginePlace,
+  engine: Pick<Engine, "cli" | "program" | "environment">,
+): Promise<void> {
   const containers = (await engineOutput(engine, ["ps", "--all", "--quiet"])).split("\n").filter(Boolean);
-  await removeContainers(engine, containers);
+  await removeContainers(engine, containers, () => thaw(place));
   await engineOutput(engine, ["network", "prune", "--force"]);
   await engineOutput(engine, ["volume", "prune", "--force", "--all"]);
 }
@@ -222,14 +224,25 @@ function cgroupsOf(place: PrivateEnginePlace): string[] {
 }
 
 function cgroupTree(folder: string): string[] {
-  const children = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return [...children.flatMap(({ name }) => cgroupTree(join(folder, name))), folder];
+  const children = ifThere(() => readdirSync(folder, { withFileTypes: true }))?.filter((entry) => entry.isDirectory());
+  return [...(children ?? []).flatMap(({ name }) => cgroupTree(join(folder, name))), folder];
+}
+
+/** A cgroup ends with its processes, perhaps while one looks at it. */
+function ifThere<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (["ENOENT", "ENODEV"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
 }
 
 function processesInCgroups(place: PrivateEnginePlace): ProcessIdentity[] {
   const pids = cgroupsOf(place)
     .flatMap(cgroupTree)
-    .flatMap((folder) => readFileSync(join(folder, "cgroup.procs"), "utf8").split("\n").filter(Boolean));
+    .flatMap((folder) => (ifThere(() => readFileSync(join(folder, "cgroup.procs"), "utf8")) ?? "").split("\n"))
+    .filter(Boolean);
   return [...new Set(pids)].flatMap((pid) => identify(Number(pid)) ?? []);
 }
 
@@ -242,7 +255,7 @@ function thaw(place: PrivateEnginePlace): void {
   if (!existsSync(freezer)) return;
   for (const folder of cgroupTree(freezer)) {
     const state = join(folder, "freezer.state");
-    if (existsSync(state)) writeFileSync(state, "THAWED");
+    if (existsSync(state)) ifThere(() => writeFileSync(state, "THAWED"));
   }
 }
 

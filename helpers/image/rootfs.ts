@@ -52,7 +52,7 @@ export async function rootfsPart(
           ...[suite, join(folder, "rootfs.tar"), sourceLine(mirror, suite)],
         ],
         {
-          env: { PATH: tools.path, LC_ALL: "C", TMPDIR: "/tmp" },
+          env: { PATH: tools.path, LC_ALL: "C", TMPDIR: folder },
           cancelSignal: signal,
           reject: false,
           stdin: "ignore",

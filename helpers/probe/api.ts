@@ -163,16 +163,19 @@ export class KubernetesApi implements Disposable {
   }
 
   /** Asks for an object to be deleted, without grace; one that is gone already is fine. */
-  async requestDeletion(object: KubernetesObject): Promise<void> {
+  async requestDeletion(
+    object: KubernetesObject,
+    propagationPolicy: "Background" | "Foreground" = "Background",
+  ): Promise<void> {
     const path = `${collectionPath(object)}/${object.metadata.name}`;
-    const options = { gracePeriodSeconds: 0, propagationPolicy: "Background" };
+    const options = { gracePeriodSeconds: 0, propagationPolicy };
     const answer = await this.request("DELETE", path, options);
     if (answer.code >= 300 && answer.code !== 404) throw new ApiError(answer.code, messageOf(answer.body));
   }
 
-  /** Deletes an object without grace and waits until it is gone; one that is gone already is fine. */
+  /** Deletes an object without grace and waits until it is gone, a workload with its pods; one that is gone already is fine. */
   async delete(object: KubernetesObject, milliseconds: number): Promise<void> {
-    await this.requestDeletion(object);
+    await this.requestDeletion(object, object.apiVersion === "apps/v1" ? "Foreground" : "Background");
     const path = `${collectionPath(object)}/${object.metadata.name}`;
     await until(
       `${object.kind} ${object.metadata.name} to be gone`,

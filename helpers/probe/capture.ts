@@ -24,7 +24,7 @@ export interface Capture {
  * Starts tcpdump on an interface of a peer and returns once it listens; it ends by itself after two minutes.
  *
  * @param filter in the language of pcap-filter(7)
- * @throws ProbeFailed where tcpdump says why it does not listen; NotInTime where it says nothing for 10 s
+ * @throws ProbeFailed where tcpdump says why it does not listen; NotInTime where it says nothing for 30 s
  */
 export async function startCapture(peer: Peer, device: string, filter: string): Promise<Capture> {
   const tcpdump = await startTcpdump(peer, device, filter, ["-nn", "-v", "-l"]);
@@ -36,6 +36,9 @@ export async function startCapture(peer: Peer, device: string, filter: string): 
  * and lose the ninth of a burst without a word.
  */
 const size = ["-s", "512", "-B", "8192"] as const;
+
+/** It says so at once; a node with a dozen of them to start takes seconds. */
+const reportMs = 30_000;
 
 async function startTcpdump(
   peer: Peer,
@@ -60,7 +63,7 @@ async function startTcpdump(
   const tcpdump = await inBackground(peer, `${peer.label}: tcpdump -i ${device} '${filter}'`, command);
   const said = await until(
     `tcpdump to listen on ${device} of ${peer.label}`,
-    10_000,
+    reportMs,
     () => tcpdump.output(),
     (text) => startOf(text) !== undefined,
   );
@@ -91,7 +94,7 @@ export interface RecordedPackets {
  * Starts tcpdump on all interfaces of a peer and returns once it listens; it ends by itself after two minutes.
  *
  * @param filter in the language of pcap-filter(7)
- * @throws ProbeFailed where tcpdump says why it does not listen; NotInTime where it says nothing for 10 s
+ * @throws ProbeFailed where tcpdump says why it does not listen; NotInTime where it says nothing for 30 s
  */
 export async function recordPackets(peer: Peer, filter: string): Promise<RecordedPackets> {
   const file = `/tmp/knc-${randomBytes(4).toString("hex")}.pcap`;
@@ -105,7 +108,7 @@ export async function recordPackets(peer: Peer, filter: string): Promise<Recorde
       const counted = /(\d+) packets? dropped by kernel/;
       const said = await until(
         `tcpdump on ${peer.label} to say how many packets it lost`,
-        10_000,
+        reportMs,
         () => tcpdump.output(),
         (text) => counted.test(text),
       );

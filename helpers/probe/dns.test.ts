@@ -50,8 +50,10 @@ test("an answer without records keeps its status", async () => {
   });
 });
 
-test("a server that does not answer is an observation, a dig that does not run is none", async () => {
-  expect(await lookUp(recorded(ended(9)), "web", "A")).toMatchObject({ status: "NO-ANSWER" });
+test("neither a server that does not answer nor a dig that does not run says anything of the name", async () => {
+  await expect(lookUp(recorded(ended(9)), "web", "A")).rejects.toThrow(
+    "no name server answered recorded about A web, asked 3 times, 5 s each",
+  );
   await expect(lookUp(recorded(ended(127, "", "dig: not found")), "web", "A")).rejects.toThrow(
     "ended with 127: dig: not found",
   );

@@ -10,10 +10,12 @@ export interface DnsAnswer {
   readonly from: string;
   readonly name: string;
   readonly type: RecordType;
-  /** The server's status, or `NO-ANSWER` where none answered in time. */
+  /** The server's status (RFC 1035, section 4.1.1; RFC 6895, section 2.3). */
   readonly status: string;
   readonly records: readonly { readonly name: string; readonly type: string; readonly data: string }[];
 }
+
+const tries = 3;
 
 const Message = z.object({
   type: z.string(),
@@ -26,7 +28,8 @@ const Message = z.object({
  * Asks the cluster's DNS from a pod and returns what was answered. With `search`, the name is completed by the pod's
  * own search list, as an application's look-up would be (resolv.conf(5)).
  *
- * @throws ProbeFailed where dig itself could not be used
+ * @param timeout milliseconds for each of three tries
+ * @throws ProbeFailed where dig itself could not be used, or no server answered: that says nothing of the name
  */
 export async function lookUp(
   from: Peer,
@@ -35,13 +38,16 @@ export async function lookUp(
   { search = false, timeout = 5_000 } = {},
 ): Promise<DnsAnswer> {
   const seconds = Math.max(1, Math.round(timeout / 1000));
-  const command = ["dig", "+yaml", `+time=${seconds}`, "+tries=1", search ? "+search" : "+nosearch", name, type];
+  const command = ["dig", "+yaml", `+time=${seconds}`, `+tries=${tries}`, search ? "+search" : "+nosearch", name, type];
   const result = await from.run(
     `${from.label} asks for ${type} ${name}${search ? ", by its search list" : ""}`,
     command,
-    timeout + 10_000,
+    tries * timeout + 10_000,
   );
-  if (result.exitCode === 9) return { from: from.label, name, type, status: "NO-ANSWER", records: [] };
+  if (result.exitCode === 9)
+    throw new ProbeFailed(
+      `no name server answered ${from.label} about ${type} ${name}, asked ${tries} times, ${seconds} s each`,
+    );
   if (result.exitCode !== 0)
     throw new ProbeFailed(
       `dig on ${from.label} ended with ${result.exitCode}: ${result.stderr.trim() || result.stdout.trim()}`,
