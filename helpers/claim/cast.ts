@@ -6,9 +6,10 @@ import type { TestProject } from "vitest/node";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
 import { KubernetesApi } from "../probe/api.ts";
+import { hostPort } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { timeouts } from "../probe/timeouts.ts";
-import { until } from "../probe/until.ts";
+import { eventually, until } from "../probe/until.ts";
 import { World, type WorldNode } from "../world/world.ts";
 
 /** Label of every namespace that the suite makes in a cluster. */
@@ -35,7 +36,7 @@ export function readRun(): { context: Context; world: World } {
 
 /**
  * Makes the cast of fixtures/workloads/cast.yaml in two new namespaces and waits until its pods are ready and its
- * Services answer for all of them.
+ * Services answer on all nodes; where those do not in time, that is for the claims to find out.
  *
  * @throws NotInTime naming the pods that are not ready and why
  */
@@ -80,8 +81,26 @@ async function makeCast(): Promise<Cast> {
   for (const object of objects.filter(({ kind }) => kind === "Service")) services.push(await api.create(object));
   await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
   const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
+  await servicesAnswer(context, world, services, waits.propagation);
   await giveKubeconfig(context);
   return { namespace, otherNamespace, pods, services };
+}
+
+async function servicesAnswer(
+  { engine }: Context,
+  { nodes }: World,
+  services: readonly V1Service[],
+  milliseconds: number,
+): Promise<void> {
+  const urls = services.flatMap(({ spec }) =>
+    spec?.clusterIP === undefined ? [] : [`http://${hostPort(spec.clusterIP, spec.ports?.[0]?.port ?? 80)}/hostname`],
+  );
+  const containers = containerNodes(engine);
+  const ask = async () =>
+    Promise.all(
+      nodes.map(({ name }) => containers.run(name, ["curl", "--silent", "--fail-early", "--max-time", "1", ...urls])),
+    );
+  await eventually(milliseconds, ask, (results) => results.every(({ failed }) => !failed));
 }
 
 /** The outsider is also where a reader of the article types kubectl: the node image that it runs has the right one. */

@@ -341,14 +341,20 @@ async function portForward(lab: Lab) {
   );
   await askOften(lab.outsider, `${url}/asked`, 30);
   const pods = await lab.readyPods(3, { app: "web" }, articleNamespace);
-  const counts = Object.fromEntries(
-    await Promise.all(
-      pods.map(async ({ metadata }) => {
-        const name = metadata?.name ?? "";
-        const log = await outputOf(lab.outsider, `what ${name} was asked`, ["kubectl", "logs", name]);
-        return [name, log.split("\n").filter((line) => line.includes("/asked?")).length] as const;
-      }),
-    ),
+  const count = async () =>
+    Object.fromEntries(
+      await Promise.all(
+        pods.map(async ({ metadata }) => {
+          const name = metadata?.name ?? "";
+          const log = await outputOf(lab.outsider, `what ${name} was asked`, ["kubectl", "logs", name]);
+          return [name, log.split("\n").filter((line) => line.includes("/asked?")).length] as const;
+        }),
+      ),
+    );
+  // A log may lag behind.
+  const counts = await lab.eventually(
+    count,
+    (found) => Object.values(found).reduce((sum, some) => sum + some, 0) === 30,
   );
   const serving = Object.keys(counts).find((name) => (counts[name] ?? 0) > 0) ?? "";
   if (serving !== "")
