@@ -52,7 +52,7 @@ test("an answer without records keeps its status", async () => {
 
 test("neither a server that does not answer nor a dig that does not run says anything of the name", async () => {
   await expect(lookUp(recorded(ended(9)), "web", "A")).rejects.toThrow(
-    "no name server answered recorded about A web, asked 3 times, 5 s each",
+    "no name server answered client-1 (10.244.1.2) about A web, asked 3 times, 5 s each",
   );
   await expect(lookUp(recorded(ended(127, "", "dig: not found")), "web", "A")).rejects.toThrow(
     "ended with 127: dig: not found",
