@@ -276,13 +276,12 @@ export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Prom
   );
 }
 
-/** Waits until a Service answers pods of both workers: what is typed next asks it once. */
+/** Waits until a Service answers pods of both workers, since what is typed next asks it once; where it does not, that is seen there. */
 async function answering(lab: Lab, service: string): Promise<void> {
   const { spec } = await lab.get<V1Service>(service, `/api/v1/namespaces/${articleNamespace}/services/${service}`);
   const url = `http://${hostPort(spec?.clusterIP ?? "", spec?.ports?.[0]?.port ?? 0)}/`;
   const asked = ["client-1", "client-2"].map((pod) =>
-    lab.until(
-      `${service} to answer ${pod}`,
+    lab.eventually(
       () => request(lab.pod(pod), url, lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",
     ),
