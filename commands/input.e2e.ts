@@ -1,9 +1,10 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
+import { deadRuns } from "../helpers/cluster/runs.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 
 let folder = "";
@@ -100,12 +101,6 @@ const inputs: Record<string, Input> = {
   },
 };
 
-/** What the next start would have to remove. */
-const recordsIn = (cache: string) => {
-  const folder = join(cache, "runs");
-  return existsSync(folder) ? readdirSync(folder).toSorted() : [];
-};
-
 test.each(Object.entries(inputs))(
   "%s: exit 2, one line with the remedy, no stack trace, no record of a run",
   async (name, { environment, before = [], message }) => {
@@ -115,7 +110,7 @@ test.each(Object.entries(inputs))(
     if (name === "no disk") await execa`mount -t tmpfs -o size=64m tmpfs ${join(folder, "small")}`;
     const given = environment?.() ?? {};
     const cache = given["KNC_CACHE"] ?? readSettings().cache;
-    const records = recordsIn(cache);
+    const dead = deadRuns(cache);
     try {
       const { exitCode, stderr } = await execa("env", [...before, process.execPath, "commands/run.js", "test"], {
         cwd: projectRoot,
@@ -126,7 +121,7 @@ test.each(Object.entries(inputs))(
       const errors = stderr.split("\n").filter((line) => !/^ +\d+s {2}/.test(line));
       expect(exitCode, stderr).toBe(2);
       expect(errors, stderr).toEqual([expect.stringMatching(message)]);
-      expect(recordsIn(cache)).toEqual(records);
+      expect(deadRuns(cache)).toEqual(dead);
     } finally {
       if (name === "no disk") await execa`umount ${join(folder, "small")}`;
     }

@@ -282,17 +282,17 @@ claim("service-is-stable-while-pods-are-replaced", {
   slow: true,
   observe: async (lab) => {
     const labels = { app: "rolled" };
-    const hears = Math.round(lab.timeouts.propagation / 2_000);
+    const secondsToHear = Math.round(lab.timeouts.propagation / 2_000);
     const { args, ...rest } = lab.serverContainer;
     const server = {
       ...rest,
       // Answers on until kube-proxy everywhere has heard that it goes.
-      args: [...args, `--delay-shutdown=${hears}`],
+      args: [...args, `--delay-shutdown=${secondsToHear}`],
       readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1 },
     };
     const deployment = lab.serverDeployment("rolled", 2, labels, {
       containers: [server],
-      terminationGracePeriodSeconds: 2 * hears,
+      terminationGracePeriodSeconds: 2 * secondsToHear,
     });
     const spec = { ...(deployment["spec"] as object), strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 2 } } };
     await lab.create("a Deployment that is replaced with care", { ...deployment, spec });
@@ -319,15 +319,16 @@ claim("service-is-stable-while-pods-are-replaced", {
       return answers;
     };
     const replacement = async () => {
+      // kubectl gives up by itself, and is not to be cut off before.
       const kubectl = (title: string, ...words: string[]) =>
-        outputOf(lab.outsider, title, ["kubectl", "--namespace", lab.namespace, "rollout", ...words]);
-      await kubectl("replace its pods", "restart", "deployment/rolled");
-      await kubectl(
-        "all of them to be new ones",
-        "status",
-        "deployment/rolled",
-        `--timeout=${lab.timeouts.podsReady}ms`,
-      );
+        outputOf(
+          lab.outsider,
+          title,
+          ["kubectl", "--namespace", lab.namespace, "rollout", ...words, "deployment/rolled"],
+          2 * lab.timeouts.podsReady,
+        );
+      await kubectl("replace its pods", "restart");
+      await kubectl("all of them to be new ones", "status", `--timeout=${lab.timeouts.podsReady}ms`);
       await lab.podsGone(before);
     };
     const [byAddress, byName] = await Promise.all([

@@ -113,7 +113,7 @@ export async function withEngine<T>(
       if (run !== undefined && engine !== undefined)
         leftovers.push(...(await giveUp(settings, place, engine, tools, run)));
       // Its record tells the next start what to remove: nothing, where no engine was found or unpacked.
-      if (run !== undefined && engine === undefined && tools === undefined) endRun(run);
+      else if (run !== undefined && tools === undefined) endRun(run);
       for (const line of leftovers) say(`left behind: ${line}`);
     });
     lock?.[Symbol.dispose]();

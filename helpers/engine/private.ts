@@ -224,8 +224,9 @@ function cgroupsOf(place: PrivateEnginePlace): string[] {
 }
 
 function cgroupTree(folder: string): string[] {
-  const children = ifThere(() => readdirSync(folder, { withFileTypes: true }))?.filter((entry) => entry.isDirectory());
-  return [...(children ?? []).flatMap(({ name }) => cgroupTree(join(folder, name))), folder];
+  const entries = ifThere(() => readdirSync(folder, { withFileTypes: true })) ?? [];
+  const children = entries.filter((entry) => entry.isDirectory());
+  return [...children.flatMap(({ name }) => cgroupTree(join(folder, name))), folder];
 }
 
 /** A cgroup ends with its processes, perhaps while one looks at it. */

@@ -15,7 +15,8 @@ export interface DnsAnswer {
   readonly records: readonly { readonly name: string; readonly type: string; readonly data: string }[];
 }
 
-const tries = 3;
+/** dig asks so often, and waits so long each time. */
+const [tries, seconds] = [3, 5];
 
 const Message = z.object({
   type: z.string(),
@@ -28,21 +29,14 @@ const Message = z.object({
  * Asks the cluster's DNS from a pod and returns what was answered. With `search`, the name is completed by the pod's
  * own search list, as an application's look-up would be (resolv.conf(5)).
  *
- * @param timeout milliseconds for each of three tries
  * @throws ProbeFailed where dig itself could not be used, or no server answered: that says nothing of the name
  */
-export async function lookUp(
-  from: Peer,
-  name: string,
-  type: RecordType,
-  { search = false, timeout = 5_000 } = {},
-): Promise<DnsAnswer> {
-  const seconds = Math.max(1, Math.round(timeout / 1000));
+export async function lookUp(from: Peer, name: string, type: RecordType, { search = false } = {}): Promise<DnsAnswer> {
   const command = ["dig", "+yaml", `+time=${seconds}`, `+tries=${tries}`, search ? "+search" : "+nosearch", name, type];
   const result = await from.run(
     `${from.label} asks for ${type} ${name}${search ? ", by its search list" : ""}`,
     command,
-    tries * timeout + 10_000,
+    tries * seconds * 1000 + 10_000,
   );
   if (result.exitCode === 9)
     throw new ProbeFailed(
