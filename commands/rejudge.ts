@@ -101,7 +101,7 @@ async function judgeAgain(recording: string, stored: Results): Promise<JudgedAga
       if (entry === undefined)
         throw new UserError(`the catalogue has no claim ${claim.id} any more`, "record a run anew");
       if (entry.excluded !== undefined) return claim;
-      const { since: _, instead: __, tried: ___, ...rest } = claim;
+      const { since: _, instead: __, tried: ___, note: ____, repeats: _____, ...rest } = claim;
       const again = rejudged(folder, claim.id);
       if (again !== undefined && again.survivors.length > 0) unseen[claim.id] = again.survivors;
       return {

@@ -19,7 +19,11 @@ const sampleWorld: World = {
   serviceSubnets: ["10.96.0.0/16"],
   otherwise: [],
   dnsDomain: "cluster.local",
-  features: { networkQueue: false, ipvs: false, tcpdump: true, uplink: false },
+  nodePortRange: "30000-32767",
+  publishedPorts: [],
+  network: "kind",
+  madeBy: "suite",
+  features: { networkQueue: false, ipvs: false, nft: true, tcpdump: true, uplink: false },
   nodes: (["control-plane", "worker"] as const).map((role, index) => ({
     name: `knc-0a1b2c-${role}`,
     role,

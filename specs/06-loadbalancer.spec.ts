@@ -123,7 +123,7 @@ async function clusterSubnet(lab: Lab): Promise<string> {
     "inspect",
     "--format",
     "{{json .IPAM.Config}}",
-    "kind",
+    lab.world.network,
   ]);
   return network.map(({ Subnet }) => Subnet).find((cidr) => ipFamilyOf(cidr) === lab.family) ?? "";
 }

@@ -253,7 +253,7 @@ claim("externalname-brings-an-external-service-in", {
     const server = await lab.container(
       "a database outside of the cluster",
       "--network",
-      "kind",
+      lab.world.network,
       "--network-alias",
       alias,
     );

@@ -362,7 +362,7 @@ claim("kindnet-rides-on-the-bridge-network", {
       "inspect",
       "--format",
       "{{.Driver}}",
-      "kind",
+      lab.world.network,
     ]);
     const networks = await jsonOf<Record<string, { IPAddress: string }>>(
       lab.containerEngine,

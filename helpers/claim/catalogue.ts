@@ -30,11 +30,18 @@ const Expectation = z
       .strictObject({ en: z.string().min(5), zh: z.string().min(5) })
       .optional()
       .describe("what the article could say in the quote's place"),
+    note: z
+      .strictObject({ en: z.string().min(20), zh: z.string().min(8) })
+      .optional()
+      .describe("what to know beside a sentence that holds: where it is false only in a strict reading, or elsewhere"),
     since: z.string().min(2).optional(),
     link: z.url(),
   })
-  .refine(({ verdict, instead }) => (verdict === "refuted") === (instead !== undefined), {
-    error: "a refuted claim, and no other, says what would be right: 'instead'",
+  .refine(({ verdict, instead }) => verdict === "refuted" || instead === undefined, {
+    error: "only a refuted claim says what would be right: 'instead'",
+  })
+  .refine(({ verdict, note }) => verdict === "holds" || note === undefined, {
+    error: "only a claim that holds has a 'note'; a refuted one is corrected: 'instead'",
   });
 export type Expectation = z.infer<typeof Expectation>;
 
@@ -70,6 +77,9 @@ const Claim = z.strictObject({
     .optional()
     .describe("where the evidence shows that it is wrong: titles of steps, and what one printed"),
   needs: z.array(kebabCase).default([]),
+  repeats: kebabCase
+    .optional()
+    .describe("the claim whose sentence says the same: the two count as one sentence, and it has the correction"),
   expect: z.array(Expectation).min(1).optional(),
   excluded: z.string().min(10).optional(),
 });
@@ -120,6 +130,12 @@ export function readCatalogue(file: URL | string = claimsFile, article: string =
       throw wrong(`claim ${claim.id}: needs either 'expect' or 'excluded'`);
     if (claim.tried === undefined && claim.expect?.some(({ verdict }) => verdict === "refuted") === true)
       throw wrong(`claim ${claim.id}: is refuted somewhere, and has to say how one knows: 'tried'`);
+    const repeated = catalogue.claims.find(({ id }) => id === claim.repeats);
+    if (claim.repeats !== undefined && (repeated === undefined || repeated.repeats !== undefined))
+      throw wrong(`claim ${claim.id}: repeats ${claim.repeats}, which has to be a claim that repeats no other`);
+    for (const { verdict, instead } of claim.expect ?? [])
+      if (verdict === "refuted" && (instead === undefined) !== (claim.repeats !== undefined))
+        throw wrong(`claim ${claim.id}: is refuted somewhere, and needs either 'instead' or 'repeats'`);
     for (const place of [claim, ...claim.also])
       if (spanOf(article, place) === undefined) throw wrong(`claim ${claim.id}: ${notThere(place)}`);
   }

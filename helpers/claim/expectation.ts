@@ -39,14 +39,19 @@ export function statementResult({
   zh,
   tried,
   needs,
-}: Claim): Pick<ClaimResult, "id" | "ref" | "section" | "quote" | "en" | "zh" | "tried" | "needs"> {
-  return { id, ref, section, quote, en, zh, ...(tried === undefined ? {} : { tried }), needs };
+  repeats,
+}: Claim): Pick<ClaimResult, "id" | "ref" | "section" | "quote" | "en" | "zh" | "tried" | "needs" | "repeats"> {
+  return {
+    ...{ id, ref, section, quote, en, zh, needs },
+    ...(tried === undefined ? {} : { tried }),
+    ...(repeats === undefined ? {} : { repeats }),
+  };
 }
 
 /** Returns what a claim's result tells of its expectation. */
 export function expectedResult(
   expectation: Expectation,
-): Pick<ClaimResult, "expected" | "because" | "instead" | "since" | "link"> {
+): Pick<ClaimResult, "expected" | "because" | "instead" | "note" | "since" | "link"> {
   const { when: _, verdict, ...known } = expectation;
   return { expected: verdict, ...known };
 }

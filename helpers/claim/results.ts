@@ -46,6 +46,11 @@ export const ClaimResult = z.strictObject({
   instead: Bilingual.optional().describe(
     "what the article could say in the quote's place, where it is expected to be refuted",
   ),
+  note: Bilingual.optional().describe("what to know beside a sentence that is expected to hold"),
+  repeats: z
+    .string()
+    .optional()
+    .describe("the claim whose sentence says the same: the two count as one sentence, and it has the correction"),
   since: z.string().optional().describe("the version or date since which the expected verdict is what it is"),
   link: z.url().optional(),
   standIns: z.array(z.string()).default([]).describe("what was used instead of what the article speaks of"),

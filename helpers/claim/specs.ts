@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { cellOf, imageLockFor, settingsOf } from "../cluster/cells.ts";
 import { contextVariable, writeContext } from "../cluster/context.ts";
 import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
-import { containerNodes } from "../cluster/nodes.ts";
+import { containerNodes, publishedPorts } from "../cluster/nodes.ts";
 import { inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
 import { runMarker } from "../host/process.ts";
@@ -53,7 +53,20 @@ export function writeOutput({ out }: Settings, file: string, value: unknown): vo
 /** Writes down what a run is about: the world as its cluster shows it, and what the specs have to know to reach it. */
 export async function beginRun(
   { settings, progress, run }: Session,
-  { engine, image, nodes, outsider, kubeconfig, name, fresh, kind, adaptations, ...cluster }: RunningCluster,
+  {
+    engine,
+    image,
+    nodes,
+    outsider,
+    kubeconfig,
+    name,
+    fresh,
+    madeBy,
+    network,
+    kind,
+    adaptations,
+    ...cluster
+  }: RunningCluster,
   selection: readonly string[],
 ): Promise<void> {
   const controlPlane = nodes.find((node) => node.endsWith("-control-plane"));
@@ -62,7 +75,8 @@ export async function beginRun(
   const cell = cellOf(settings);
   await progress.phase("world", async (say) => {
     const world = await detectWorld(containerNodes(engine), controlPlane, {
-      ...{ cluster: name, fresh },
+      ...{ cluster: name, fresh, madeBy, network },
+      publishedPorts: await publishedPorts(engine, nodes, name),
       kind: imageLockFor(settings).kind.version,
       otherwise: cell === undefined ? [] : settingsOf(cell),
       engine: { name: engine.cli, version: engine.version, owner: engine.owner, cgroup: engine.cgroup },

@@ -7,6 +7,7 @@ import { UserError } from "../host/errors.ts";
 import type { Say } from "../host/progress.ts";
 import { builtKind } from "../image/build.ts";
 import type { ImageLock } from "../image/lock.ts";
+import { networkVariables } from "./nodes.ts";
 
 const releases = "https://github.com/kubernetes-sigs/kind/releases/download";
 
@@ -187,6 +188,7 @@ function kindEnvironment(engine: Engine): Record<string, string> {
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
     "XDG_RUNTIME_DIR",
+    ...Object.values(networkVariables),
     "HTTP_PROXY",
     "HTTPS_PROXY",
     "NO_PROXY",

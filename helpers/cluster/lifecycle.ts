@@ -31,12 +31,9 @@ import { adaptConfig } from "./adapt.ts";
 import { cellOf, configOf, imageLockFor } from "./cells.ts";
 import { installCni } from "./cni.ts";
 import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
-import { nodeContainers } from "./nodes.ts";
+import { networkOf, nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
-
-/** The container network that kind puts its nodes on. */
-const network = process.env["KIND_EXPERIMENTAL_DOCKER_NETWORK"] ?? "kind";
 
 /** A cluster that is up, and what it stands on. */
 export interface RunningCluster {
@@ -45,12 +42,16 @@ export interface RunningCluster {
   readonly kubeconfig: string;
   readonly nodes: readonly string[];
   readonly outsider: string;
+  /** The engine's network that the nodes and the outsider are on. */
+  readonly network: string;
   readonly engine: Engine;
   readonly kind: Kind;
   readonly image: NodeImage;
   readonly adaptations: readonly string[];
   /** Made for this run. */
   readonly fresh: boolean;
+  /** user: nobody knows how it was configured. */
+  readonly madeBy: "suite" | "user";
 }
 
 /** An engine of which this process is the only user, and what it takes to give it up again. */
@@ -171,13 +172,14 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
           });
     for (const line of installed) say(`adapted: ${line}`);
     await loadWorkloads(image, engine, settings.cache, load, say, signal);
-    const outsider = await startOutsider(engine, run.id, image.reference, network);
     const nodes = await nodeContainers(engine, run.cluster);
+    const network = await networkOf(engine, nodes);
+    const outsider = await startOutsider(engine, run.id, image.reference, network);
     return {
       run,
       name: run.cluster,
       kubeconfig: run.kubeconfig,
-      nodes,
+      ...{ nodes, network, madeBy: "suite" as const },
       outsider: outsider.name,
       engine,
       kind,
@@ -278,12 +280,13 @@ async function openKept(session: Session, run: Run, kept: Kept): Promise<Running
   const image = await findImage(session, lock, kept.image, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
   const [outsider] = await outsiders(engine, run.id);
+  const network = await networkOf(engine, nodes);
   const name = outsider?.name ?? (await startOutsider(engine, run.id, kept.image, network)).name;
   return {
     run,
     name: run.cluster,
     kubeconfig: run.kubeconfig,
-    nodes,
+    ...{ nodes, network, madeBy: "suite" as const },
     outsider: name,
     engine,
     kind,
@@ -309,8 +312,14 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
   const reference = await engineOutput(engine, ["inspect", "--format", "{{.Config.Image}}", nodes[0] as string]);
   const image = await findImage(session, lock, reference, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+  const network = await networkOf(engine, nodes);
   const outsider = await startOutsider(engine, run.id, reference, network);
-  return { run, name, kubeconfig, nodes, outsider: outsider.name, engine, kind, image, adaptations: [], fresh: false };
+  return {
+    ...{ run, name, kubeconfig, nodes, network, engine, kind, image, madeBy: "user" as const },
+    outsider: outsider.name,
+    adaptations: [],
+    fresh: false,
+  };
 }
 
 /** A kept cluster can end by other hands, or with the machine's last start: that is no reason to refuse the next run. */

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import { execa } from "execa";
+import { z } from "zod";
 import { type CommandOptions, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
 import type { CommandResult } from "../host/command.ts";
 import { Shells } from "../host/shell.ts";
@@ -66,4 +67,46 @@ export async function nodeContainers(engine: Engine, cluster: string): Promise<s
     "{{.Names}}",
   ]);
   return output.split("\n").filter(Boolean).sort();
+}
+
+const Inspected = z.array(
+  z.object({
+    Name: z.string().transform((name) => name.replace(/^\//, "")),
+    NetworkSettings: z.object({
+      Networks: z.record(z.string(), z.unknown()),
+      Ports: z.record(z.string(), z.array(z.unknown()).nullable()).nullish(),
+    }),
+  }),
+);
+
+async function inspect(engine: Engine, containers: readonly string[]): Promise<z.infer<typeof Inspected>> {
+  return Inspected.parse(JSON.parse(await engineOutput(engine, ["inspect", ...containers])));
+}
+
+/** kind's own setting for the network of the nodes (kind, pkg/cluster/internal/providers/docker/network.go). */
+export const networkVariables = {
+  docker: "KIND_EXPERIMENTAL_DOCKER_NETWORK",
+  podman: "KIND_EXPERIMENTAL_PODMAN_NETWORK",
+} as const;
+
+/** Returns the network on which kind puts nodes, as its environment asks for it. */
+export function wantedNetwork({ cli }: Pick<Engine, "cli">): string {
+  return process.env[networkVariables[cli]] || "kind";
+}
+
+/** Returns the network that a cluster's nodes are on: the wanted one where they are on several. */
+export async function networkOf(engine: Engine, nodes: readonly string[]): Promise<string> {
+  const found = (await inspect(engine, nodes)).map(({ NetworkSettings }) => Object.keys(NetworkSettings.Networks));
+  const common = (found[0] ?? []).filter((name) => found.every((names) => names.includes(name)));
+  const wanted = wantedNetwork(engine);
+  return common.includes(wanted) ? wanted : (common[0] ?? wanted);
+}
+
+/** Returns the ports of a cluster's nodes that the machine publishes besides the API server's, as `worker 30080/tcp`. */
+export async function publishedPorts(engine: Engine, nodes: readonly string[], cluster: string): Promise<string[]> {
+  return (await inspect(engine, nodes)).flatMap(({ Name, NetworkSettings }) =>
+    Object.entries(NetworkSettings.Ports ?? {}).flatMap(([port, bindings]) =>
+      (bindings ?? []).length === 0 || port === "6443/tcp" ? [] : [`${Name.replace(`${cluster}-`, "")} ${port}`],
+    ),
+  );
 }

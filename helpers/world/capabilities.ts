@@ -1,5 +1,5 @@
 import semver from "semver";
-import { ownCni, type World } from "./world.ts";
+import { defaults, ownCni, type World } from "./world.ts";
 
 type Probe = (world: World) => string | undefined;
 
@@ -9,10 +9,39 @@ const capabilities: Readonly<Record<string, Probe>> = {
     cni === ownCni
       ? undefined
       : `kind's own CNI plugin kindnet, of which the check looks at files or links: this one has ${cni}`,
-  "default-proxy-mode": ({ otherwise, proxyMode }) =>
+  "default-proxy-mode": ({ otherwise, proxyMode, madeBy }) =>
     otherwise.includes("proxyMode")
       ? `a cluster with kind's default mode of kube-proxy: this one was made with ${proxyMode}`
-      : undefined,
+      : madeBy === "user" && proxyMode !== "iptables"
+        ? `a cluster of which is known that it was made with kind's default mode of kube-proxy: this one has ${proxyMode}, and somebody else made it`
+        : undefined,
+  "default-node-port-range": ({ nodePortRange }) =>
+    nodePortRange === defaults.nodePortRange
+      ? undefined
+      : `a cluster with the default range of node ports: this one's API server was started with --service-node-port-range=${nodePortRange}`,
+  "default-dns-domain": ({ dnsDomain }) =>
+    dnsDomain === defaults.dnsDomain
+      ? undefined
+      : `a cluster with the default DNS domain ${defaults.dnsDomain}: this one's is ${dnsDomain}`,
+  "default-subnets": ({ podSubnets, serviceSubnets }) => {
+    const other = [...podSubnets, ...serviceSubnets].filter(
+      (subnet) => ![...defaults.podSubnets, ...defaults.serviceSubnets].some((known) => known === subnet),
+    );
+    return other.length === 0
+      ? undefined
+      : `a cluster with kind's default subnets of pods and Services: this one has ${other.join(" and ")}`;
+  },
+  "default-port-mappings": ({ publishedPorts }) =>
+    publishedPorts.length === 0
+      ? undefined
+      : `a cluster of which only the API server's port is published, as kind does when told nothing: this one publishes ${publishedPorts.join(", ")}`,
+  "one-control-plane": ({ nodes }) => {
+    const count = nodes.filter(({ role }) => role === "control-plane").length;
+    return count === 1
+      ? undefined
+      : `a cluster with one control plane, as kind makes it when told nothing: this one has ${count}, behind a load balancer`;
+  },
+  nft: ({ features }) => (features.nft ? undefined : "nft on the nodes: their image does not have it"),
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,
   // kind v0.24 brought policies to kindnetd, and Kubernetes 1.31.0 was its default (kind's release notes).
@@ -23,7 +52,9 @@ const capabilities: Readonly<Record<string, Probe>> = {
   "network-queue": ({ features }) =>
     features.networkQueue
       ? undefined
-      : "a kernel with NFT_QUEUE, by which kindnet enforces policies: on this one's nodes nft refuses such a rule, and kindnet lets everything pass",
+      : !features.nft
+        ? "nft on the nodes, to find out whether their kernel has NFT_QUEUE: their image does not have it"
+        : "a kernel with NFT_QUEUE, by which kindnet enforces policies: on this one's nodes nft refuses such a rule, and kindnet lets everything pass",
   ipvs: ({ features }) =>
     features.ipvs ? undefined : "a kernel with IP_VS: this one's nodes have no /proc/net/ip_vs and no such module",
   tcpdump: ({ features }) =>

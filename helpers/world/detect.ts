@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import type { NodeAccess } from "../cluster/nodes.ts";
 import { ipFamilyOf } from "../probe/ip.ts";
-import { ProxyMode, World, type WorldNode } from "./world.ts";
+import { defaults, ProxyMode, World, type WorldNode } from "./world.ts";
 
 const Nodes = z.object({
   items: z.array(
@@ -53,7 +53,17 @@ type Kubectl = (...words: string[]) => Promise<string>;
 /** What the cluster's maker knows of the world and the cluster itself cannot tell. */
 export type Given = Pick<
   World,
-  "cluster" | "fresh" | "kind" | "otherwise" | "engine" | "images" | "provenance" | "adaptations"
+  | "cluster"
+  | "fresh"
+  | "madeBy"
+  | "kind"
+  | "otherwise"
+  | "network"
+  | "publishedPorts"
+  | "engine"
+  | "images"
+  | "provenance"
+  | "adaptations"
 >;
 
 /**
@@ -94,6 +104,9 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
   const worldNodes = described.map(({ node }) => node);
   const proxyFailure = described.find(({ failure }) => failure !== undefined)?.failure;
   const cni = await cniOn(nodes, controlPlane);
+  const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+  const apiServer = await output(nodes, controlPlane, ["cat", manifest]);
+  const nodePortRange = /--service-node-port-range=(\d+-\d+)/.exec(apiServer)?.[1] ?? defaults.nodePortRange;
   const features = await detectFeatures(nodes, controlPlane, given.engine.owner === "user");
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
@@ -105,6 +118,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     ...{ cni, podSubnets },
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
+    nodePortRange,
     features,
     nodes: worldNodes.sort((a, b) =>
       a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1,
@@ -141,9 +155,12 @@ async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: bo
     // The suite's own engine has none by its making. Whatever a registry answers, it can be asked.
     mayHaveUplink && works("curl --silent --max-time 5 --output /dev/null https://registry-1.docker.io/v2/"),
   ]);
-  if (networkQueue === undefined)
-    throw new Error(`nft does not work on ${node}, so nothing tells whether its kernel has NFT_QUEUE`);
-  return { networkQueue, ipvs, tcpdump: tcpdump || uplink, uplink };
+  return {
+    // Without nft nothing tells; the capability says so.
+    networkQueue: networkQueue ?? false,
+    nft: networkQueue !== undefined,
+    ...{ ipvs, tcpdump: tcpdump || uplink, uplink },
+  };
 }
 
 /** The first configuration counts (containerd's CRI, max_conf_num); plugins name theirs after themselves, behind a number. */

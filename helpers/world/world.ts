@@ -3,6 +3,14 @@ import { z } from "zod";
 /** kube-proxy's modes; `none` where there is no kube-proxy. */
 export const ProxyMode = z.enum(["iptables", "ipvs", "nftables", "userspace", "none"]);
 
+/** What Kubernetes and kind do when they are told nothing (kube-apiserver's and kubeadm's flags; kind, pkg/apis/config/defaults). */
+export const defaults = {
+  nodePortRange: "30000-32767",
+  dnsDomain: "cluster.local",
+  podSubnets: ["10.244.0.0/16", "fd00:10:244::/56"],
+  serviceSubnets: ["10.96.0.0/16", "fd00:10:96::/112"],
+} as const;
+
 /** The CNI plugin that kind installs when it is told nothing (kind, pkg/build/nodeimage). */
 export const ownCni = "kindnet";
 
@@ -32,12 +40,20 @@ export const World = z.strictObject({
   podSubnets: z.array(z.string()).min(1),
   serviceSubnets: z.array(z.string()).min(1),
   dnsDomain: z.string(),
+  nodePortRange: z.string().default(defaults.nodePortRange).describe("first and last node port that Services may have"),
+  publishedPorts: z
+    .array(z.string())
+    .default([])
+    .describe("ports of nodes that the machine publishes besides the API server's, as `worker 30080/tcp`"),
+  network: z.string().default("kind").describe("the engine's network that the nodes are on"),
+  madeBy: z.enum(["suite", "user"]).default("suite").describe("user: nobody knows how the cluster was configured"),
   otherwise: z.array(z.string()).default([]).describe("settings of the cluster that are not kind's defaults"),
   nodes: z.array(Node).min(1),
   features: z
     .strictObject({
       networkQueue: z.boolean().describe("the kernel has NFT_QUEUE, by which kindnet enforces network policies"),
       ipvs: z.boolean().describe("the kernel has IP_VS"),
+      nft: z.boolean().default(true).describe("nodes have nft, the program for nftables"),
       tcpdump: z.boolean().describe("nodes have tcpdump, or a way to install it"),
       uplink: z.boolean().describe("nodes reach an image registry and their distribution's packages"),
     })
