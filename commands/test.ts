@@ -12,6 +12,7 @@ import {
   saveLogs,
   withEngine,
 } from "../helpers/cluster/lifecycle.ts";
+import { changeCluster, worldsOf } from "../helpers/cluster/worlds.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
@@ -29,12 +30,17 @@ await main(async () => {
   const { claims } = readCatalogue();
   const selection = await selectionOf(process.argv.slice(2), claims);
   imageLockFor(settings);
+  const worlds = worldsOf(settings);
   emptyOutput(settings);
   const progress = new Progress(undefined, usualPhases(settings.out, selection.join(" ")));
   const interrupt = interruption((line) => progress.say("signal", line));
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
+    let undo = async () => {};
     try {
+      await progress.phase("worlds", async (say) => {
+        undo = await changeCluster(worlds, cluster, say);
+      });
       const found = await check(session, cluster, selection, interrupt);
       if (exitCodeOf(found.results) !== 0) await saveLogs(session, cluster);
       if (settings.keepCluster && cluster.fresh) keep(session, cluster);
@@ -42,6 +48,9 @@ await main(async () => {
     } catch (error) {
       if (!session.signal.aborted) await saveLogs(session, cluster);
       throw error;
+    } finally {
+      // A fresh cluster goes as it is.
+      if (!cluster.fresh || settings.keepCluster) await undo();
     }
   });
   progress.say("reports", `report: ${await value.report}`);

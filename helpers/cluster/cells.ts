@@ -83,10 +83,11 @@ interface ConfiguredNode {
   readonly role: string;
 }
 
+/** A kind configuration (kind.x-k8s.io/v1alpha4). */
+export type ClusterConfig = Readonly<Record<string, unknown>> & { readonly nodes: readonly ConfiguredNode[] };
+
 /** Returns the kind configuration of a cell; kind's defaults on three nodes without one. */
-export function configOf(
-  cell?: Cell,
-): Readonly<Record<string, unknown>> & { readonly nodes: readonly ConfiguredNode[] } {
+export function configOf(cell?: Cell): ClusterConfig {
   const defaults = parse(readFileSync(configFile, "utf8")) as { nodes: ConfiguredNode[] };
   const { proxyMode, ipFamily, cni, workers } = cell ?? {};
   // kind knows no userspace mode, and refuses it in its own field.

@@ -34,6 +34,7 @@ import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadA
 import { networkOf, nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
+import { configIn, needOwnCluster, worldsOf } from "./worlds.ts";
 
 /** A cluster that is up, and what it stands on. */
 export interface RunningCluster {
@@ -131,7 +132,7 @@ export async function openCluster(session: Session): Promise<RunningCluster> {
   const kept = keptRun(settings.cache);
   if (settings.kubeconfig !== undefined)
     return progress.phase("cluster", () => openGiven(session, settings.kubeconfig as string));
-  if (kept?.kept !== undefined) {
+  if (kept?.kept !== undefined && !needOwnCluster(worldsOf(settings))) {
     const record = kept.kept;
     if (record.cell !== settings.cell)
       throw new UserError(
@@ -217,7 +218,7 @@ export function planCluster(
   lock: ImageLock,
   image: NodeImage,
 ): { plan: ClusterPlan; adaptations: readonly string[] } {
-  const wanted = configOf(cellOf(settings));
+  const wanted = configIn(configOf(cellOf(settings)), worldsOf(settings));
   const { yaml, adaptations } = adaptConfig(wanted, lock.node.kubernetes, engine);
   const config = join(run.folder, "kind.yaml");
   writeFileSync(config, yaml);

@@ -25,6 +25,10 @@ const Variables = z.strictObject({
     .optional(),
   KNC_IMAGE_LOCK: existingFile.optional(),
   KNC_CELL: z.string().min(1, "must name a cell of fixtures/clusters/matrix.yaml").optional(),
+  KNC_WORLDS: z
+    .string()
+    .regex(/^[a-z0-9-]+(,[a-z0-9-]+)*$/, "must be names of fixtures/clusters/worlds.yaml, separated by commas")
+    .optional(),
   KNC_KEEP_CLUSTER: flag.default(false),
   KNC_KUBECONFIG: existingFile.optional(),
   KNC_INSTALL: z.enum(["auto", "never"], "must be auto or never").default("auto"),
@@ -45,6 +49,8 @@ export interface Settings {
   readonly imageLock: string | undefined;
   /** Cell of the matrix to check instead of the image lock's own version. */
   readonly cell: string | undefined;
+  /** Worlds in which the claims are to be judged; see fixtures/clusters/worlds.yaml. */
+  readonly worlds: readonly string[];
   /** Keep the cluster after the run. */
   readonly keepCluster: boolean;
   /** Check this existing kind cluster instead of a fresh one. */
@@ -80,6 +86,7 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
     nodeImage: value.KNC_NODE_IMAGE,
     imageLock: value.KNC_IMAGE_LOCK,
     cell: value.KNC_CELL,
+    worlds: value.KNC_WORLDS?.split(",") ?? [],
     keepCluster: value.KNC_KEEP_CLUSTER,
     kubeconfig: value.KNC_KUBECONFIG,
     install: value.KNC_INSTALL,

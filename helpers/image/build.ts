@@ -11,7 +11,7 @@ import type { Say } from "../host/progress.ts";
 import { type ArchivedImage, type LayerEntry, writeArchive, writeLayer } from "./archive.ts";
 import { type GoBuild, goConstant, goModulePart, goSourcePart, goVersion, moduleSource, removeGoCaches } from "./go.ts";
 import { type ImageLock, readImageLock } from "./lock.ts";
-import { type BuildRecipe, readRecipe } from "./recipe.ts";
+import { type BuildRecipe, packagesOfDockerfile, type RootFs, readRecipe } from "./recipe.ts";
 import { rootfsPart } from "./rootfs.ts";
 
 /** Labels of a node image that was built here: what its parts really are, and the workload images that it carries. */
@@ -110,6 +110,21 @@ export async function builtKind(
   return { program: join(part.folder, "bin", "kind"), provenance: part.provenance["kind"] ?? "" };
 }
 
+/** Returns a root file system's recipe with the packages of the Dockerfile that it names. */
+async function withPackages(
+  { packagesOf, ...rootfs }: RootFs,
+  recipe: BuildRecipe,
+  cache: string,
+  signal: AbortSignal,
+): Promise<RootFs> {
+  if (packagesOf === undefined) return rootfs;
+  const module = recipe.modules[packagesOf.module];
+  if (module === undefined) throw new Error(`fixtures/images/recipe.yaml has no module ${packagesOf.module}`);
+  const source = await moduleSource(module.module, module.version, cache, signal);
+  const packages = packagesOfDockerfile(readFileSync(join(source, packagesOf.file), "utf8"));
+  return { ...rootfs, packages: [...packages, ...rootfs.packages] };
+}
+
 async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal }: Surroundings): Promise<Parts> {
   const store = new PartStore(cache);
   // Asked first: half an hour of other parts would be for nothing.
@@ -120,7 +135,16 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal }: Sur
     ...Object.entries(recipe.rootfs).map(([name, rootfs]): (typeof makers)[number] => [
       name,
       "rootfs",
-      (step) => rootfsPart(name, rootfs, recipe.debianSuite, tools, store, step, signal),
+      async (step) =>
+        rootfsPart(
+          name,
+          await withPackages(rootfs, recipe, cache, signal),
+          recipe.debianSuite,
+          tools,
+          store,
+          step,
+          signal,
+        ),
     ]),
     ...Object.entries(recipe.modules).map(([name, module]): (typeof makers)[number] => [
       name,
@@ -234,6 +258,54 @@ async function assemble(
     throw new Error(`kind build node-image failed:\n${result.stderr.split("\n").slice(-8).join("\n")}`);
 }
 
+/**
+ * Builds a workload image that no registry has from its Go module, for an engine that pulls the others, and returns its name.
+ * The recipe's image has no root file system, so it takes Go alone.
+ *
+ * @throws UserError where Go is missing
+ */
+export async function buildWorkload(
+  name: string,
+  lock: ImageLock,
+  { engine, cache, say, signal }: Omit<Surroundings, "tools">,
+): Promise<string> {
+  const { kubernetes } = lock.node;
+  const recipe = readRecipe(kubernetes);
+  const spec = recipe.images[name];
+  const target = lock.workloads[name]?.built;
+  if (spec === undefined || spec.rootfs !== undefined || target === undefined)
+    throw new Error(`fixtures/images/recipe.yaml has no image ${name} of programs alone`);
+  using _ = await acquireLock(join(cache, "image.lock"), `build ${name}`, say, signal);
+  const work = mkdtempSync(join(cache, "build-"));
+  try {
+    const layer = join(work, "layer.tar");
+    const entries: LayerEntry[] = [];
+    let provenance: Provenance = {};
+    for (const [part, programs] of Object.entries(spec.programs)) {
+      const module = recipe.modules[part];
+      if (module === undefined) throw new Error(`fixtures/images/recipe.yaml has no module ${part}`);
+      const made = await goModulePart(part, module, { cache, say, signal });
+      entries.push(
+        ...programs.map((program) => programEntry(made, program, "/usr/local/bin")),
+        ...licences(made, part),
+      );
+      provenance = { ...provenance, ...made.provenance };
+    }
+    removeGoCaches(cache);
+    await writeLayer(layer, entries);
+    const archive = join(work, `${name}.tar`);
+    const { command, arguments: words } = spec;
+    const labelled = { [labels.provenance]: JSON.stringify(provenance) };
+    await writeArchive(archive, [
+      { name: target, tag: kubernetes, layers: [layer], command, arguments: words, labels: labelled },
+    ]);
+    await engineOutput(engine, ["load", "--input", archive], { signal });
+    return `${target}:${kubernetes}`;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
 /** The names that kubeadm, the node's containerd, kind's manifests and the image lock ask for, by the recipe's keys. */
 async function imageNames(
   lock: ImageLock,
@@ -291,6 +363,7 @@ async function loadBase(
     ...["containerd", "ctr", "containerd-shim-runc-v2"].map((program) =>
       programEntry(containerd, program, "/usr/local/bin"),
     ),
+    programEntry(goPart(parts, "cri-tools"), "crictl", "/usr/local/bin"),
     ...Object.keys(recipe.modules["cni-plugins"]?.programs ?? {}).map((program) =>
       programEntry(goPart(parts, "cni-plugins"), program, "/opt/cni/bin"),
     ),

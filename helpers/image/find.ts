@@ -6,7 +6,7 @@ import { type EngineTools, engineTools } from "../engine/tools.ts";
 import { UserError } from "../host/errors.ts";
 import { PartStore } from "../host/parts.ts";
 import type { Say } from "../host/progress.ts";
-import { buildNodeImage, builtNodeImage, labels } from "./build.ts";
+import { buildNodeImage, buildWorkload, builtNodeImage, labels } from "./build.ts";
 import { type ImageLock, splitReference } from "./lock.ts";
 
 /** A workload image as a pod names it. */
@@ -111,7 +111,9 @@ async function describe(search: NodeImageSearch, reference: string, origin: Node
   const baked = label(labels.workloads) as Record<string, WorkloadImage> | null;
   const provenance = label(labels.provenance) as Record<string, string> | null;
   const workloads = baked ?? (await pullWorkloads(search));
-  const missing = Object.keys(lock.workloads).find((name) => workloads[name] === undefined);
+  const missing = Object.entries(lock.workloads).find(
+    ([name, { published }]) => workloads[name] === undefined && (baked !== null || published !== undefined),
+  )?.[0];
   if (missing !== undefined)
     throw new UserError(`${reference} carries no workload image ${missing}`, "build it anew with the present recipe");
   return {
@@ -130,6 +132,14 @@ async function pullWorkloads(search: NodeImageSearch): Promise<Record<string, Wo
   const { engine, lock } = search;
   const workloads: Record<string, WorkloadImage> = {};
   for (const [name, { published }] of Object.entries(lock.workloads)) {
+    if (published === undefined) {
+      const built = await buildWorkload(name, lock, search).catch((error: unknown) => {
+        if (!(error instanceof UserError)) throw error;
+        search.say(`without ${name}: ${error.message}`);
+      });
+      if (built !== undefined) workloads[name] = { reference: built, id: undefined };
+      continue;
+    }
     const { tagged } = splitReference(published);
     if (!(await isPresent(engine, published))) {
       const pulled = await pull(search, published);

@@ -14,7 +14,10 @@ const local = z.string().regex(/^localhost\/[a-z/-]+$/, "must begin with localho
 const ImageLock = z.strictObject({
   kind: z.strictObject({ version: z.string(), sha256: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)) }),
   node: z.strictObject({ kubernetes: z.string(), published: digestedReference.optional(), built: local }),
-  workloads: z.record(z.string(), z.strictObject({ for: z.string(), published: digestedReference, built: local })),
+  workloads: z.record(
+    z.string(),
+    z.strictObject({ for: z.string(), published: digestedReference.optional(), built: local }),
+  ),
 });
 /** The images that the suite uses; see fixtures/images/images.lock.yaml. */
 export type ImageLock = z.infer<typeof ImageLock>;

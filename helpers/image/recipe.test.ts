@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { readImageLock, splitReference } from "./lock.ts";
-import { readRecipe } from "./recipe.ts";
+import { packagesOfDockerfile, readRecipe } from "./recipe.ts";
 
 const lock = readImageLock();
 const recipe = readRecipe(lock.node.kubernetes);
@@ -44,4 +44,12 @@ test("a reference by digest splits into what is pulled and what it has to be", (
     tagged: "docker.io/library/nginx:1.21",
     digest: "sha256:ab",
   });
+});
+
+test("the packages of a Dockerfile are those of its first stage", () => {
+  const first =
+    "ARG BASE\nFROM $BASE AS base\nCOPY x /\nRUN echo one && \\\n    clean-install \\\n      a \\\n      b c \\\n    && rm -f d";
+  const text = `${first}\nFROM base AS other\nRUN clean-install e`;
+  expect(packagesOfDockerfile(text)).toEqual(["a", "b", "c"]);
+  expect(() => packagesOfDockerfile("FROM scratch\nRUN clean-install && true")).toThrow("installs no packages");
 });

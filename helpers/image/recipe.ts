@@ -30,6 +30,10 @@ export type GoSource = z.infer<typeof GoSource>;
 const RootFs = z.strictObject({
   installed: z.boolean(),
   packages: z.array(z.string()).min(1),
+  packagesOf: z
+    .strictObject({ module: z.string(), file: z.string() })
+    .optional()
+    .describe("a Dockerfile of one of the modules, whose packages are taken too"),
   hooks: z.array(z.string()),
 });
 /** A root file system of Debian packages. */
@@ -92,4 +96,17 @@ export function readCniRecipe(name: string): CniRecipe {
   const recipe = z.record(z.string(), CniRecipe).parse(parse(readFileSync(cniFile, "utf8")))[name];
   if (recipe === undefined) throw new RangeError(`fixtures/images/cni.yaml has no ${name}`);
   return recipe;
+}
+
+/**
+ * Returns the Debian packages that the first stage of a Dockerfile installs by kind's own `clean-install`.
+ *
+ * @throws Error where it has none
+ */
+export function packagesOfDockerfile(text: string): string[] {
+  const [, first = ""] = text.split(/^FROM .*$/m);
+  const [, command = ""] = /clean-install((?:\\\n|[^&\n])*)/.exec(first) ?? [];
+  const packages = command.replaceAll("\\\n", " ").split(/\s+/).filter(Boolean);
+  if (packages.length === 0) throw new Error("the Dockerfile's first stage installs no packages by clean-install");
+  return packages;
 }

@@ -55,6 +55,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
       : !features.nft
         ? "nft on the nodes, to find out whether their kernel has NFT_QUEUE: their image does not have it"
         : "a kernel with NFT_QUEUE, by which kindnet enforces policies: on this one's nodes nft refuses such a rule, and kindnet lets everything pass",
+  "ingress-controller": ({ images }) =>
+    images["skipper"] === undefined
+      ? "an Ingress controller's image: no registry has the suite's own, and Go to build it from its module is not on PATH"
+      : undefined,
   ipvs: ({ features }) =>
     features.ipvs ? undefined : "a kernel with IP_VS: this one's nodes have no /proc/net/ip_vs and no such module",
   tcpdump: ({ features }) =>
