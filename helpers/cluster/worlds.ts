@@ -35,6 +35,8 @@ const World = z.strictObject({
   change: z.array(Change).default([]),
   prepare: z.string().optional(),
   environment: z.record(z.string(), z.string()).default({}),
+  claims: z.string().optional(),
+  lacks: z.array(z.string()).default([]),
   turns: z
     .record(z.string(), z.strictObject({ verdict: z.enum(["holds", "refuted", "external"]), because: z.string() }))
     .default({}),

@@ -1,0 +1,214 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { execa } from "execa";
+import { type Claim, readCatalogue } from "../helpers/claim/catalogue.ts";
+import type { Results } from "../helpers/claim/results.ts";
+import { type WorldsFile, wrongIn } from "../helpers/claim/worlds.ts";
+import { keptRun } from "../helpers/cluster/runs.ts";
+import { readWorlds, type World } from "../helpers/cluster/worlds.ts";
+import { interruption, UserError } from "../helpers/host/errors.ts";
+import { main } from "../helpers/host/main.ts";
+import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
+import { resultsAt, suiteCommit } from "../reports/results.ts";
+import { recordedWorlds } from "../reports/worlds.ts";
+
+/** The group that stands for no change at all. */
+const plain = "plain";
+
+/**
+ * Judges the claims in worlds that must change nothing: the counterpart of controls. Each group of worlds of
+ * fixtures/clusters/worlds.yaml is one run of `npm test`, on a cluster that stays where the group only changes a running one.
+ * `--groups a,b` names some, `--quick` takes the first alone, `--list` only names them, and `--record` keeps what came out for
+ * the pages of other runs.
+ */
+await main(async () => {
+  const settings = readSettings();
+  if (settings.kubeconfig !== undefined || settings.worlds.length > 0 || settings.cell !== undefined)
+    throw new UserError("the worlds have their own clusters", "leave KNC_KUBECONFIG, KNC_CELL and KNC_WORLDS out");
+  const { claims } = readCatalogue();
+  const worlds = readWorlds();
+  const { groups, list, record } = options(worlds);
+  if (list) {
+    process.stdout.write(`${JSON.stringify(groups)}\n`);
+    return 0;
+  }
+  const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
+  const members = (group: string) => worlds.filter((world) => world.group === group);
+  const onKept = groups.filter((group) => members(group).every(staysOnACluster));
+  const ownClusters = groups.filter((group) => !onKept.includes(group));
+  const made = onKept.length > 0 && keptRun(settings.cache) === undefined;
+  if (made) await command(["cluster", "up"], {}, interrupt);
+  const judged: WorldsFile["groups"] = [];
+  try {
+    const before = await judge(plain, [], settings, interrupt);
+    if (before.results === undefined || before.results.claims.some(({ verdict, expected }) => verdict !== expected))
+      throw new UserError(
+        "without any change verdicts are not as expected, so that worlds would show nothing",
+        `look at ${before.folder}`,
+      );
+    const context: Context = { claims, plain: before.results, settings, interrupt };
+    for (const group of onKept) judged.push(await judgeGroup(group, members(group), context));
+    if (made) await command(["cluster", "down"], {}, interrupt);
+    for (const group of ownClusters) judged.push(await judgeGroup(group, members(group), context));
+  } finally {
+    if (made && keptRun(settings.cache) !== undefined) await command(["cluster", "down"], {}, undefined);
+  }
+  return conclude(judged, settings, record);
+});
+
+function staysOnACluster({ config, environment }: World): boolean {
+  return config === undefined && Object.keys(environment).every((name) => name === "KNC_KUBECONFIG");
+}
+
+interface Context {
+  readonly claims: readonly Claim[];
+  readonly plain: Results;
+  readonly settings: Settings;
+  readonly interrupt: AbortSignal;
+}
+
+async function judgeGroup(
+  group: string,
+  worlds: readonly World[],
+  { claims, plain: before, settings, interrupt }: Context,
+): Promise<WorldsFile["groups"][number]> {
+  process.stdout.write(`\n${group}: ${worlds.map(({ id }) => id).join(", ")}\n`);
+  const started = performance.now();
+  const { results, exitCode, lastWords, folder } = await judge(group, worlds, settings, interrupt);
+  const end = worlds.find(({ ends }) => ends !== undefined)?.ends;
+  const wrong =
+    end === undefined
+      ? results === undefined
+        ? [{ id: "", why: `the run ended with ${exitCode}: ${lastWords}` }]
+        : wrongIn({ worlds, results, before, claims })
+      : exitCode === 2 && new RegExp(end).test(lastWords)
+        ? []
+        : [{ id: "", why: `the run should end with 2 and say ${end}; it ended with ${exitCode}: ${lastWords}` }];
+  const seconds = Math.round((performance.now() - started) / 1000);
+  for (const { id, why } of wrong) process.stdout.write(`  ✗ ${id === "" ? group : id}: ${why}\n`);
+  const count = results?.claims.filter(({ verdict }) => verdict !== undefined).length ?? 0;
+  process.stdout.write(
+    `  ${wrong.length === 0 ? "✓" : "✗"} ${count} claims in ${seconds} s, wrong: ${wrong.length}${wrong.length === 0 ? "" : `; look at ${folder}`}\n`,
+  );
+  const stayed = results?.claims.flatMap(({ id, verdict }) =>
+    verdict === undefined || wrong.some((each) => each.id === id) ? [] : [id],
+  );
+  return {
+    group,
+    worlds: worlds.map(({ id, what }) => ({ id, what })),
+    stayed: end === undefined ? (stayed ?? []) : [],
+    wrong,
+    seconds,
+  };
+}
+
+interface Judged {
+  readonly results: Results | undefined;
+  readonly exitCode: number | undefined;
+  readonly lastWords: string;
+  readonly folder: string;
+}
+
+/** Runs `npm test` in these worlds; its output is beside its results. */
+async function judge(
+  group: string,
+  worlds: readonly World[],
+  settings: Settings,
+  interrupt: AbortSignal,
+): Promise<Judged> {
+  const folder = join(settings.out, "worlds", group);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const scratch = mkdtempSync(join(tmpdir(), "knc-world-"));
+  try {
+    const kubeconfig = keptRun(settings.cache)?.kubeconfig;
+    for (const { prepare } of worlds)
+      if (prepare !== undefined)
+        await execa("sh", ["-ec", prepare], {
+          cwd: projectRoot,
+          env: {
+            FOLDER: scratch,
+            NODE: process.execPath,
+            ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }),
+          },
+        });
+    const environment = Object.fromEntries(
+      worlds.flatMap((world) =>
+        Object.entries(world.environment).map(([name, value]) => [name, value.replaceAll("${folder}", scratch)]),
+      ),
+    );
+    const only = worlds.find((world) => world.claims !== undefined)?.claims;
+    const selection = only === undefined ? ["--tags-filter", "not slow"] : ["-t", only];
+    const ids = worlds.map(({ id }) => id).join(",");
+    const { exitCode, all } = await command(
+      ["test", ...selection],
+      { ...environment, ...(ids === "" ? {} : { KNC_WORLDS: ids }), KNC_OUT: folder },
+      interrupt,
+    );
+    writeFileSync(join(folder, "run.log"), all);
+    const lastWords = all.split("\n").findLast((line) => line.startsWith("error: ")) ?? "";
+    const results = resultsAt(join(folder, "results.json"));
+    return { results: exitCode === 2 && lastWords !== "" ? undefined : results, exitCode, lastWords, folder };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+async function command(
+  words: readonly string[],
+  env: Readonly<Record<string, string>>,
+  cancelSignal: AbortSignal | undefined,
+): Promise<{ exitCode: number | undefined; all: string }> {
+  const result = await execa(process.execPath, [join("commands", "run.js"), ...words], {
+    ...{ cwd: projectRoot, env, stdin: "ignore", all: true, reject: false },
+    ...(cancelSignal === undefined ? {} : { cancelSignal }),
+    // It gives up its cluster and its engine first.
+    forceKillAfterDelay: false,
+  });
+  cancelSignal?.throwIfAborted();
+  return { exitCode: result.exitCode, all: result.all };
+}
+
+function conclude(groups: WorldsFile["groups"], { out }: Settings, record: boolean): 0 | 1 {
+  const file: WorldsFile = {
+    format: "kind-network-conformance/worlds/1",
+    commit: suiteCommit(),
+    date: new Date().toISOString().slice(0, 10),
+    groups,
+  };
+  const text = `${JSON.stringify(file, undefined, 2)}\n`;
+  writeFileSync(join(out, "worlds.json"), text);
+  const worlds = groups.flatMap((group) => group.worlds).length;
+  const pairs = groups.reduce((sum, group) => sum + group.worlds.length * group.stayed.length, 0);
+  const wrong = groups.flatMap((group) => group.wrong).length;
+  process.stdout.write(`\n${worlds} worlds, ${pairs} verdicts that stayed (worlds × claims), wrong: ${wrong}\n`);
+  if (record && wrong === 0) writeFileSync(recordedWorlds, text);
+  else if (record) process.stdout.write("not recorded, since verdicts are wrong\n");
+  return wrong === 0 ? 0 : 1;
+}
+
+interface Options {
+  readonly groups: readonly string[];
+  readonly list: boolean;
+  readonly record: boolean;
+}
+
+function options(worlds: readonly World[]): Options {
+  const all = [...new Set(worlds.map(({ group }) => group))];
+  const usage = "npm run worlds -- [--groups a,b | --quick] [--list] [--record]";
+  try {
+    const flag = { type: "boolean", default: false } as const;
+    const { values } = parseArgs({
+      options: { groups: { type: "string" }, quick: flag, list: flag, record: flag },
+      allowPositionals: false,
+    });
+    const named = values.groups?.split(",") ?? (values.quick ? all.slice(0, 1) : all);
+    const unknown = named.find((group) => !all.includes(group));
+    if (unknown !== undefined) throw new Error(`there is no group ${unknown}: there are ${all.join(", ")}`);
+    return { ...values, groups: all.filter((group) => named.includes(group)) };
+  } catch (error) {
+    throw new UserError((error as Error).message.split("\n")[0] ?? "", usage);
+  }
+}

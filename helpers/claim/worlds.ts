@@ -1,0 +1,69 @@
+import { z } from "zod";
+import type { Claim } from "./catalogue.ts";
+import type { Results } from "./results.ts";
+import type { ExpectedVerdict, Verdict } from "./verdict.ts";
+
+/** What a world says of claims: which verdicts turn in it, and which capabilities it lacks. */
+export interface Announced {
+  readonly turns: Readonly<Record<string, { readonly verdict: ExpectedVerdict }>>;
+  readonly lacks: readonly string[];
+}
+
+const Wrong = z.strictObject({ id: z.string().describe("the claim; empty for the run itself"), why: z.string() });
+
+/** What came out in worlds that must change nothing. */
+export const WorldsFile = z.strictObject({
+  format: z.literal("kind-network-conformance/worlds/1"),
+  commit: z.string(),
+  date: z.iso.date(),
+  groups: z.array(
+    z.strictObject({
+      group: z.string(),
+      worlds: z.array(z.strictObject({ id: z.string(), what: z.string() })),
+      stayed: z.array(z.string()).describe("claims whose verdict was right in all worlds of the group"),
+      wrong: z.array(Wrong),
+      seconds: z.number(),
+    }),
+  ),
+});
+export type WorldsFile = z.infer<typeof WorldsFile>;
+
+/** Returns in how many worlds each claim's verdict stayed right, by the claims' ids. */
+export function worldsByClaim({ groups }: WorldsFile): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { worlds, stayed } of groups)
+    for (const id of stayed) counts.set(id, (counts.get(id) ?? 0) + worlds.length);
+  return counts;
+}
+
+/**
+ * Returns the claims whose verdict is wrong in some worlds: another than without any change, and not listed; or another than the
+ * run itself expected there.
+ */
+export function wrongIn({
+  worlds,
+  results,
+  before,
+  claims,
+}: {
+  readonly worlds: readonly Announced[];
+  readonly results: Results;
+  readonly before: Results;
+  readonly claims: readonly Claim[];
+}): z.infer<typeof Wrong>[] {
+  const lacking = new Set(worlds.flatMap(({ lacks }) => lacks));
+  const turns = Object.assign({}, ...worlds.map((world) => world.turns)) as Announced["turns"];
+  const usual = new Map(before.claims.map(({ id, verdict }) => [id, verdict]));
+  const wanted = ({ id, needs }: Claim): Verdict | undefined =>
+    turns[id]?.verdict ?? (needs.some((need) => lacking.has(need)) ? "external" : usual.get(id));
+  return claims.flatMap((claim) => {
+    const found = results.claims.find(({ id }) => id === claim.id);
+    const want = wanted(claim);
+    if (found?.verdict === undefined || want === undefined) return [];
+    const { verdict, expected, why = "" } = found;
+    if (verdict !== want) return [{ id: claim.id, why: `should be ${want} and is ${verdict}: ${why}` }];
+    return verdict === expected
+      ? []
+      : [{ id: claim.id, why: `is ${verdict}, and the run expected ${expected}: ${why}` }];
+  });
+}
