@@ -27,6 +27,14 @@ const { cache } = readSettings();
 const say = () => {};
 const registry = "127.0.0.1:5000";
 
+/** One claim of each workload image, and those of which the evidence is said by patterns, which only a real run can find. */
+const catalogue = readCatalogue();
+const claims = [
+  ...["pods-talk-without-nat-on-one-node", "containers-reach-each-other-on-localhost", "dns-full-name"],
+  ...["temporary-pod-is-temporary", "loadbalancer-forwards-to-the-service", "ingress-routes-http"],
+  ...catalogue.claims.filter(({ shown }) => shown !== undefined).map(({ id }) => id),
+];
+
 /** Runs `use` with a private engine of that place; what it keeps on disk stays, what it runs ends. */
 async function withPrivateEngine<T>(placeOf: string, use: (engine: Engine) => Promise<T>): Promise<T> {
   const tools = await engineTools(new PartStore(cache), cache, "auto", say);
@@ -152,7 +160,7 @@ test("on a machine with an engine and a registry, those are used: pulled by dige
           KNC_OUT: out,
           KNC_CACHE: join(folder, "user-cache"),
         };
-        const [command, ...words] = inEngineNetwork(engine, ["npm", "test"]);
+        const [command, ...words] = inEngineNetwork(engine, ["npm", "test", "--", "-t", `^(${claims.join("|")})$`]);
         const { exitCode, all } = await execa(command, words, {
           cwd: projectRoot,
           env: environment,
@@ -161,14 +169,16 @@ test("on a machine with an engine and a registry, those are used: pulled by dige
           stdin: "ignore",
         });
         expect(exitCode, all).toBe(0);
-        const { world, claims, complete } = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
+        const {
+          world,
+          claims: judged,
+          complete,
+        } = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
         expect(complete).toBe(true);
-        expect(claims.filter(({ verdict, expected }) => verdict !== expected).map(({ id, why }) => [id, why])).toEqual(
+        expect(judged.filter(({ verdict, expected }) => verdict !== expected).map(({ id, why }) => [id, why])).toEqual(
           [],
         );
-        // Where the evidence of a sentence that is wrong shows it is said by patterns, which only a real run can find.
-        const catalogue = readCatalogue();
-        const lost = claims.filter((claim) => {
+        const lost = judged.filter((claim) => {
           const pattern = entryOf(claim.id, catalogue).shown;
           if (claim.verdict !== "refuted" || pattern === undefined) return false;
           return shownOf(piecesOf(out, claim), claim, pattern) === undefined;
