@@ -8,6 +8,7 @@ import { worldInWords } from "../helpers/world/world.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
 import { type Bilingual, both, howWeKnow, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
+import { wrongSentences } from "./sentences.ts";
 import { whenWrong } from "./when.ts";
 import { wrongList } from "./wrong-list.ts";
 
@@ -57,7 +58,8 @@ export function articlePage(page: ArticlePage): string {
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const segments = segmentsOf(page);
   const anchors = anchorsOf(segments);
-  const wrong = judged.filter(({ verdict }) => verdict === "refuted");
+  const sentences = wrongSentences(judged);
+  const wrong = sentences.map(({ claim }) => claim);
   return pageOf(`${article.zh} – ${results.world.kubernetes}`, style + chosen(judged), [
     h("header", {}, [
       h("h1", {}, both(article)),
@@ -83,7 +85,7 @@ export function articlePage(page: ArticlePage): string {
               zh: "點選有標記的文字，查看叢集的實際表現。不成立的有：",
             }),
           ),
-          wrongList(wrong, page.article, page.catalogue),
+          wrongList(sentences, page.article, page.catalogue),
         ]),
         ...judged.map((claim) => claimDetails(claim, peersOf(claim, segments), page)),
       ]),
@@ -96,8 +98,8 @@ function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], 
   const where = worldInWords(world);
   const day = started.slice(0, 10);
   return {
-    en: `${judged.length} claims of this article were checked on a live cluster (${where}) on ${day}: ${wrong} are wrong there.`,
-    zh: `${day} 在真實叢集（${where}）上檢查了本文的 ${judged.length} 項主張，其中 ${wrong} 項不成立。`,
+    en: `${judged.length} claims of this article were checked on a live cluster (${where}) on ${day}: ${wrong} of its sentences mislead there.`,
+    zh: `${day} 在真實叢集（${where}）上檢查了本文的 ${judged.length} 項主張，其中 ${wrong} 句不成立。`,
   };
 }
 

@@ -1,5 +1,6 @@
 import { type ComponentChild, h } from "preact";
 import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
+import { type WorldsFile, worldsByClaim } from "../helpers/claim/worlds.ts";
 import type { DecidingLine } from "./deciding.ts";
 import { type Bilingual, both, howWeKnow, recordedMatrixPage, symbols, verdictMark, verdictWords } from "./look.ts";
 import type { Shown } from "./shown.ts";
@@ -30,6 +31,8 @@ export interface KnownOfClaims {
   readonly recordedVerdicts: ReturnType<typeof recordedVerdicts>;
   /** A recorded run in which the controls were tried, for one in which they were not. */
   readonly recordedControls?: Results;
+  /** What was recorded of worlds that must change nothing. */
+  readonly recordedWorlds?: WorldsFile;
 }
 
 /** So many are shown at once. */
@@ -50,6 +53,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
     why,
     because,
     instead,
+    note,
     since,
     link,
     standIns,
@@ -100,11 +104,15 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
             " ",
             h("a", { href: `${recordedMatrixPage}#${id}` }, both({ en: "version by version", zh: "逐版查看" })),
           ])),
+      ...(note === undefined || verdict !== "holds" ? [] : entry({ en: "Note", zh: "附註" }, both(note))),
       ...(instead === undefined || verdict !== "refuted"
         ? []
         : entry({ en: "It could say", zh: "可改寫為" }, h("ins", {}, both(instead)))),
       ...(standIns.length === 0 ? [] : entry({ en: "With stand-ins", zh: "替代品" }, standIns.join("; "))),
       ...controls.flatMap((words) => entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, words)),
+      ...worldsInWords(claim, known).flatMap((words) =>
+        entry({ en: "Does it stay when it has to?", zh: "不該變時會不變嗎？" }, words),
+      ),
       ...pictures.flatMap(({ path, title }) =>
         entry(
           { en: "The packet's path", zh: "封包的路徑" },
@@ -217,6 +225,20 @@ function controlsInWords(
     }),
     controlWords(control),
   ]);
+}
+
+/** In how many worlds that must change nothing the verdict stayed, as recorded. */
+function worldsInWords({ id, verdict }: ClaimResult, { recordedWorlds }: KnownOfClaims): ComponentChild[] {
+  if (recordedWorlds === undefined || (verdict !== "holds" && verdict !== "refuted")) return [];
+  const stayed = worldsByClaim(recordedWorlds).get(id) ?? 0;
+  if (stayed === 0) return [both({ en: "Not tried: it is slow.", zh: "尚未嘗試：這項檢查較慢。" })];
+  const { date } = recordedWorlds;
+  return [
+    both({
+      en: `Its verdict was right in ${stayed} clusters and machines that are otherwise (recorded on ${date}; npm run worlds).`,
+      zh: `在 ${stayed} 種不同的叢集與機器上，判定都正確（${date} 錄下；npm run worlds）。`,
+    }),
+  ];
 }
 
 function controlWords({ name, live, proven, verdict, why }: ControlResult): ComponentChild {

@@ -4,6 +4,7 @@ import type { Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { howWeKnow } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
+import { notedClaims, wrongSentences } from "./sentences.ts";
 import type { Shown } from "./shown.ts";
 import { sinceInWords } from "./when.ts";
 
@@ -19,13 +20,14 @@ export function errataAsMarkdown(
   deciding: ReadonlyMap<string, Pick<Shown, "path" | "line">> = new Map(),
 ): string {
   const { world, started } = results;
-  const wrong = results.claims.filter(({ verdict }) => verdict === "refuted");
+  const wrong = wrongSentences(results.claims);
+  const noted = notedClaims(results.claims);
   return [
     `# 勘誤 · Errata: ${results.article.zh}`,
     "",
     `${worldInWords(world)}, ${started.slice(0, 10)}`,
     "",
-    ...wrong.flatMap((claim, index) => {
+    ...wrong.flatMap(({ claim, others }, index) => {
       const {
         id,
         quote,
@@ -45,6 +47,10 @@ export function errataAsMarkdown(
         "",
         ...quoted(quote),
         "",
+        ...others.flatMap((other) => {
+          const also = linesInWords(linesOf(other, article, catalogue));
+          return [`同樣的說法 · Says the same: ${also.zh} · ${also.en} (\`${other.id}\`)`, ""];
+        }),
         ...(instead === undefined
           ? []
           : ["可改寫為 · could say:", "", ...quoted(instead.zh), "", `(${instead.en})`, ""]),
@@ -54,6 +60,27 @@ export function errataAsMarkdown(
           : [`${howWeKnow.tried.zh}：${tried.zh}`, "", `${howWeKnow.tried.en}: ${tried.en}`, ""]),
         ...(why === "" ? [] : [`${howWeKnow.seen.zh} · ${howWeKnow.seen.en.toLowerCase()}:`, "", ...indented(why), ""]),
         `${since === undefined ? "" : `自 · Since: ${[...new Set(Object.values(sinceInWords(since)))].join(" · ")}. `}Evidence: ${[file, link].filter(Boolean).join(", ")}`,
+        "",
+      ];
+    }),
+    ...(noted.length === 0
+      ? []
+      : [
+          "## 附註 · Notes",
+          "",
+          "這些句子成立，但值得補充。· These sentences hold, with something to know beside.",
+          "",
+        ]),
+    ...noted.flatMap((claim, index) => {
+      const lines = linesInWords(linesOf(claim, article, catalogue));
+      const { note, link = "" } = claim;
+      return [
+        `### 註 ${index + 1}. ${lines.zh} · ${lines.en} (\`${claim.id}\`)`,
+        "",
+        ...quoted(claim.quote),
+        "",
+        ...(note === undefined ? [] : [note.zh, "", note.en, ""]),
+        link,
         "",
       ];
     }),

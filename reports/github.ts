@@ -4,6 +4,7 @@ import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { symbols } from "./look.ts";
 import { lineOf } from "./places.ts";
+import { wrongSentences } from "./sentences.ts";
 import { countsOf } from "./summary.ts";
 
 /** Tells GitHub, where it runs this, what came out: an annotation for each claim that is not as expected, and the job's summary. */
@@ -38,7 +39,9 @@ function escaped(text: string): string {
 /** Returns a run's outcome as Markdown: counts, what is not as expected, and which sentences are wrong and why. */
 export function jobSummaryOf(results: Results): string {
   const { world, article, claims } = results;
-  const wrong = claims.filter(({ verdict, expected }) => verdict === "refuted" && expected === "refuted");
+  const wrong = wrongSentences(claims.filter(({ verdict, expected }) => verdict === expected)).map(
+    ({ claim }) => claim,
+  );
   return [
     `## ${article.en}: ${worldInWords(world)}`,
     "",

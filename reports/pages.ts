@@ -16,6 +16,7 @@ import { resultsAt } from "./results.ts";
 import { piecesOf, type Shown, shownOf } from "./shown.ts";
 import { startPage } from "./start-page.ts";
 import { recordedVerdicts } from "./when.ts";
+import { readRecordedWorlds } from "./worlds.ts";
 
 /** The results of the recorded run in which the controls were tried. */
 export const recordedRun = join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json");
@@ -29,6 +30,7 @@ export const recordedRun = join(projectRoot, "fixtures", "recordings", "v1.37.0"
 export function writePages(out: string, results: Results, recorded?: Bilingual): void {
   const [article, catalogue, matrix] = [readArticle(), readCatalogue(), readRecordedMatrix()];
   const controls = resultsAt(recordedRun);
+  const worlds = readRecordedWorlds();
   const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(
     results.claims.map((claim) => [claim.id, evidenceOf(out, claim, entryOf(claim.id, catalogue).shown)]),
@@ -39,6 +41,7 @@ export function writePages(out: string, results: Results, recorded?: Bilingual):
       ...{ results, catalogue, article, evidence, ...said },
       allure: placesInAllure(out),
       recordedVerdicts: recordedVerdicts(matrix),
+      ...(worlds === undefined ? {} : { recordedWorlds: worlds }),
       ...(controls === undefined ? {} : { recordedControls: controls }),
     }),
   );

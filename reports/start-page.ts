@@ -13,11 +13,13 @@ import {
   symbols,
   verdictMark,
 } from "./look.ts";
+import { wrongSentences } from "./sentences.ts";
 import { wrongList } from "./wrong-list.ts";
 
 const style = `
 body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1.5rem; } h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 1.8rem; }
 .counts { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; } .counts li { flex: 1 1 9rem; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 8px; }
+.mislead { margin: 1rem 0 .3rem; } .mislead strong { font-size: 2.6rem; color: var(--refuted); }
 .counts strong { display: block; font-size: 2rem; line-height: 1.2; }
 .small { font-size: .85rem; } ol li { margin-bottom: .3rem; } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
 `;
@@ -53,7 +55,7 @@ export function startPage(page: Pages): string {
   const { article, claims } = results;
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
-  const wrong = judged.filter(({ verdict }) => verdict === "refuted");
+  const wrong = wrongSentences(judged);
   return pageOf(
     `${article.zh}: ${results.world.kubernetes}`,
     style,
@@ -62,6 +64,11 @@ export function startPage(page: Pages): string {
       recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
       h("p", {}, where(results)),
       languageSwitch(),
+      h("p", { class: "mislead" }, [
+        h("strong", {}, String(wrong.length)),
+        both({ en: " sentences mislead on this cluster.", zh: " 個句子在此叢集上有誤導之虞。" }),
+        both({ en: " By claims:", zh: "各項主張：" }),
+      ]),
       h(
         "ul",
         { class: "counts" },
@@ -96,7 +103,10 @@ export function startPage(page: Pages): string {
             h(
               "h2",
               { id: "wrong" },
-              both({ en: `Wrong on this cluster: ${wrong.length}`, zh: `在此叢集上不成立：${wrong.length} 項` }),
+              both({
+                en: `Wrong on this cluster: ${wrong.length} sentences`,
+                zh: `在此叢集上不成立：${wrong.length} 句`,
+              }),
             ),
             h("p", {}, [
               both({

@@ -6,6 +6,7 @@ import { readSettings } from "../helpers/host/settings.ts";
 import { worldInWords } from "../helpers/world/world.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { entryOf, linesOf } from "./places.ts";
+import { notedClaims, wrongSentences } from "./sentences.ts";
 import { piecesOf, type Shown, shownOf } from "./shown.ts";
 import { recordedVerdicts, whenWrong } from "./when.ts";
 
@@ -19,7 +20,10 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
   const missing = results.claims.filter(({ verdict, excluded }) => verdict === undefined && excluded === undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== "inconclusive" && verdict !== expected);
   const untested = judged.filter(({ verdict }) => verdict === "inconclusive");
-  const wrong = judged.filter(({ verdict }) => verdict === "refuted");
+  const sentences = wrongSentences(judged);
+  const wrong = sentences.map(({ claim }) => claim);
+  const refuted = judged.filter(({ verdict }) => verdict === "refuted").length;
+  const noted = notedClaims(judged).length;
   const external = judged.filter(({ verdict, expected }) => verdict === "external" && expected === "external");
   const unproven = judged.filter(
     ({ verdict, controls }) => (verdict === "holds" || verdict === "refuted") && !controls.some(({ proven }) => proven),
@@ -42,7 +46,13 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
       : block("Not proven able to fail:", unproven, notProven)),
     ...block("Not to be seen on this cluster:", external, missingHere),
     ...block("How one knows what is wrong here:", wrong, (claim, index) =>
-      howOneKnows(claim, index, out, shownOf(piecesOf(out, claim), claim, entryOf(claim.id, catalogue).shown)),
+      howOneKnows(
+        claim,
+        sentences[index]?.others ?? [],
+        index,
+        out,
+        shownOf(piecesOf(out, claim), claim, entryOf(claim.id, catalogue).shown),
+      ),
     ),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
     ...(kindnetd === undefined ? [] : [`kindnetd: ${kindnetd}`]),
@@ -57,13 +67,16 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ...(wrong.length === 0 ? [] : [whenWritten(wrong, results, recorded)]),
     // Last, on the screen where the prompt is: this is what was asked for.
     ...block(
-      `${wrong.length === 1 ? "1 sentence is" : `${wrong.length} sentences are`} wrong on this version (why: above):`,
+      `${wrong.length === 1 ? "1 sentence misleads" : `${wrong.length} sentences mislead`} on this version (${refuted === wrong.length ? "" : `${refuted} claims; `}why: above):`,
       wrong,
       (claim, index) => [`${numbered(index)}  ✗ ${claim.en} (${linesOf(claim, article, catalogue).join(", ")})`],
     ),
     ...(wrong.length === 0
       ? []
       : [`errata:  ${shown(out, "errata.md")}: under the same numbers, what each sentence could say`]),
+    ...(noted === 0
+      ? []
+      : [`notes:   ${noted} claims hold with something to know beside: ${shown(out, "errata.md")}, at its end`]),
     ...(attention.length === 0 ? [] : [`look:    ${attention.join("; ")}; see above`]),
     `pages:   ${shown(out, "index.html")}: the article with verdicts in it, what should be corrected, what changed`,
     `report:  ${shown(out, "allure-report", "index.html")}`,
@@ -131,6 +144,7 @@ function whenWritten(
 /** What was tried, what was seen in this run and where it stands, and why it is so. */
 function howOneKnows(
   { en, tried, because, why, expected, evidence: [first] }: ClaimResult,
+  others: readonly ClaimResult[],
   index: number,
   out: string,
   seen: Shown | undefined,
@@ -144,6 +158,7 @@ function howOneKnows(
     ...labelled("seen", why),
     // Otherwise it is the reason for what was expected.
     ...labelled("why", expected === "refuted" ? because?.en : undefined),
+    ...others.flatMap((other) => labelled("also", other.en)),
     // Not broken, to be chosen whole.
     `    file:  ${place}`,
   ];

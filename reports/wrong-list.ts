@@ -1,8 +1,8 @@
 import { type ComponentChild, h } from "preact";
 import type { Catalogue } from "../helpers/claim/catalogue.ts";
-import type { ClaimResult } from "../helpers/claim/results.ts";
 import { both, placeOfWords, symbols } from "./look.ts";
 import { lineOf, linesInWords, wordsOf } from "./places.ts";
+import type { WrongSentence } from "./sentences.ts";
 
 /**
  * Returns the list of what is wrong, at a glance: a statement each, with its line and its words in the article.
@@ -10,7 +10,7 @@ import { lineOf, linesInWords, wordsOf } from "./places.ts";
  * @param page on which the article is; empty for the page itself
  */
 export function wrongList(
-  wrong: readonly ClaimResult[],
+  wrong: readonly WrongSentence[],
   article: string,
   catalogue: Catalogue,
   page = "",
@@ -18,7 +18,7 @@ export function wrongList(
   return h(
     "ol",
     {},
-    wrong.map((claim) => {
+    wrong.map(({ claim }) => {
       const line = linesInWords([lineOf(claim, article, catalogue)]);
       const { before, words, after } = wordsOf(claim, article, catalogue);
       return h("li", {}, [

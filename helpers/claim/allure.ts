@@ -68,6 +68,9 @@ export async function describeClaim({
       literally(claim.zh),
       `**Expected: ${expectation.verdict}.** ${literally(expectation.because.en)}`,
       literally(expectation.because.zh),
+      ...(expectation.note === undefined
+        ? []
+        : [`**Note.** ${literally(expectation.note.en)}`, literally(expectation.note.zh)]),
       ...(expectation.since === undefined ? [] : [`Since: ${literally(expectation.since)}`]),
       `[source](${expectation.link}) · claim \`${claim.id}\`, row ${claim.ref}`,
     ].join("\n\n"),
@@ -95,6 +98,7 @@ export async function reportVerdict({
     if (judgement.why !== "") await allure.logStep(`Seen in this run: ${judgement.why}`);
     if (!expected)
       await allure.logStep(`Expected was: ${expectation.verdict}. ${expectation.because.en}`, Status.FAILED);
+    if (expected && expectation.note !== undefined) await allure.logStep(`Note: ${expectation.note.en}`);
     if (expectation.since !== undefined) await allure.logStep(`Since: ${expectation.since}`);
   });
   for (const { name, live, proven, verdict, why, turned } of controls) {
