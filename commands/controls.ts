@@ -2,7 +2,7 @@ import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
 import { exitCodeOf } from "../helpers/claim/results.ts";
 import { selectionOf } from "../helpers/claim/selection.ts";
-import { beginRun, emptyOutput, removeOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
+import { beginRun, removeOutput, runSpecs, takeOutput, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { makeCluster, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
@@ -28,7 +28,7 @@ await main(async () => {
     throw new UserError("controls change the cluster, and make one of their own", "leave KNC_KUBECONFIG out");
   const progress = new Progress();
   const interrupt = interruption((line) => progress.say("signal", line));
-  emptyOutput(settings);
+  using _ = await takeOutput(settings, (line) => progress.say("output", line), interrupt);
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await makeCluster(session);
     try {

@@ -1,7 +1,7 @@
 import { readCatalogue } from "../helpers/claim/catalogue.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { selectionOf } from "../helpers/claim/selection.ts";
-import { beginRun, emptyOutput, runSpecs, writeOutput } from "../helpers/claim/specs.ts";
+import { beginRun, runSpecs, takeOutput, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
   howToUse,
@@ -31,9 +31,9 @@ await main(async () => {
   const selection = await selectionOf(process.argv.slice(2), claims);
   imageLockFor(settings);
   const worlds = worldsOf(settings);
-  emptyOutput(settings);
-  const progress = new Progress(undefined, usualPhases(settings.out, selection.join(" ")));
+  const progress = new Progress(undefined, () => usualPhases(settings.out, selection.join(" ")));
   const interrupt = interruption((line) => progress.say("signal", line));
+  using _ = await takeOutput(settings, (line) => progress.say("output", line), interrupt);
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     let undo = async () => {};

@@ -7,7 +7,9 @@ import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
 import { containerNodes, publishedPorts } from "../cluster/nodes.ts";
 import { inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
+import { acquireLock, type Lock } from "../host/lock.ts";
 import { runMarker } from "../host/process.ts";
+import type { Say } from "../host/progress.ts";
 import { projectRoot, type Settings } from "../host/settings.ts";
 import { compareWithCell } from "../world/compare.ts";
 import { detectWorld } from "../world/detect.ts";
@@ -32,8 +34,21 @@ const ofARun = [
   "world.json",
 ];
 
+/**
+ * Waits until no other run writes results, then empties the output folder for this one. The lock is to be held until the reports
+ * are written too: they are made from what is there.
+ *
+ * @throws the signal's reason when aborted
+ */
+export async function takeOutput(settings: Settings, say: Say, signal: AbortSignal): Promise<Lock> {
+  mkdirSync(settings.cache, { recursive: true, mode: 0o700 });
+  const lock = await acquireLock(join(settings.cache, "output.lock"), "run the suite", say, signal);
+  emptyOutput(settings);
+  return lock;
+}
+
 /** Removes from the output folder what an earlier run left there, but for its results, which are kept as the previous ones. */
-export function emptyOutput(settings: Settings): void {
+function emptyOutput(settings: Settings): void {
   const { out } = settings;
   mkdirSync(out, { recursive: true });
   if (existsSync(join(out, "results.json"))) renameSync(join(out, "results.json"), join(out, previousResults));

@@ -45,7 +45,8 @@ export async function acquireLock(file: string, purpose: string, say: Say, signa
       if (told !== holder.pid)
         say(`waiting: process ${holder.pid} holds it to ${holder.purpose}, since ${holder.since}`);
       told = holder.pid;
-      await delay(200, undefined, signal === undefined ? {} : { signal });
+      await delay(200);
+      signal?.throwIfAborted();
     }
   } finally {
     unlinkSync(candidate);

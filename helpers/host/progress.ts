@@ -16,12 +16,12 @@ export class Progress {
   readonly phases: Phase[] = [];
   readonly #start = performance.now();
   readonly #write: (line: string) => void;
-  readonly #usual: readonly Phase[];
+  readonly #usual: () => readonly Phase[];
 
-  /** @param usual the phases of an earlier run: how long each may take */
+  /** @param usual returns the phases of an earlier run: how long each may take */
   constructor(
     write: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
-    usual: readonly Phase[] = [],
+    usual: () => readonly Phase[] = () => [],
   ) {
     this.#write = write;
     this.#usual = usual;
@@ -35,7 +35,7 @@ export class Progress {
 
   /** Runs a phase: its lines carry its name, and its duration in milliseconds is kept in `phases`. One that takes long says so. */
   async phase<T>(name: string, run: (say: Say) => Promise<T>): Promise<T> {
-    const usual = this.#usual.find((phase) => phase.name === name)?.milliseconds ?? 0;
+    const usual = this.#usual().find((phase) => phase.name === name)?.milliseconds ?? 0;
     if (usual > noticeableMs) this.say(name, `took ${(usual / 1000).toFixed(0)} s in the run before`);
     const begun = performance.now();
     try {
