@@ -47,9 +47,11 @@ export function timeoutOf<Observation>({ slow }: Check<Observation>, factor: num
 export interface Decision {
   readonly judgement: Judgement;
   readonly observation?: unknown;
+  /** Why the clean-up failed, if it did: that says nothing about the claim. */
+  readonly notUndone?: string;
 }
 
-/** Observes and judges. Whatever goes wrong on the way is a judgement too. */
+/** Observes and judges, then cleans up. Whatever goes wrong on the way is a judgement too. */
 export async function decide<Observation>(
   check: Check<Observation>,
   missing: string | undefined,
@@ -57,11 +59,22 @@ export async function decide<Observation>(
   evidence: Evidence,
   signal: AbortSignal,
 ): Promise<Decision> {
-  let lab: Lab | undefined;
+  if (missing !== undefined) return { judgement: judgementOfError(new NeedsFeature(missing)) };
+  if (stage instanceof Inconclusive) return { judgement: judgementOfError(stage) };
+  const lab = new Lab(stage, evidence, signal);
+  const decision = await decideIn(lab, check);
   try {
-    if (missing !== undefined) throw new NeedsFeature(missing);
-    if (stage instanceof Inconclusive) throw stage;
-    lab = new Lab(stage, evidence, signal);
+    await lab.close();
+    return decision;
+  } catch (error) {
+    const { message } = error as Error;
+    evidence.add("what could not be undone", "", message);
+    return { ...decision, notUndone: message };
+  }
+}
+
+async function decideIn<Observation>(lab: Lab, check: Check<Observation>): Promise<Decision> {
+  try {
     // Judged as it is stored: what JSON cannot hold must not decide anything.
     const observation = JSON.parse(JSON.stringify(await check.observe(lab))) as Observation;
     return { judgement: judgementOf(() => check.judge(observation)), observation };
@@ -73,7 +86,5 @@ export async function decide<Observation>(
           ? { verdict: "inconclusive", why: `an assertion failed while observing: ${judgement.why}` }
           : judgement,
     };
-  } finally {
-    await lab?.close();
   }
 }

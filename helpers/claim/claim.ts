@@ -85,7 +85,7 @@ async function run<Observation>(
   const evidence = new Evidence(out, entry.id);
   const shared = await stage.catch((error: unknown) => new Inconclusive((error as Error).message));
   const started = performance.now();
-  const { judgement, observation } = await decide(check, missing, shared, evidence, signal);
+  const { judgement, observation, notUndone } = await decide(check, missing, shared, evidence, signal);
   const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);
   if (observationText !== undefined) store(join(out, observationFile(entry.id)), observationText);
   const { id } = entry;
@@ -117,6 +117,7 @@ async function run<Observation>(
   });
   if (judgement.verdict === "inconclusive") throw new Inconclusive(judgement.why);
   expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);
+  if (notUndone !== undefined) throw new Error(`the verdict is as expected, but the clean-up failed: ${notUndone}`);
 }
 
 /** What `npm run controls` found out on this cluster, before the claims were judged once more. */
