@@ -51,7 +51,6 @@ export function sampleResult(claim: Claim, judgement: Judgement): ClaimResult {
     ...judgement,
     ...expectedResult(expectation),
     milliseconds: 1234,
-    attempts: 1,
     standIns: [],
     evidence: [`evidence/${id}/01-look.txt`],
     controls: [],

@@ -101,7 +101,6 @@ async function run<Observation>(
         }),
     standIns: [...evidence.standIns],
     milliseconds: Math.round(performance.now() - started),
-    attempts: evidence.items.length,
     evidence: evidence.items.map(({ file }) => file),
     controls: controlsOf(out, id),
   } satisfies ClaimResult);

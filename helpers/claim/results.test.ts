@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { type ClaimResult, exitCodeOf } from "./results.ts";
-import type { Verdict } from "./verdict.ts";
+import { type ClaimResult, exitCodeOf, Results } from "./results.ts";
+import type { ExpectedVerdict, Verdict } from "./verdict.ts";
 
-const result = (verdict: Verdict, expected: "holds" | "refuted" = "holds"): ClaimResult => ({
+const result = (verdict: Verdict, expected: ExpectedVerdict = "holds"): ClaimResult => ({
   id: "a",
   ref: 1,
   section: "s",
@@ -39,6 +39,23 @@ test.each([
   ["an incomplete run", [result("holds")], false, 2],
   ["no claim at all", [], true, 2],
   ["nothing but exclusions", [excluded], true, 2],
+  ["something external beside what was judged", [result("holds"), result("external", "external")], true, 0],
+  ["nothing but what is external", [result("external", "external"), excluded], true, 2],
 ])("%s", (_name, claims, complete, code) => {
-  expect(exitCodeOf({ claims, complete })).toBe(code);
+  expect(exitCodeOf({ claims, complete, world: {} })).toBe(code);
+});
+
+test("that nothing could be judged is as expected only where kube-proxy does not start, and the cell says that it may not", () => {
+  const run = { claims: [result("external", "external")], complete: true };
+  const proxyFailure = "can't use the IPVS proxier";
+  expect(exitCodeOf({ ...run, world: { mayNotStart: true, proxyFailure } })).toBe(0);
+  expect(exitCodeOf({ ...run, world: { mayNotStart: true } })).toBe(2);
+  expect(exitCodeOf({ ...run, world: { proxyFailure } })).toBe(2);
+  expect(exitCodeOf({ ...run, complete: false, world: { mayNotStart: true, proxyFailure } })).toBe(2);
+});
+
+test("results of a time when they counted their evidence are read without that", () => {
+  const { claims } = Results.shape;
+  expect(claims.parse([{ ...result("holds"), attempts: 3 }])).toEqual([result("holds")]);
+  expect(() => claims.parse([{ ...result("holds"), attempt: 3 }])).toThrow("attempt");
 });

@@ -55,7 +55,6 @@ export const ClaimResult = z.strictObject({
   link: z.url().optional(),
   standIns: z.array(z.string()).default([]).describe("what was used instead of what the article speaks of"),
   milliseconds: z.int().nonnegative().optional(),
-  attempts: z.int().nonnegative().optional().describe("probes sent in all, repeated ones included"),
   observation: z.string().optional(),
   deciding: z
     .array(Deciding)
@@ -92,19 +91,34 @@ export const Results = z.strictObject({
       live: z.int().nonnegative().describe("of these, by a change to the cluster"),
     })
     .describe("zeros but for `executed` where `npm run controls` was not part of the run"),
-  claims: z.array(ClaimResult),
+  claims: z.array(z.preprocess(withoutAttempts, ClaimResult)),
 });
 export type Results = z.infer<typeof Results>;
+
+/** Older results counted each claim's evidence, by that name. */
+function withoutAttempts(claim: unknown): unknown {
+  if (typeof claim !== "object" || claim === null || !("attempts" in claim)) return claim;
+  const { attempts: _, ...rest } = claim;
+  return rest;
+}
 
 /** The file to which a run's results are moved when the next one begins in the same folder. */
 export const previousResults = "previous-results.json";
 
-/** How a run ends: 0 all verdicts as expected, 1 a verdict is not, 2 something could not be tested. */
-export function exitCodeOf({ claims, complete }: Pick<Results, "claims" | "complete">): 0 | 1 | 2 {
+/**
+ * How a run ends: 0 all verdicts as expected, 1 a verdict is not, 2 something could not be tested. Where nothing holds or is
+ * refuted, nothing was tested; a cell can say in advance that this may be so.
+ */
+export function exitCodeOf({
+  claims,
+  complete,
+  world,
+}: Pick<Results, "claims" | "complete"> & { readonly world: Pick<World, "mayNotStart" | "proxyFailure"> }): 0 | 1 | 2 {
   const judged = claims.filter(({ excluded, verdict }) => excluded === undefined && verdict !== undefined);
   if (judged.some(({ verdict, expected }) => verdict !== "inconclusive" && verdict !== expected)) return 1;
   if (!complete || judged.length === 0 || judged.some(({ verdict }) => verdict === "inconclusive")) return 2;
-  return 0;
+  const announced = world.mayNotStart === true && world.proxyFailure !== undefined;
+  return announced || judged.some(({ verdict }) => verdict !== "external") ? 0 : 2;
 }
 
 /** Returns how many checks were proven to be able to fail, of those that were executed. */

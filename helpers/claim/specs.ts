@@ -94,6 +94,7 @@ export async function beginRun(
       publishedPorts: await publishedPorts(engine, nodes, name),
       kind: imageLockFor(settings).kind.version,
       otherwise: cell === undefined ? [] : settingsOf(cell),
+      ...(cell?.mayNotStart === true ? { mayNotStart: true } : {}),
       engine: { name: engine.cli, version: engine.version, owner: engine.owner, cgroup: engine.cgroup },
       images: Object.fromEntries(Object.entries(image.workloads).map(([which, { reference }]) => [which, reference])),
       provenance: { ...image.provenance, "kind program": kind.provenance },

@@ -22,6 +22,7 @@ const Cell = z.strictObject({
   ipFamily: z.enum(["ipv4", "ipv6", "dual"]).optional(),
   cni: z.enum(["flannel"]).optional(),
   workers: z.int().min(0).max(9).optional(),
+  mayNotStart: z.literal(true).optional(),
   why: z.string(),
 });
 /** A cell of the matrix: one world to check; see fixtures/clusters/matrix.yaml. */

@@ -58,6 +58,7 @@ export type Given = Pick<
   | "madeBy"
   | "kind"
   | "otherwise"
+  | "mayNotStart"
   | "network"
   | "publishedPorts"
   | "engine"

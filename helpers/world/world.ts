@@ -35,6 +35,10 @@ export const World = z.strictObject({
   kubernetes: z.string(),
   proxyMode: ProxyMode,
   proxyFailure: z.string().optional().describe("kube-proxy's last words where it does not start in that mode here"),
+  mayNotStart: z
+    .boolean()
+    .optional()
+    .describe("the matrix cell says that kube-proxy does not start in its mode on some machines"),
   ipFamilies: z.array(z.enum(["ipv4", "ipv6"])).min(1),
   cni: z.string().default(ownCni).describe("the CNI plugin, as its configuration file on the nodes is named"),
   podSubnets: z.array(z.string()).min(1),
