@@ -127,7 +127,7 @@ export async function beginRun(
  * Runs the specs of the run that was begun and returns whether something failed.
  *
  * @param config the vitest configuration, from the project's root
- * @throws the signal's reason when aborted; Error where vitest was ended by a signal
+ * @throws the signal's reason when aborted; UserError where vitest was ended by a signal
  */
 export async function runSpecs(
   { settings, run, engine, signal }: Session,
@@ -158,6 +158,7 @@ export async function runSpecs(
     stderr: "inherit",
   });
   signal.throwIfAborted();
-  if (result.exitCode === undefined) throw new Error(`the specs' process ended by ${result.signal}`);
+  if (result.exitCode === undefined)
+    throw new UserError(`the specs' process ended by ${result.signal}`, "look at free memory, and run again");
   return result.exitCode !== 0;
 }

@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import type { Engine } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
-import { downloadKind } from "./kind.ts";
+import { createCluster, downloadKind, loadArchive } from "./kind.ts";
 
 const release = "#!/bin/sh\necho 0.33.0\n";
 const arch = process.arch === "x64" ? "amd64" : process.arch;
@@ -55,4 +56,55 @@ test("a release that is not there is an error, so that it is built instead", asy
   await expect(
     downloadKind({ ...lock("1".repeat(64)), version: "v0.0.0" }, folder, silent, never, from),
   ).rejects.toThrow("HTTP status 404");
+});
+
+const engine: Engine = {
+  ...{ cli: "docker", program: "docker", version: "28", cgroup: "v2", owner: "user" },
+  ...{ environment: {}, networkNamespace: undefined, died: never },
+};
+
+/** A program in kind's place that does what the script says. */
+function kindThat(script: string) {
+  const program = join(folder, "kind-that");
+  writeFileSync(program, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  return { program, provenance: "" };
+}
+
+const create = (script: string) => {
+  const plan = { name: "c", image: "i", config: "f", kubeconfig: "k", logs: join(folder, "logs"), withoutCni: false };
+  return createCluster(kindThat(script), engine, plan, silent, never, {});
+};
+
+test("a cluster that does not come up is told in kind's words, as nothing that is the suite's", async () => {
+  const created = create(`
+    [ "$1" = create ] || exit 0
+    echo "Creating cluster" >&2
+    echo 'ERROR: failed to create cluster: failed to pull image "docker.io/kindest/haproxy:v1": exit status 1' >&2
+    echo "a trace of kind's" >&2
+    exit 1`);
+  await expect(created).rejects.toThrow(UserError);
+  await expect(created).rejects.toThrow(
+    /^kind create cluster failed: ERROR: failed to create cluster: failed to pull image "docker.io\/kindest\/haproxy:v1": exit status 1$/,
+  );
+  const loaded = loadArchive(kindThat("echo ERROR: no space left >&2; exit 1"), engine, "c", "archive", never);
+  await expect(loaded).rejects.toThrow(UserError);
+  await expect(loaded).rejects.toThrow("kind load image-archive failed: ERROR: no space left");
+});
+
+test("kind gets the variables that say which engine, network and proxy to use, and no others", async () => {
+  vi.stubEnv("KIND_EXPERIMENTAL_DOCKER_NETWORK", "mine");
+  vi.stubEnv("KIND_EXPERIMENTAL_PODMAN_NETWORK", "mine-too");
+  vi.stubEnv("HTTPS_PROXY", "http://127.0.0.1:1");
+  vi.stubEnv("KIND_CLUSTER_NAME", "another");
+  await create(`env > ${join(folder, "environment")}`);
+  vi.unstubAllEnvs();
+  const environment = readFileSync(join(folder, "environment"), "utf8").split("\n");
+  expect(environment).toEqual(
+    expect.arrayContaining([
+      "KIND_EXPERIMENTAL_DOCKER_NETWORK=mine",
+      "KIND_EXPERIMENTAL_PODMAN_NETWORK=mine-too",
+      "HTTPS_PROXY=http://127.0.0.1:1",
+    ]),
+  );
+  expect(environment.filter((line) => line.startsWith("KIND_CLUSTER_NAME"))).toEqual([]);
 });

@@ -97,7 +97,7 @@ export interface ClusterPlan {
 /**
  * Creates a cluster and waits until its control plane is ready, where it has a CNI plugin.
  *
- * @throws Error with kind's last lines; the nodes' logs are then below `plan.logs`
+ * @throws UserError with kind's last lines; the nodes' logs are then below `plan.logs`
  */
 export async function createCluster(
   kind: Kind,
@@ -142,13 +142,13 @@ export async function createCluster(
   signal.throwIfAborted();
   if (!result.failed) return;
   await exportLogs(kind, engine, plan.name, plan.logs);
-  const reason =
-    result.stderr.split("\n").find((line) => line.startsWith("ERROR") || line.includes("error:")) ??
-    result.stderr.split("\n").slice(-3).join(" ");
-  throw new Error(`kind create cluster failed: ${reason}; the nodes' logs are in ${plan.logs}`);
+  throw new UserError(
+    `kind create cluster failed: ${reasonOf(result.stderr)}`,
+    `correct its configuration or the machine; what the nodes logged is in ${plan.logs}`,
+  );
 }
 
-/** Loads an image archive into a cluster's nodes. @throws Error with kind's words where it cannot be */
+/** Loads an image archive into a cluster's nodes. @throws UserError with kind's words where it cannot be */
 export async function loadArchive(
   kind: Kind,
   engine: Engine,
@@ -157,12 +157,22 @@ export async function loadArchive(
   signal: AbortSignal,
 ): Promise<void> {
   const [command, ...rest] = inEngineNetwork(engine, [kind.program, "load", "image-archive", archive, "--name", name]);
-  await execa(command, rest, {
+  const result = await execa(command, rest, {
     env: kindEnvironment(engine),
     extendEnv: false,
     cancelSignal: signal,
+    reject: false,
     stdin: "ignore",
   });
+  signal.throwIfAborted();
+  if (result.failed)
+    throw new UserError(`kind load image-archive failed: ${reasonOf(result.stderr)}`, "look at the nodes' free disk");
+}
+
+/** Returns kind's own reason, of all that it prints. */
+function reasonOf(stderr: string): string {
+  const lines = stderr.trim().split("\n");
+  return lines.find((line) => line.startsWith("ERROR") || line.includes("error:")) ?? lines.slice(-3).join(" ");
 }
 
 /** Collects the logs of a cluster's nodes below a folder, as far as they can be had. */

@@ -169,7 +169,7 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
         : await installCni(plugin, bare, say, signal).catch(async (error: unknown) => {
             signal.throwIfAborted();
             await exportLogs(kind, engine, plan.name, plan.logs);
-            throw new Error(`${(error as Error).message}; the nodes' logs are in ${plan.logs}`, { cause: error });
+            throw new UserError((error as Error).message, `the nodes' logs are in ${plan.logs}`, { cause: error });
           });
     for (const line of installed) say(`adapted: ${line}`);
     await loadWorkloads(image, engine, settings.cache, load, say, signal);
@@ -396,10 +396,8 @@ async function endStrayProcesses(cache: string, own: string): Promise<void> {
 /** Turns what an interruption or a dead engine made other code throw into the one cause that matters. */
 async function explain(error: unknown, engine: Engine | undefined, interrupt: AbortSignal): Promise<unknown> {
   if (interrupt.aborted) return interrupt.reason;
-  if (engine === undefined || error instanceof UserError) return error;
-  const reason = engine.died.reason as Error | undefined;
-  if (reason !== undefined)
-    return new UserError(reason.message, "run again; if it happens twice, look at free memory and disk");
+  if (engine === undefined) return error;
+  if (engine.died.aborted) return engine.died.reason;
   const answer = await engineCommand(engine, ["info"], { timeout: 10_000 });
   return answer.failed
     ? new UserError(`the ${engine.cli} engine does not answer any more`, "start it and run again")

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { UserError } from "../host/errors.ts";
 import { engineCommand, engineOutput, findUserEngine, inEngineNetwork, lastLine } from "./engine.ts";
 
 test("a command is wrapped only where the engine has a network of its own", () => {
@@ -20,7 +21,9 @@ test("a client that fails gives its exit code and its words", async () => {
     stdout: "some",
     stderr: "words",
   });
-  await expect(engineOutput(client, ["-c", "echo first >&2; echo last >&2; exit 3"])).rejects.toThrow(/failed: last$/);
+  const output = engineOutput(client, ["-c", "echo first >&2; echo last >&2; exit 3"]);
+  await expect(output).rejects.toThrow(/failed: last$/);
+  await expect(output).rejects.toThrow(UserError);
 });
 
 test("a client that hangs ends when it is aborted", async () => {
@@ -33,6 +36,11 @@ test("an engine that was asked for by name and does not answer is an error with 
   await expect(findUserEngine({ KIND_EXPERIMENTAL_PROVIDER: "nerdctl" })).rejects.toThrow(
     "KIND_EXPERIMENTAL_PROVIDER=nerdctl is not supported",
   );
+});
+
+test("a variable that is empty counts as unset", async () => {
+  const environment = { KIND_EXPERIMENTAL_PROVIDER: "", DOCKER_HOST: "" };
+  await expect(findUserEngine(environment)).resolves.not.toThrow();
 });
 
 test("the last line is the last that says something", () => {

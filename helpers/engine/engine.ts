@@ -59,7 +59,7 @@ export async function engineCommand(
   return result;
 }
 
-/** Returns the output of a command of the engine's client. @throws Error with the client's own words where it fails */
+/** Returns the output of a command of the engine's client. @throws UserError with the client's own words where it fails */
 export async function engineOutput(
   engine: Pick<Engine, "cli" | "program" | "environment">,
   words: readonly string[],
@@ -67,8 +67,9 @@ export async function engineOutput(
 ): Promise<string> {
   const result = await engineCommand(engine, words, options);
   if (result.failed)
-    throw new Error(
+    throw new UserError(
       `${engine.cli} ${words.slice(0, 3).join(" ")} failed: ${lastLine(result.stderr) || "no reason given"}`,
+      "look at the engine, its free disk and its network, and run again",
       { cause: result },
     );
   return result.stdout;
@@ -113,7 +114,8 @@ export function inEngineNetwork(
  * @throws UserError where one was asked for by name and does not answer
  */
 export async function findUserEngine(environment: NodeJS.ProcessEnv = process.env): Promise<Engine | undefined> {
-  const provider = environment["KIND_EXPERIMENTAL_PROVIDER"];
+  // kind and docker take an empty variable for one that is not set.
+  const provider = environment["KIND_EXPERIMENTAL_PROVIDER"] || undefined;
   if (provider !== undefined && provider !== "docker" && provider !== "podman")
     throw new UserError(`KIND_EXPERIMENTAL_PROVIDER=${provider} is not supported`, "set it to docker or podman");
   if (provider !== "podman") {
@@ -122,7 +124,7 @@ export async function findUserEngine(environment: NodeJS.ProcessEnv = process.en
       return { version: info.ServerVersion, cgroup: info.CgroupVersion === "2" ? "v2" : "v1" };
     });
     if (docker !== undefined) return docker;
-    const host = environment["DOCKER_HOST"];
+    const host = environment["DOCKER_HOST"] || undefined;
     if (host !== undefined)
       throw new UserError(`no Docker engine answers at DOCKER_HOST=${host}`, "start it, or unset DOCKER_HOST");
     if (provider === "docker")

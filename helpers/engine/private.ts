@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
+import { UserError } from "../host/errors.ts";
 import { endProcesses, findProcesses, identify, type ProcessIdentity, runMarker } from "../host/process.ts";
 import type { Say } from "../host/progress.ts";
 import { type CommandOptions, type Engine, engineCommand, engineOutput, lastLine, removeContainers } from "./engine.ts";
@@ -43,7 +44,7 @@ export function privateEnginePlace(cache: string): PrivateEnginePlace {
  * Starts the private engine in a network namespace of its own, which has loopback and no uplink, and waits until it
  * answers. Containers that an earlier, dead run left on it are removed.
  *
- * @throws Error with the engine's last words where it does not answer within a minute
+ * @throws UserError with the engine's last words where it does not answer within a minute
  */
 export async function startPrivateEngine(
   place: PrivateEnginePlace,
@@ -92,8 +93,8 @@ export async function startPrivateEngine(
   closeSync(output);
   const died = new AbortController();
   const words = () => lastLine(existsSync(log) ? readFileSync(log, "utf8") : "");
-  daemon.once("exit", () => died.abort(new Error(`the private engine ended by itself; its last words: ${words()}`)));
-  daemon.once("error", (error) => died.abort(error));
+  daemon.once("exit", () => died.abort(endedByItself(words())));
+  daemon.once("error", (error) => died.abort(endedByItself(error.message)));
   // A kept cluster's engine outlives this process.
   daemon.unref();
   const deadline = Date.now() + startTimeoutMs;
@@ -106,11 +107,19 @@ export async function startPrivateEngine(
       return { ...engine, died: died.signal };
     }
     if (Date.now() > deadline)
-      throw new Error(
+      throw new UserError(
         `the private engine did not answer within ${startTimeoutMs / 1000} s; its last words: ${words()}`,
+        "look at free memory and disk, and run again",
       );
     await delay(100, undefined, { signal });
   }
+}
+
+function endedByItself(lastWords: string): UserError {
+  return new UserError(
+    `the private engine ended by itself; its last words: ${lastWords}`,
+    "run again; if it happens twice, look at free memory and disk",
+  );
 }
 
 /** Returns the private engine of that place where one runs and answers, for instance below a kept cluster. */

@@ -77,7 +77,8 @@ export class PrivateApt {
       ...this.#suites.flatMap((suite) => [sourceLine(this.#mirror, suite), sourceLine(this.#mirror, suite, "deb-src")]),
     ];
     writeFileSync(join(this.#root, "sources.list"), `${lines.join("\n")}\n`);
-    await this.#apt(["update"]);
+    // Without the option lists that could not be read are a warning, and would count as read for a day.
+    await this.#apt(["update", "-o", "APT::Update::Error-Mode=any"]);
     writeFileSync(stamp, "");
   }
 

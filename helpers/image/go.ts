@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import semver from "semver";
 import { z } from "zod";
+import { lastLine } from "../engine/engine.ts";
 import { PrivateApt } from "../host/debian.ts";
 import { UserError } from "../host/errors.ts";
 import { type Part, PartStore } from "../host/parts.ts";
@@ -11,6 +12,7 @@ import type { GoModule, GoSource } from "./recipe.ts";
 
 const oldestGo = "1.26.0";
 const progressEveryMs = 10_000;
+const reachProxy = "check that this machine reaches its Go module proxy (go env GOPROXY)";
 
 const Downloaded = z.object({ Dir: z.string(), GoMod: z.string(), Version: z.string(), Sum: z.string() });
 const ModFile = z.object({
@@ -163,7 +165,10 @@ async function download(module: string, cache: string, signal: AbortSignal): Pro
   signal.throwIfAborted();
   const answer: unknown = result.stdout === "" ? {} : JSON.parse(result.stdout);
   if (result.failed)
-    throw new Error(`go mod download ${module} failed: ${(answer as { Error?: string }).Error ?? result.stderr}`);
+    throw new UserError(
+      `go mod download ${module} failed: ${lastLine((answer as { Error?: string }).Error ?? result.stderr)}`,
+      reachProxy,
+    );
   return Downloaded.parse(answer);
 }
 
@@ -226,6 +231,9 @@ async function build(
   if (result.failed) {
     // Between the errors stand the packages that were compiled meanwhile.
     const errors = result.stderr.split("\n").filter((line) => !/^[\w./-]+$/.test(line));
+    // Modules that the first one needs are fetched now.
+    const unreached = errors.find((line) => /https?:\/\/|dial tcp/.test(line));
+    if (unreached !== undefined) throw new UserError(`go build of ${name} failed: ${unreached.trim()}`, reachProxy);
     throw new Error(`go build of ${name} failed:\n${errors.slice(0, 8).join("\n")}`);
   }
   const missing = names.filter((program) => !existsSync(join(bin, program)));

@@ -1,8 +1,10 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
+import { lastLine } from "../engine/engine.ts";
 import type { EngineTools } from "../engine/tools.ts";
 import { debianMirror, sourceLine } from "../host/debian.ts";
+import { UserError } from "../host/errors.ts";
 import type { Part, PartStore } from "../host/parts.ts";
 import type { Say } from "../host/progress.ts";
 import type { RootFs } from "./recipe.ts";
@@ -60,13 +62,14 @@ export async function rootfsPart(
       );
       signal.throwIfAborted();
       if (result.failed)
-        throw new Error(
+        throw new UserError(
           `mmdebstrap of rootfs ${name} failed: ${
             result.stderr
               .split("\n")
               .filter((line) => line.startsWith("E:"))
-              .join("; ") || result.stderr.slice(-500)
+              .join("; ") || lastLine(result.stderr)
           }`,
+          "check that this machine reaches its Debian mirror",
         );
       const { stdout } = await execa`cat ${list}`;
       rmSync(list);

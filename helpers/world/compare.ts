@@ -1,4 +1,5 @@
 import { type Cell, configOf } from "../cluster/cells.ts";
+import { UserError } from "../host/errors.ts";
 import { ownCni, type World } from "./world.ts";
 
 type Compared = Pick<World, "kubernetes" | "kind" | "proxyMode" | "ipFamilies" | "cni" | "nodes">;
@@ -9,7 +10,7 @@ const families = { ipv4: "ipv4", ipv6: "ipv6", dual: "ipv4+ipv6" } as const;
  * Compares a cluster as it shows itself with the cell that it was made for: what was found there would be told of another
  * world otherwise.
  *
- * @throws Error naming all that differs
+ * @throws UserError naming all that differs
  */
 export function compareWithCell(cell: Cell, world: Compared): void {
   const workers = (nodes: readonly { readonly role: string }[]) =>
@@ -27,7 +28,8 @@ export function compareWithCell(cell: Cell, world: Compared): void {
   ];
   const differing = compared.filter(([, found, wanted]) => found !== wanted);
   if (differing.length > 0)
-    throw new Error(
+    throw new UserError(
       `the cluster is not the cell ${cell.id}: ${differing.map(([what, found, wanted]) => `${what} is ${found} and not ${wanted}`).join("; ")}`,
+      "name its own cell in KNC_CELL, or none",
     );
 }
