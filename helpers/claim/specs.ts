@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { cellOf, imageLockFor, settingsOf } from "../cluster/cells.ts";
 import { contextVariable, writeContext } from "../cluster/context.ts";
 import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
-import { containerNodes, publishedPorts } from "../cluster/nodes.ts";
+import { containerNodes, controlPlaneContainers, publishedPorts } from "../cluster/nodes.ts";
 import { inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
 import { acquireLock, type Lock } from "../host/lock.ts";
@@ -84,9 +84,9 @@ export async function beginRun(
   }: RunningCluster,
   selection: readonly string[],
 ): Promise<void> {
-  const controlPlane = nodes.find((node) => node.endsWith("-control-plane"));
+  const [controlPlane] = await controlPlaneContainers(engine, name);
   if (controlPlane === undefined)
-    throw new UserError(`${name} has no node ${name}-control-plane`, "check a cluster that kind made");
+    throw new UserError(`${name} has no node that is a control plane`, "check a cluster that kind made");
   const cell = cellOf(settings);
   await progress.phase("world", async (say) => {
     const world = await detectWorld(containerNodes(engine), controlPlane, {

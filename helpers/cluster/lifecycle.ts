@@ -31,7 +31,7 @@ import { adaptConfig } from "./adapt.ts";
 import { cellOf, configOf, imageLockFor } from "./cells.ts";
 import { installCni } from "./cni.ts";
 import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
-import { networkOf, nodeContainers } from "./nodes.ts";
+import { clusterContainers, networkOf, nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
 import { configIn, needOwnCluster, worldsOf } from "./worlds.ts";
@@ -334,7 +334,7 @@ async function forgetLostCluster(cache: string, engine: Engine, say: Say): Promi
 /** Removes what belongs to a run: its cluster, outsiders, processes and folder. A container is known by kind's own label. */
 async function removeRun(engine: Engine, run: Run): Promise<void> {
   await removeOutsiders(engine, run.id);
-  await removeContainers(engine, await nodeContainers(engine, run.cluster));
+  await removeContainers(engine, await clusterContainers(engine, run.cluster));
   endRun(run);
 }
 
@@ -365,7 +365,7 @@ async function giveUp(
     ...(stops ? privateEngineLeftovers(place) : []),
     ...(keepsThis || stops || !alive
       ? []
-      : (await nodeContainers(engine, run.cluster)).map((name) => `container ${name}`)),
+      : (await clusterContainers(engine, run.cluster)).map((name) => `container ${name}`)),
     ...(!keepsThis && existsSync(run.folder) ? [`folder ${run.folder}`] : []),
   ];
 }

@@ -8,6 +8,12 @@ import { Shells } from "../host/shell.ts";
 /** Label that kind puts on the containers of a cluster. */
 const clusterLabel = "io.x-k8s.kind.cluster";
 
+/** Label by which kind says what a container is to its cluster: a node, or the load balancer before several control planes. */
+const roleLabel = "io.x-k8s.kind.role";
+
+/** Docker and kind hand the user's proxies to containers. Nothing of a cluster is behind one. */
+const pastProxies = ["--env", "no_proxy=*", "--env", "NO_PROXY=*"];
+
 /** Runs commands in a node's namespaces. */
 export interface NodeAccess {
   /** Returns how the command ended on that node; a failed one is a result too. */
@@ -20,7 +26,7 @@ export function containerNodes(engine: Pick<Engine, "program" | "environment">):
     run: (node, command, options = {}) =>
       engineCommand(
         engine,
-        ["exec", ...(options.input === undefined ? [] : ["--interactive"]), node, ...command],
+        ["exec", ...pastProxies, ...(options.input === undefined ? [] : ["--interactive"]), node, ...command],
         options,
       ),
   };
@@ -32,7 +38,7 @@ export function containerNodes(engine: Pick<Engine, "program" | "environment">):
  */
 export function containerShells(engine: Pick<Engine, "program" | "environment">): NodeAccess {
   const shells = new Shells((container) => {
-    const child = execa(engine.program, ["exec", "--interactive", container, "sh"], {
+    const child = execa(engine.program, ["exec", ...pastProxies, "--interactive", container, "sh"], {
       env: engine.environment,
       stdin: "pipe",
       stdout: "pipe",
@@ -56,16 +62,28 @@ export function containerShells(engine: Pick<Engine, "program" | "environment">)
   };
 }
 
+/** Returns the names of the containers, stopped ones too, that kind made for that cluster: nodes, and perhaps a load balancer. */
+export async function clusterContainers(engine: Engine, cluster: string): Promise<string[]> {
+  return withLabels(engine, `${clusterLabel}=${cluster}`);
+}
+
 /** Returns the names of the containers, stopped ones too, that are nodes of that cluster. */
 export async function nodeContainers(engine: Engine, cluster: string): Promise<string[]> {
-  const output = await engineOutput(engine, [
-    "ps",
-    "--all",
-    "--filter",
-    `label=${clusterLabel}=${cluster}`,
-    "--format",
-    "{{.Names}}",
+  const [controlPlanes, workers] = await Promise.all([
+    controlPlaneContainers(engine, cluster),
+    withLabels(engine, `${clusterLabel}=${cluster}`, `${roleLabel}=worker`),
   ]);
+  return [...controlPlanes, ...workers].sort();
+}
+
+/** Returns the names of the containers, stopped ones too, that are control planes of that cluster, the first one first. */
+export async function controlPlaneContainers(engine: Engine, cluster: string): Promise<string[]> {
+  return withLabels(engine, `${clusterLabel}=${cluster}`, `${roleLabel}=control-plane`);
+}
+
+async function withLabels(engine: Engine, ...labels: readonly string[]): Promise<string[]> {
+  const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
+  const output = await engineOutput(engine, ["ps", "--all", ...filters, "--format", "{{.Names}}"]);
   return output.split("\n").filter(Boolean).sort();
 }
 
