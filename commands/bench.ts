@@ -5,7 +5,7 @@ import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { createCluster, findKind } from "../helpers/cluster/kind.ts";
 import { findImage, planCluster, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
-import { lastLine } from "../helpers/engine/engine.ts";
+import { lastLine } from "../helpers/host/command.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { runMarker } from "../helpers/host/process.ts";

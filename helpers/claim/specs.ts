@@ -101,6 +101,11 @@ export async function beginRun(
       adaptations: [...adaptations],
     });
     writeOutput(settings, "world.json", world);
+    if (world.proxyFailure !== undefined && world.mayNotStart !== true)
+      throw new UserError(
+        `kube-proxy does not start in ${world.proxyMode} mode on this machine, and nothing can be judged without it; its last words: ${world.proxyFailure}`,
+        "lift the limit that they name, on the machine or in the cluster's configuration",
+      );
     if (cell !== undefined) compareWithCell(cell, world);
     say(
       `Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.cni}, ${world.nodes.length} nodes`,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
-import { engineCommand, engineOutput, findUserEngine, inEngineNetwork, lastLine } from "./engine.ts";
+import { engineCommand, engineOutput, findUserEngine, inEngineNetwork } from "./engine.ts";
 
 test("a command is wrapped only where the engine has a network of its own", () => {
   expect(inEngineNetwork({ networkNamespace: undefined }, ["kind", "version"])).toEqual(["kind", "version"]);

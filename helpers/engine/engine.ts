@@ -1,7 +1,7 @@
 import { execa } from "execa";
 import pRetry from "p-retry";
 import { z } from "zod";
-import type { CommandResult } from "../host/command.ts";
+import { type CommandResult, lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 
 /** A container engine that answers, and how to reach what runs on it. */
@@ -165,9 +165,4 @@ async function ask(
   } catch {
     return undefined;
   }
-}
-
-/** Returns the last line of a command's output that is not empty. */
-export function lastLine(text: string): string {
-  return text.trimEnd().split("\n").at(-1) ?? "";
 }

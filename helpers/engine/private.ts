@@ -15,10 +15,11 @@ import {
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
+import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { endProcesses, findProcesses, identify, type ProcessIdentity, runMarker } from "../host/process.ts";
 import type { Say } from "../host/progress.ts";
-import { type CommandOptions, type Engine, engineCommand, engineOutput, lastLine, removeContainers } from "./engine.ts";
+import { type CommandOptions, type Engine, engineCommand, engineOutput, removeContainers } from "./engine.ts";
 import type { EngineTools } from "./tools.ts";
 
 const startTimeoutMs = 60_000;

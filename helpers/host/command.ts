@@ -7,3 +7,8 @@ export interface CommandResult {
   readonly durationMs: number;
   readonly timedOut: boolean;
 }
+
+/** Returns the last line of a command's output that is not empty. */
+export function lastLine(text: string): string {
+  return text.trimEnd().split("\n").at(-1) ?? "";
+}

@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import semver from "semver";
-import { type CommandOptions, type Engine, engineCommand, engineOutput, lastLine } from "../engine/engine.ts";
+import { type CommandOptions, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
 import { type EngineTools, engineTools } from "../engine/tools.ts";
+import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { PartStore } from "../host/parts.ts";
 import type { Say } from "../host/progress.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import semver from "semver";
 import { z } from "zod";
-import { lastLine } from "../engine/engine.ts";
+import { lastLine } from "../host/command.ts";
 import { PrivateApt } from "../host/debian.ts";
 import { UserError } from "../host/errors.ts";
 import { type Part, PartStore } from "../host/parts.ts";

@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { lastLine } from "../engine/engine.ts";
 import type { EngineTools } from "../engine/tools.ts";
+import { lastLine } from "../host/command.ts";
 import { debianMirror, sourceLine } from "../host/debian.ts";
 import { UserError } from "../host/errors.ts";
 import type { Part, PartStore } from "../host/parts.ts";

@@ -41,6 +41,8 @@ const capabilities: Readonly<Record<string, Probe>> = {
       ? undefined
       : `a cluster with one control plane, as kind makes it when told nothing: this one has ${count}, behind a load balancer`;
   },
+  "kube-proxy": ({ proxyMode }) =>
+    proxyMode === "none" ? "kube-proxy on the nodes: this cluster runs none, whatever its rules are" : undefined,
   nft: ({ features }) => (features.nft ? undefined : "nft on the nodes: their image does not have it"),
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,

@@ -2,6 +2,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { parse } from "yaml";
 import { z } from "zod";
 import type { NodeAccess } from "../cluster/nodes.ts";
+import { lastLine } from "../host/command.ts";
+import { UserError } from "../host/errors.ts";
 import { ipFamilyOf } from "../probe/ip.ts";
 import { defaults, ProxyMode, World, type WorldNode } from "./world.ts";
 
@@ -22,7 +24,14 @@ const Nodes = z.object({
     }),
   ),
 });
-const Named = z.object({ items: z.array(z.object({ metadata: z.object({ name: z.string() }) })) });
+const DaemonSets = z.object({
+  items: z.array(
+    z.object({
+      metadata: z.object({ name: z.string() }),
+      status: z.object({ desiredNumberScheduled: z.int().default(0), observedGeneration: z.int().optional() }),
+    }),
+  ),
+});
 const ConfigMap = z.object({ data: z.object({ ClusterConfiguration: z.string() }) });
 const ClusterConfiguration = z.object({
   kubernetesVersion: z.string(),
@@ -38,7 +47,15 @@ const ProxyPods = z.object({
     z.object({
       metadata: z.object({ name: z.string() }),
       status: z.object({
-        containerStatuses: z.array(z.object({ ready: z.boolean(), restartCount: z.int() })).default([]),
+        containerStatuses: z
+          .array(
+            z.object({
+              ready: z.boolean(),
+              restartCount: z.int(),
+              state: z.object({ waiting: z.object({ reason: z.string().optional() }).optional() }).default({}),
+            }),
+          )
+          .default([]),
       }),
     }),
   ),
@@ -70,7 +87,7 @@ export type Given = Pick<
 /**
  * Returns the world as the cluster shows it, asked through its control plane and each node.
  *
- * @throws Error where a node does not answer, or where the nodes differ in what has to be the same
+ * @throws UserError where a node does not answer, or where the nodes differ in what has to be the same
  */
 export async function detectWorld(nodes: NodeAccess, controlPlane: string, given: Given): Promise<World> {
   const kubectl: Kubectl = async (...words) =>
@@ -81,9 +98,13 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
   const [found, map, daemonSets] = await Promise.all([
     get(kubectl, Nodes, "nodes"),
     get(kubectl, ConfigMap, "configmap", "kubeadm-config"),
-    get(kubectl, Named, "daemonsets"),
+    get(kubectl, DaemonSets, "daemonsets"),
   ]);
-  const hasKubeProxy = daemonSets.items.some(({ metadata }) => metadata.name === "kube-proxy");
+  // One that nobody has looked at yet wants no pods yet.
+  const hasKubeProxy = daemonSets.items.some(
+    ({ metadata, status }) =>
+      metadata.name === "kube-proxy" && (status.observedGeneration === undefined || status.desiredNumberScheduled > 0),
+  );
   const { kubernetesVersion, networking } = ClusterConfiguration.parse(parse(map.data.ClusterConfiguration));
   const described = await Promise.all(
     found.items.map(async ({ metadata, spec, status }) => {
@@ -139,27 +160,29 @@ export async function kernelFeatures(
     works(
       `unshare --net nft 'add table inet t; add chain inet t c { type filter hook input priority 0; }; add rule inet t c ${rule}'`,
     );
-  const [ruleset, queue, ipvs] = await Promise.all([
+  const [nftables, queue, ipvs] = await Promise.all([
     nft("counter"),
     nft("queue num 0 bypass"),
     works("test -e /proc/net/ip_vs || modprobe --dry-run --quiet ip_vs"),
   ]);
-  return { networkQueue: ruleset ? queue : undefined, ipvs };
+  return { networkQueue: nftables ? queue : undefined, ipvs };
 }
 
 /** What nodes can do is tried, in a network namespace of its own where it would change anything. */
 async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: boolean): Promise<World["features"]> {
   const works = async (script: string) => !(await nodes.run(node, ["sh", "-c", script], { timeout: 20_000 })).failed;
-  const [{ networkQueue, ipvs }, tcpdump, uplink] = await Promise.all([
+  const [{ networkQueue, ipvs }, nft, tcpdump, uplink] = await Promise.all([
     kernelFeatures(works),
+    works("command -v nft"),
     works("command -v tcpdump"),
-    // The suite's own engine has none by its making. Whatever a registry answers, it can be asked.
-    mayHaveUplink && works("curl --silent --max-time 5 --output /dev/null https://registry-1.docker.io/v2/"),
+    // The suite's own engine has none by its making. Whatever a registry answers, it can be asked, by a proxy too.
+    mayHaveUplink &&
+      works("unset no_proxy NO_PROXY; curl --silent --max-time 5 --output /dev/null https://registry-1.docker.io/v2/"),
   ]);
   return {
     // Without nft nothing tells; the capability says so.
     networkQueue: networkQueue ?? false,
-    nft: networkQueue !== undefined,
+    nft,
     ...{ ipvs, tcpdump: tcpdump || uplink, uplink },
   };
 }
@@ -169,7 +192,10 @@ async function cniOn(nodes: NodeAccess, node: string): Promise<string> {
   const found = await output(nodes, node, ["ls", "/etc/cni/net.d"]);
   const name = /^(?:\d+-)?(\w+)[\w-]*\.(?:conf|conflist|json)$/m.exec(found)?.[1];
   if (name === undefined)
-    throw new Error(`${node} has no CNI configuration in /etc/cni/net.d: ${found.replaceAll("\n", ", ")}`);
+    throw new UserError(
+      `${node} has no CNI configuration in /etc/cni/net.d, so that no pod gets a network`,
+      "install a CNI plugin in the cluster",
+    );
   return name;
 }
 
@@ -179,29 +205,45 @@ interface Proxy {
   readonly failure?: string;
 }
 
+/** curl's exit codes where it asked and nobody answered, or not well (curl(1)); with others it was not even started. */
+const unanswered: readonly number[] = [7, 22, 28, 52, 56];
+
+function unreachable(node: string, words: string): UserError {
+  return new UserError(
+    `the node ${node} cannot be asked: ${lastLine(words) || "no answer"}`,
+    "check that all nodes of the cluster run on this engine",
+  );
+}
+
 /** kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode), unless it does not start. */
 async function proxyOn(nodes: NodeAccess, node: string, kubectl: Kubectl): Promise<Proxy> {
   const deadline = Date.now() + 60_000;
   const address = "http://localhost:10249/proxyMode";
   for (;;) {
-    const result = await nodes.run(node, ["curl", "--silent", "--show-error", "--fail", "--max-time", "2", address]);
+    const words = ["curl", "--silent", "--show-error", "--fail", "--max-time", "2", address];
+    const result = await nodes.run(node, words, { timeout: 30_000 });
     if (!result.failed) return { mode: ProxyMode.parse(result.stdout.trim()) };
+    if (!unanswered.includes(result.exitCode ?? -1)) throw unreachable(node, result.stderr);
     const failure = await failureOn(node, kubectl);
     if (failure !== undefined) return { mode: await wantedMode(kubectl), failure };
     if (Date.now() > deadline)
-      throw new Error(
-        `kube-proxy on ${node} did not tell its mode within 60 s: ${result.stderr.trim()}; look at kubectl -n kube-system logs -l k8s-app=kube-proxy`,
+      throw new UserError(
+        `kube-proxy on ${node} did not tell its mode within 60 s: ${result.stderr.trim()}`,
+        "look at kubectl -n kube-system logs -l k8s-app=kube-proxy",
       );
     await delay(250);
   }
 }
 
-/** Returns kube-proxy's last words on a node where it has ended more than once, since it may start before the API server answers. */
+/** Returns kube-proxy's last words on a node where it has ended more than once, since it may start before the API server answers: the kubelet waits only then. */
 async function failureOn(node: string, kubectl: Kubectl): Promise<string | undefined> {
   const ofNode = ["--selector=k8s-app=kube-proxy", `--field-selector=spec.nodeName=${node}`];
   const { items } = await get(kubectl, ProxyPods, "pods", ...ofNode);
   const ended = items.find(({ status }) =>
-    status.containerStatuses.some(({ ready, restartCount }) => !ready && restartCount >= 2),
+    status.containerStatuses.some(
+      ({ ready, restartCount, state }) =>
+        !ready && (restartCount >= 2 || (restartCount === 1 && state.waiting?.reason === "CrashLoopBackOff")),
+    ),
   );
   if (ended === undefined) return undefined;
   // Between two attempts the kubelet may have the one container no more and the other not yet.
@@ -224,7 +266,11 @@ async function get<Schema extends z.ZodType>(
 
 async function output(nodes: NodeAccess, node: string, command: readonly string[]): Promise<string> {
   const result = await nodes.run(node, command, { timeout: 30_000 });
-  if (result.failed) throw new Error(`${command.join(" ")} failed on ${node}: ${result.stderr.trim()}`);
+  if (result.failed)
+    throw new UserError(
+      `${command.join(" ")} failed on ${node}: ${lastLine(result.stderr) || "no answer"}`,
+      "check that the cluster's nodes run, and that its API server answers",
+    );
   return result.stdout;
 }
 
@@ -232,6 +278,9 @@ function same(nodes: readonly WorldNode[], key: "proxyMode"): WorldNode["proxyMo
   const values = new Set(nodes.map((node) => node[key]));
   const [value] = values;
   if (value === undefined || values.size > 1)
-    throw new Error(`the nodes differ in ${key}: ${nodes.map((node) => `${node.name} ${node[key]}`).join(", ")}`);
+    throw new UserError(
+      `the nodes differ in ${key}: ${nodes.map((node) => `${node.name} ${node[key]}`).join(", ")}`,
+      "check a cluster whose nodes are alike",
+    );
   return value;
 }
