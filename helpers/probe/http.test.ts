@@ -120,6 +120,20 @@ test("each of many requests has a connection of its own, and is counted by who a
   expect(distribution(await meetOften(here, closed, 3, 2000))).toEqual({ "curl exit 7": 3 });
 });
 
+test("a curl of before 7.75, which has no word for its exit code, is understood too", async () => {
+  const old: Peer = {
+    ...here,
+    run: async (title, words) =>
+      here.run(
+        title,
+        words.map((word) => word.replace("%{exitcode}", "")),
+      ),
+  };
+  expect(distribution(await meetOften(old, answering, 4, 2000))).toEqual({ "server-1": 4 });
+  expect(distribution(await meetOften(old, closed, 3, 2000))).toEqual({ "curl exit 7": 3 });
+  expect(Object.keys(distribution(await meetOften(old, closing, 2, 2000)))[0]).toMatch(/^curl exit 5[26]$/);
+});
+
 test("many requests come no faster than they may", async () => {
   const begun = performance.now();
   await meetOften(here, answering, 10, 2000, 20);
