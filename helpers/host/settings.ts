@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,7 +13,8 @@ const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
 const existingFile = z
   .string()
   .transform((path) => resolve(path))
-  .refine((path) => existsSync(path), "does not exist");
+  .refine((path) => existsSync(path), "does not exist")
+  .refine((path) => statSync(path, { throwIfNoEntry: false })?.isFile() !== false, "is no file");
 
 const Variables = z.strictObject({
   KNC_NODE_IMAGE: z

@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { Agent as PlainAgent, request as requestPlain } from "node:http";
-import { Agent, request } from "node:https";
+import { Agent, type RequestOptions, request } from "node:https";
 import { text } from "node:stream/consumers";
-import { KubeConfig } from "@kubernetes/client-node";
+import type { KubeConfig } from "@kubernetes/client-node";
+import { readKubeconfig } from "./kubeconfig.ts";
 import { until } from "./until.ts";
 
 /** An answer of the API server, whatever its status. */
@@ -83,17 +83,10 @@ export class KubernetesApi implements Disposable {
   readonly #send: typeof requestPlain;
 
   constructor(kubeconfig: string) {
-    this.config = new KubeConfig();
-    this.config.loadFromString(readFileSync(kubeconfig, "utf8"));
-    const cluster = this.config.getCurrentCluster();
-    const user = this.config.getCurrentUser();
-    if (cluster === null || user === null) throw new Error(`${kubeconfig} names no current cluster and user`);
-    const decode = (data: string | undefined) => (data === undefined ? undefined : Buffer.from(data, "base64"));
-    this.#server = cluster.server;
-    // A plain one is `kubectl proxy`.
-    const plain = cluster.server.startsWith("http:");
-    const keys = { ca: decode(cluster.caData), cert: decode(user.certData), key: decode(user.keyData) };
-    this.#agent = plain ? new PlainAgent({ keepAlive: true }) : new Agent({ keepAlive: true, ...keys });
+    this.config = readKubeconfig(kubeconfig);
+    this.#server = this.config.getCurrentCluster()?.server ?? "";
+    const plain = this.#server.startsWith("http:");
+    this.#agent = plain ? new PlainAgent({ keepAlive: true }) : new Agent({ keepAlive: true });
     this.#send = plain ? requestPlain : request;
   }
 
@@ -105,14 +98,16 @@ export class KubernetesApi implements Disposable {
     headers: Readonly<Record<string, string>> = {},
   ): Promise<ApiAnswer> {
     const content = body === undefined ? undefined : JSON.stringify(body);
+    const credentials = await this.#credentials();
     const { promise, resolve, reject } = Promise.withResolvers<ApiAnswer>();
     const sent = this.#send(
-      new URL(path, this.#server),
+      new URL(`${this.#server.replace(/\/$/, "")}${path}`),
       {
+        ...credentials,
         method,
-        agent: this.#agent,
         timeout: 30_000,
         headers: {
+          ...credentials.headers,
           accept: "application/json",
           ...(content === undefined
             ? {}
@@ -135,6 +130,18 @@ export class KubernetesApi implements Disposable {
         return this.request(method, path, body, headers);
       throw new ApiUnreachable(`${method} ${path}: ${(error as Error).message}`, { cause: error });
     }
+  }
+
+  /** Returns what tells the server who asks, and this side who answers. A plugin gives new ones where the old ones have expired. */
+  async #credentials(): Promise<RequestOptions & { readonly headers?: Readonly<Record<string, string>> }> {
+    const options: RequestOptions & { headers?: Record<string, string> } = {};
+    try {
+      await this.config.applyToHTTPSOptions(options);
+    } catch (error) {
+      throw new ApiUnreachable(`no credentials: ${(error as Error).message.trim()}`, { cause: error });
+    }
+    // client-node's own agent opens a connection for each request, but it knows the way by a proxy of the kubeconfig's.
+    return this.config.getCurrentCluster()?.proxyUrl === undefined ? { ...options, agent: this.#agent } : options;
   }
 
   /** Returns an object or list. @throws ApiError where the server refuses */
