@@ -51,8 +51,26 @@ const inputs: Record<string, Input> = {
     environment: () => ({ KNC_KUBECONFIG: "/no/such/kubeconfig" }),
     message: /^error: KNC_KUBECONFIG=\/no\/such\/kubeconfig does not exist – /,
   },
+  "a kubeconfig that is empty": {
+    environment: () => ({ KNC_KUBECONFIG: file("empty", "") }),
+    message: /^error: .*empty is no kubeconfig that can be used: it is empty – try it with kubectl --kubeconfig$/,
+  },
+  "a kubeconfig that is a folder": {
+    environment: () => ({ KNC_KUBECONFIG: folder }),
+    message: /^error: KNC_KUBECONFIG=.* is no file – correct or unset KNC_KUBECONFIG$/,
+  },
   "a kubeconfig of no kind cluster": {
-    environment: () => ({ KNC_KUBECONFIG: file("kubeconfig", stringify({ "current-context": "minikube" })) }),
+    environment: () => ({
+      KNC_KUBECONFIG: file(
+        "kubeconfig",
+        stringify({
+          "current-context": "minikube",
+          contexts: [{ name: "minikube", context: { cluster: "minikube", user: "minikube" } }],
+          clusters: [{ name: "minikube", cluster: { server: "https://127.0.0.1:1" } }],
+          users: [{ name: "minikube", user: {} }],
+        }),
+      ),
+    }),
     message: /^error: KNC_KUBECONFIG=.* its current context is no kind cluster of this engine – /,
   },
   "a broken image lock": {

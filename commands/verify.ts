@@ -30,10 +30,20 @@ const checks: Readonly<Record<string, readonly string[]>> = {
   "unit tests": ["vitest", "run", "--config", "vitest.unit.config.ts"],
 };
 
+/** What checks need that npm does not bring, by the checks' names. */
+const needs: Readonly<Record<string, string>> = { workflows: "go" };
+
 /** The project's own checks, which need no cluster; all of them run, and each failed one is shown. */
 await main(async () => {
   let failed = 0;
+  let skipped = 0;
   for (const [name, [program = "", ...words]] of Object.entries(checks)) {
+    const needed = needs[name];
+    if (needed !== undefined && (await execa(needed, ["version"], { reject: false, stdin: "ignore" })).failed) {
+      process.stdout.write(`– ${name}: skipped, since ${needed} is not on PATH\n`);
+      skipped++;
+      continue;
+    }
     const started = Date.now();
     const result = await execa(program, words, {
       cwd: projectRoot,
@@ -50,6 +60,7 @@ await main(async () => {
     if (result.failed || name === "unit tests" || name.startsWith(recordedRun))
       process.stdout.write(`${result.all.trimEnd()}\n`);
   }
-  process.stdout.write(`${Object.keys(checks).length - failed} passed, ${failed} failed\n`);
+  const passed = Object.keys(checks).length - failed - skipped;
+  process.stdout.write(`${passed} passed, ${failed} failed${skipped === 0 ? "" : `, ${skipped} skipped`}\n`);
   return failed === 0 ? 0 : 1;
 });

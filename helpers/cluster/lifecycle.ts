@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parse } from "yaml";
 import {
   type Engine,
   engineCommand,
@@ -30,8 +29,9 @@ import type { ImageLock } from "../image/lock.ts";
 import { adaptConfig } from "./adapt.ts";
 import { cellOf, configOf, imageLockFor } from "./cells.ts";
 import { installCni } from "./cni.ts";
+import { givenCluster } from "./given.ts";
 import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
-import { clusterContainers, networkOf, nodeContainers } from "./nodes.ts";
+import { clusterContainers, containerNodes, networkOf, nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
 import { configIn, needOwnCluster, worldsOf } from "./worlds.ts";
@@ -280,6 +280,7 @@ async function openKept(session: Session, run: Run, kept: Kept): Promise<Running
   const say = (line: string) => progress.say("cluster", line);
   const image = await findImage(session, lock, kept.image, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+  await loadLackingWorkloads(session, { kind, name: run.cluster, nodes, image }, say);
   const [outsider] = await outsiders(engine, run.id);
   const network = await networkOf(engine, nodes);
   const name = outsider?.name ?? (await startOutsider(engine, run.id, kept.image, network)).name;
@@ -299,20 +300,13 @@ async function openKept(session: Session, run: Run, kept: Kept): Promise<Running
 
 async function openGiven(session: Session, kubeconfig: string): Promise<RunningCluster> {
   const { settings, engine, run, signal, progress } = session;
-  const content = parse(readFileSync(kubeconfig, "utf8")) as { "current-context"?: unknown } | null;
-  const context = content?.["current-context"];
-  const name = typeof context === "string" ? /^kind-(.+)$/.exec(context)?.[1] : undefined;
-  const nodes = name === undefined ? [] : await nodeContainers(engine, name);
-  if (name === undefined || nodes.length === 0)
-    throw new UserError(
-      `KNC_KUBECONFIG=${kubeconfig}: its current context is no kind cluster of this engine`,
-      "name the kubeconfig of a running kind cluster",
-    );
+  const { name, nodes } = await givenCluster(engine, kubeconfig);
   const lock = imageLockFor(settings);
   const say = (line: string) => progress.say("cluster", line);
   const reference = await engineOutput(engine, ["inspect", "--format", "{{.Config.Image}}", nodes[0] as string]);
   const image = await findImage(session, lock, reference, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+  await loadLackingWorkloads(session, { kind, name, nodes, image }, say);
   const network = await networkOf(engine, nodes);
   const outsider = await startOutsider(engine, run.id, reference, network);
   return {
@@ -321,6 +315,21 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
     adaptations: [],
     fresh: false,
   };
+}
+
+/** Nodes of a cluster that is used again may have let go of images that they cannot pull, or may never have had them. */
+async function loadLackingWorkloads(
+  { settings, engine, signal }: Session,
+  { kind, name, nodes, image }: Pick<RunningCluster, "kind" | "name" | "nodes" | "image">,
+  say: Say,
+): Promise<void> {
+  const wanted = Object.values(image.workloads).map(({ reference }) => reference);
+  const list = ["ctr", "--namespace=k8s.io", "images", "list", "--quiet"];
+  const lists = await Promise.all(nodes.map((node) => containerNodes(engine).run(node, list, { signal })));
+  const there = lists.map(({ stdout }) => new Set(stdout.split("\n")));
+  if (there.every((images) => wanted.every((reference) => images.has(reference)))) return;
+  const load = (archive: string) => loadArchive(kind, engine, name, archive, signal);
+  await loadWorkloads(image, engine, settings.cache, load, say, signal);
 }
 
 /** A kept cluster can end by other hands, or with the machine's last start: that is no reason to refuse the next run. */
