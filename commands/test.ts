@@ -58,6 +58,8 @@ await main(async () => {
   tellGitHub(value.results);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   const code = exitCodeOf(value.results);
+  if (code === 2 && !value.results.claims.some(({ verdict }) => verdict === "holds" || verdict === "refuted"))
+    process.stdout.write("nothing was tested: no claim holds or is refuted here\n");
   // Something broke beside the verdicts, such as a clean-up: they may be right, the run is not.
   return code === 0 && value.failed ? 2 : code;
 });

@@ -113,7 +113,9 @@ export async function withEngine<T>(
   } finally {
     await progress.phase("clean-up", async (say) => {
       if (run !== undefined && engine !== undefined)
-        leftovers.push(...(await giveUp(settings, place, engine, tools, run)));
+        leftovers.push(
+          ...(await giveUp(settings, place, engine, tools, run).catch((error: unknown) => [(error as Error).message])),
+        );
       // Its record tells the next start what to remove: nothing, where no engine was found or unpacked.
       else if (run !== undefined && tools === undefined) endRun(run);
       for (const line of leftovers) say(`left behind: ${line}`);

@@ -106,9 +106,12 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
       metadata.name === "kube-proxy" && (status.observedGeneration === undefined || status.desiredNumberScheduled > 0),
   );
   const { kubernetesVersion, networking } = ClusterConfiguration.parse(parse(map.data.ClusterConfiguration));
+  const told: { failure?: string } = {};
   const described = await Promise.all(
     found.items.map(async ({ metadata, spec, status }) => {
-      const { mode, failure }: Proxy = hasKubeProxy ? await proxyOn(nodes, metadata.name, kubectl) : { mode: "none" };
+      const { mode, failure }: Proxy = hasKubeProxy
+        ? await proxyOn(nodes, metadata.name, kubectl, told)
+        : { mode: "none" };
       const node: WorldNode = {
         name: metadata.name,
         role: "node-role.kubernetes.io/control-plane" in metadata.labels ? "control-plane" : "worker",
@@ -215,8 +218,12 @@ function unreachable(node: string, words: string): UserError {
   );
 }
 
-/** kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode), unless it does not start. */
-async function proxyOn(nodes: NodeAccess, node: string, kubectl: Kubectl): Promise<Proxy> {
+/**
+ * kube-proxy tells its mode on every node (kube-proxy --metrics-bind-address, path /proxyMode), unless it does not start.
+ *
+ * @param told its last words on the first node on which it does not: then no other is waited for
+ */
+async function proxyOn(nodes: NodeAccess, node: string, kubectl: Kubectl, told: { failure?: string }): Promise<Proxy> {
   const deadline = Date.now() + 60_000;
   const address = "http://localhost:10249/proxyMode";
   for (;;) {
@@ -224,8 +231,11 @@ async function proxyOn(nodes: NodeAccess, node: string, kubectl: Kubectl): Promi
     const result = await nodes.run(node, words, { timeout: 30_000 });
     if (!result.failed) return { mode: ProxyMode.parse(result.stdout.trim()) };
     if (!unanswered.includes(result.exitCode ?? -1)) throw unreachable(node, result.stderr);
-    const failure = await failureOn(node, kubectl);
-    if (failure !== undefined) return { mode: await wantedMode(kubectl), failure };
+    const failure = told.failure ?? (await failureOn(node, kubectl));
+    if (failure !== undefined) {
+      told.failure = failure;
+      return { mode: await wantedMode(kubectl), failure };
+    }
     if (Date.now() > deadline)
       throw new UserError(
         `kube-proxy on ${node} did not tell its mode within 60 s: ${result.stderr.trim()}`,
