@@ -35,6 +35,9 @@ export interface KubernetesObject {
   readonly [key: string]: unknown;
 }
 
+/** What a request is sent with, so that either side knows the other. */
+type Credentials = Omit<RequestOptions, "headers"> & { headers?: Record<string, string> };
+
 /** Plural resource names, for the kinds that manifests of the suite use. */
 const resources: Readonly<Record<string, string>> = {
   ClusterRole: "clusterroles",
@@ -133,8 +136,8 @@ export class KubernetesApi implements Disposable {
   }
 
   /** Returns what tells the server who asks, and this side who answers. A plugin gives new ones where the old ones have expired. */
-  async #credentials(): Promise<RequestOptions & { readonly headers?: Readonly<Record<string, string>> }> {
-    const options: RequestOptions & { headers?: Record<string, string> } = {};
+  async #credentials(): Promise<Credentials> {
+    const options: Credentials = {};
     try {
       await this.config.applyToHTTPSOptions(options);
     } catch (error) {

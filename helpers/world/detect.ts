@@ -209,7 +209,7 @@ interface Proxy {
 }
 
 /** curl's exit codes where it asked and nobody answered, or not well (curl(1)); with others it was not even started. */
-const unanswered: readonly number[] = [7, 22, 28, 52, 56];
+const unanswered: ReadonlySet<number | undefined> = new Set([7, 22, 28, 52, 56]);
 
 function unreachable(node: string, words: string): UserError {
   return new UserError(
@@ -230,7 +230,7 @@ async function proxyOn(nodes: NodeAccess, node: string, kubectl: Kubectl, told: 
     const words = ["curl", "--silent", "--show-error", "--fail", "--max-time", "2", address];
     const result = await nodes.run(node, words, { timeout: 30_000 });
     if (!result.failed) return { mode: ProxyMode.parse(result.stdout.trim()) };
-    if (!unanswered.includes(result.exitCode ?? -1)) throw unreachable(node, result.stderr);
+    if (!unanswered.has(result.exitCode)) throw unreachable(node, result.stderr);
     const failure = told.failure ?? (await failureOn(node, kubectl));
     if (failure !== undefined) {
       told.failure = failure;
