@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { V1EndpointSlice, V1Pod, V1Service } from "@kubernetes/client-node";
+import { pastProxies } from "../cluster/nodes.ts";
 import { outsiderLabel } from "../cluster/outsider.ts";
 import { engineCommand, removeContainers } from "../engine/engine.ts";
 import { type Attachment, type Evidence, shellCommand } from "../evidence/evidence.ts";
@@ -322,6 +323,7 @@ export class Lab {
         "--detach",
         "--label",
         outsiderLabel(this.#stage.context.run),
+        ...pastProxies,
         ...options,
         "--entrypoint",
         "sleep",

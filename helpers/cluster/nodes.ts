@@ -12,7 +12,7 @@ const clusterLabel = "io.x-k8s.kind.cluster";
 const roleLabel = "io.x-k8s.kind.role";
 
 /** Docker and kind hand the user's proxies to containers. Nothing of a cluster is behind one. */
-const pastProxies = ["--env", "no_proxy=*", "--env", "NO_PROXY=*"];
+export const pastProxies: readonly string[] = ["--env", "no_proxy=*", "--env", "NO_PROXY=*"];
 
 /** Runs commands in a node's namespaces. */
 export interface NodeAccess {
