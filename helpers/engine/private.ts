@@ -58,9 +58,17 @@ export async function startPrivateEngine(
   for (const folder of [place.data, place.runtime]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   const client = clientOf(place, tools);
   const { environment } = client;
-  const ip = execa({ env: environment });
-  await ip`ip netns add ${place.name}`;
-  await ip`ip -n ${place.name} link set lo up`;
+  for (const words of [
+    ["netns", "add", place.name],
+    ["-n", place.name, "link", "set", "lo", "up"],
+  ]) {
+    const result = await execa("ip", words, { env: environment, reject: false, stdin: "ignore" });
+    if (result.failed)
+      throw new UserError(
+        `no network namespace can be made here: ip ${words.join(" ")} failed: ${lastLine(result.stderr)}`,
+        "run where root may do that (CAP_SYS_ADMIN, CAP_NET_ADMIN), or start Docker or Podman",
+      );
+  }
   writeFileSync(join(place.runtime, "daemon.json"), "{}");
   const log = join(place.runtime, "dockerd.log");
   const output = openSync(log, "a");
