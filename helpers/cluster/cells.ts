@@ -23,6 +23,7 @@ const Cell = z.strictObject({
   cni: z.enum(["flannel"]).optional(),
   workers: z.int().min(0).max(9).optional(),
   mayNotStart: z.literal(true).optional(),
+  lacks: z.array(z.string().regex(/^[a-z0-9-]+$/, "must be the name of a program")).optional(),
   why: z.string(),
 });
 /** A cell of the matrix: one world to check; see fixtures/clusters/matrix.yaml. */

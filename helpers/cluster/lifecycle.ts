@@ -178,6 +178,8 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
     const nodes = await nodeContainers(engine, run.cluster);
     const network = await networkOf(engine, nodes);
     const outsider = await startOutsider(engine, run.id, image.reference, network);
+    const removed = image.origin === "built" || image.carriesWorkloads ? await asPublished(session, nodes) : [];
+    for (const line of removed) say(`adapted: ${line}`);
     return {
       run,
       name: run.cluster,
@@ -187,10 +189,19 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
       engine,
       kind,
       image,
-      adaptations: [...adaptations, ...installed],
+      adaptations: [...adaptations, ...installed, ...removed],
       fresh: true,
     };
   });
+}
+
+/** Removes from nodes of a built image what the published image of their cell lacks, and returns what was done, in words. */
+async function asPublished({ settings, engine }: Session, nodes: readonly string[]): Promise<string[]> {
+  const { lacks = [] } = cellOf(settings) ?? {};
+  if (lacks.length === 0) return [];
+  const script = 'for program; do path=$(command -v "$program") && rm "$path"; done; true';
+  for (const node of nodes) await engineOutput(engine, ["exec", node, "sh", "-c", script, "sh", ...lacks]);
+  return [`nodes without ${lacks.join(", ")}, which the published image of this version does not have`];
 }
 
 /** Returns the CNI plugin that the settings' cell has in the place of kind's own, built where it is not there. */
