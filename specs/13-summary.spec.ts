@@ -1,9 +1,11 @@
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printed } from "../helpers/claim/article.ts";
+import { storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
-import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
+import { withIngress } from "../helpers/claim/ingress.ts";
+import { positiveControl } from "../helpers/claim/verdict.ts";
 import { lookUp } from "../helpers/probe/dns.ts";
 import { hostPort, meet } from "../helpers/probe/http.ts";
 
@@ -104,29 +106,18 @@ claim("reachable-however-the-pods-change", {
 });
 
 claim("ingress-routes-http", {
-  observe: async (lab) => {
-    const backend = (name: string) => ({ service: { name, port: { number: 80 } } });
-    const path = (at: string, name: string) => ({ path: at, pathType: "Prefix", backend: backend(name) });
-    const rules = ["one.example.test", "two.example.test"].map((host) => ({
-      host,
-      http: { paths: [path("/a", "web"), path("/b", "web-by-route")] },
-    }));
-    const ingress = {
-      apiVersion: "networking.k8s.io/v1",
-      kind: "Ingress",
-      metadata: { name: "routing", namespace: lab.namespace },
-      spec: { rules },
-    };
-    return {
-      accepted: (await lab.tryCreate("an Ingress with two hosts and two paths", ingress)).code,
-      classes: (await lab.get<{ items: unknown[] }>("the Ingress classes", "/apis/networking.k8s.io/v1/ingressclasses"))
-        .items.length,
-    };
+  slow: true,
+  observe: (lab) => withIngress(lab, "routes"),
+  judge: ({ before, answers }) => {
+    positiveControl(before.status === 404, "the controller answers, and leads nowhere while there is no Ingress");
+    for (const { host, path, backend, status, body } of answers)
+      expect(body, `who answers an outsider at ${host}${path} (HTTP ${status})`).toBe(backend);
   },
-  judge: ({ accepted, classes }) => {
-    positiveControl(accepted === 201, "the API takes an Ingress with two hosts and two paths");
-    if (classes === 0)
-      throw new NeedsFeature("an Ingress controller: there is no IngressClass on this cluster, so nobody routes");
-    expect(classes, "Ingress classes").toBeGreaterThan(0);
-  },
+  control: live("the Ingress has another path", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Ingress", name: "routes" },
+      "JSONPatch{op: 'replace', path: '/spec/rules/0/http/paths/1/path', value: '/elsewhere'}",
+    ),
+  ),
 });

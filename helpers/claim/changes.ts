@@ -8,7 +8,7 @@ import { type Lab, podsPath } from "./lab.ts";
 
 /** Which objects the API server is to treat otherwise. */
 export interface Objects {
-  readonly kind: "Deployment" | "Pod" | "Service";
+  readonly kind: "Deployment" | "Ingress" | "Pod" | "Service";
   /** Their name, as CEL compares it; others are left alone. */
   readonly name: string;
   /** Where the others of that name are left alone. */
@@ -30,6 +30,20 @@ const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesOb
     ...{ apiVersion: "v1", kind: "Pod", metadata: { name, namespace: specimenNamespace } },
     spec: { containers: [{ name: "c", image: "c" }] },
   }),
+  Ingress: (name) => ({
+    ...{ apiVersion: "networking.k8s.io/v1", kind: "Ingress", metadata: { name, namespace: specimenNamespace } },
+    spec: {
+      rules: ["one.example.test", "two.example.test"].map((host) => ({
+        host,
+        http: {
+          paths: ["/", "/c"].map((path) => ({
+            ...{ path, pathType: "Prefix" },
+            backend: { service: { name: "c", port: { number: 80 } } },
+          })),
+        },
+      })),
+    },
+  }),
   Deployment: (name) => ({
     ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name, namespace: specimenNamespace } },
     spec: {
@@ -39,20 +53,22 @@ const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesOb
   }),
 };
 
+/** Where the API has objects of a kind. */
+const resources: Readonly<Record<Objects["kind"], readonly [group: string, resource: string]>> = {
+  Deployment: ["apps", "deployments"],
+  Ingress: ["networking.k8s.io", "ingresses"],
+  Pod: ["", "pods"],
+  Service: ["", "services"],
+};
+
 function matching({ kind, name, namespace, operations = ["CREATE"] }: Objects) {
   const named = `has(object.metadata.name) && object.metadata.name == '${name}'`;
   // The specimen by which it is seen to be in force is in another.
   const there = namespace === undefined ? "" : ` && request.namespace in ['${namespace}', '${specimenNamespace}']`;
+  const [group, resource] = resources[kind];
   return {
     matchConstraints: {
-      resourceRules: [
-        {
-          apiGroups: [kind === "Deployment" ? "apps" : ""],
-          apiVersions: ["*"],
-          operations,
-          resources: [`${kind.toLowerCase()}s`],
-        },
-      ],
+      resourceRules: [{ apiGroups: [group], apiVersions: ["*"], operations, resources: [resource] }],
     },
     matchConditions: [{ name: "named", expression: `${named}${there}` }],
   };

@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { cellOf, imageLockFor, settingsOf } from "../cluster/cells.ts";
 import { contextVariable, writeContext } from "../cluster/context.ts";
 import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
-import { containerNodes, controlPlaneContainers, publishedPorts } from "../cluster/nodes.ts";
+import { containerNodes, controlPlaneContainers, defaultBridge, publishedPorts } from "../cluster/nodes.ts";
 import { inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
 import { acquireLock, type Lock } from "../host/lock.ts";
@@ -95,7 +95,10 @@ export async function beginRun(
       kind: imageLockFor(settings).kind.version,
       otherwise: cell === undefined ? [] : settingsOf(cell),
       ...(cell?.mayNotStart === true ? { mayNotStart: true } : {}),
-      engine: { name: engine.cli, version: engine.version, owner: engine.owner, cgroup: engine.cgroup },
+      engine: {
+        ...{ name: engine.cli, version: engine.version, owner: engine.owner, cgroup: engine.cgroup },
+        bridge: await defaultBridge(engine),
+      },
       images: Object.fromEntries(Object.entries(image.workloads).map(([which, { reference }]) => [which, reference])),
       provenance: { ...image.provenance, "kind program": kind.provenance },
       adaptations: [...adaptations],

@@ -128,3 +128,10 @@ export async function publishedPorts(engine: Engine, nodes: readonly string[], c
     ),
   );
 }
+
+/** Returns what Docker's default network is like: containers on a closed one cannot talk (dockerd, `--icc=false`, `--bridge=none`). */
+export async function defaultBridge(engine: Engine): Promise<"open" | "closed" | "none"> {
+  const format = '{{index .Options "com.docker.network.bridge.enable_icc"}}';
+  const { failed, stdout } = await engineCommand(engine, ["network", "inspect", "--format", format, "bridge"]);
+  return failed ? "none" : stdout.trim() === "false" ? "closed" : "open";
+}

@@ -49,6 +49,7 @@ const resources: Readonly<Record<string, string>> = {
   EndpointSlice: "endpointslices",
   IPAddressPool: "ipaddresspools",
   Ingress: "ingresses",
+  IngressClass: "ingressclasses",
   L2Advertisement: "l2advertisements",
   MutatingAdmissionPolicy: "mutatingadmissionpolicies",
   MutatingAdmissionPolicyBinding: "mutatingadmissionpolicybindings",

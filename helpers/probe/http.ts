@@ -49,10 +49,12 @@ export function hostPort(address: string, port: number): string {
 /**
  * Returns how an HTTP request with curl ended, after at most `timeout` milliseconds.
  *
+ * @param host the site that is asked for, where the URL has only an address (RFC 9110, section 7.2)
  * @throws ProbeFailed where curl itself could not be used
  */
-export async function request(from: Peer, url: string, timeout: number): Promise<Request> {
-  const result = await curl(from, `${from.label} → ${url}`, timeout, [url]);
+export async function request(from: Peer, url: string, timeout: number, host?: string): Promise<Request> {
+  const title = `${from.label} → ${url}${host === undefined ? "" : `, for ${host}`}`;
+  const result = await curl(from, title, timeout, [...(host === undefined ? [] : ["--header", `Host: ${host}`]), url]);
   const outcome = outcomeOf(from, result);
   const [body = "", status = ""] = result.stdout.split(/\n?HTTP-STATUS (\d+)\n?$/);
   return {

@@ -46,6 +46,14 @@ const capabilities: Readonly<Record<string, Probe>> = {
   nft: ({ features }) => (features.nft ? undefined : "nft on the nodes: their image does not have it"),
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,
+  "default-bridge": ({ engine }) =>
+    engine.bridge === "none"
+      ? "a Docker engine that has its default network, the bridge: this one was started without"
+      : undefined,
+  "open-default-bridge": ({ engine }) =>
+    engine.bridge === "open"
+      ? undefined
+      : `a Docker engine whose default bridge is as Docker makes it when told nothing: this one was started ${engine.bridge === "none" ? "without a bridge" : "with icc=false, which keeps containers on it apart"}`,
   // kind v0.24 brought policies to kindnetd, and Kubernetes 1.31.0 was its default (kind's release notes).
   "kindnetd-of-its-time": ({ kubernetes, provenance }) =>
     provenance["kindnetd"] !== undefined && semver.lt(kubernetes, "1.31.0")
@@ -80,6 +88,12 @@ const capabilities: Readonly<Record<string, Probe>> = {
     semver.gte(kubernetes, "1.25.0")
       ? undefined
       : "an API server that refuses fields which it does not know, when asked to: that is Kubernetes 1.25 or later",
+  "several-nodes-for-pods": ({ nodes }) => {
+    const count = nodes.filter(({ takesPods }) => takesPods).length;
+    return count >= 2
+      ? undefined
+      : `two nodes on which the scheduler may put pods: this cluster has ${count}, the others are cordoned or tainted`;
+  },
   "several-workers": ({ nodes }) =>
     nodes.filter(({ role }) => role === "worker").length >= 2
       ? undefined

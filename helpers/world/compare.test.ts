@@ -6,6 +6,7 @@ import type { WorldNode } from "./world.ts";
 const node = (name: string, role: WorldNode["role"]): WorldNode => ({
   ...{ name, role, kubelet: "v1.37.0", proxyMode: "nftables" },
   ...{ addresses: ["172.31.0.2"], podCIDRs: [], runtime: "containerd", kernel: "6", os: "Debian" },
+  takesPods: role === "worker",
 });
 const world = {
   ...{

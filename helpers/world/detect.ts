@@ -11,7 +11,11 @@ const Nodes = z.object({
   items: z.array(
     z.object({
       metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()) }),
-      spec: z.object({ podCIDRs: z.array(z.string()).default([]) }),
+      spec: z.object({
+        podCIDRs: z.array(z.string()).default([]),
+        unschedulable: z.boolean().default(false),
+        taints: z.array(z.object({ effect: z.string() })).default([]),
+      }),
       status: z.object({
         addresses: z.array(z.object({ type: z.string(), address: z.string() })),
         nodeInfo: z.object({
@@ -122,6 +126,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
         kernel: status.nodeInfo.kernelVersion,
         os: status.nodeInfo.osImage,
         proxyMode: mode,
+        takesPods: !spec.unschedulable && spec.taints.every(({ effect }) => effect === "PreferNoSchedule"),
       };
       return { node, failure };
     }),

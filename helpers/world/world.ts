@@ -24,6 +24,10 @@ const Node = z.strictObject({
   kernel: z.string(),
   os: z.string(),
   proxyMode: ProxyMode,
+  takesPods: z
+    .boolean()
+    .default(true)
+    .describe("the scheduler may put any pod there: not cordoned, no taint forbids it"),
 });
 export type WorldNode = z.infer<typeof Node>;
 
@@ -67,6 +71,10 @@ export const World = z.strictObject({
     version: z.string(),
     owner: z.enum(["user", "suite"]).describe("suite: the private engine"),
     cgroup: z.enum(["v1", "v2"]),
+    bridge: z
+      .enum(["open", "closed", "none"])
+      .default("open")
+      .describe("Docker's default bridge; closed: made with icc=false, its containers cannot talk"),
   }),
   images: z.record(z.string(), z.string()).describe("name in the image lock file -> reference used"),
   provenance: z.record(z.string(), z.string()).describe("part -> what it really is"),

@@ -1,0 +1,83 @@
+import { randomInt } from "node:crypto";
+import { hostPort, type Request, request } from "../probe/http.ts";
+import type { Lab } from "./lab.ts";
+
+/** What an Ingress asks for: who is to answer at a host and a path. */
+const wanted = [
+  { host: "one.example.test", path: "/", backend: "front" },
+  { host: "one.example.test", path: "/api", backend: "back" },
+  { host: "two.example.test", path: "/", backend: "back" },
+] as const;
+
+/** Who answered an outsider there. */
+export interface Routed {
+  readonly host: string;
+  readonly path: string;
+  /** The pod that the Ingress asks for. */
+  readonly backend: string;
+  readonly outcome: Request["outcome"];
+  readonly status?: number;
+  readonly body: string;
+}
+
+/** Who answers an outsider at the port of an Ingress controller. */
+export interface WithIngress {
+  /** The controller itself, while there is no Ingress. */
+  readonly before: Pick<Request, "outcome" | "status" | "body">;
+  readonly answers: readonly Routed[];
+}
+
+/** Starts an Ingress controller and two pods in a namespace of its own, creates an Ingress, and has an outsider ask at its hosts and paths. */
+export async function withIngress(lab: Lab, name: string): Promise<WithIngress> {
+  const namespace = await lab.ownNamespace("ingress");
+  const node = lab.worker(0);
+  const port = 20_000 + randomInt(10_000);
+  const values = { namespace, node: node.name, port: String(port) };
+  for (const part of lab.manifest("ingress.yaml", values)) await lab.create(`${part.kind} ${part.metadata.name}`, part);
+  await Promise.all(["front", "back"].map((backend) => startBackend(lab, backend, namespace)));
+  const ask = async (host: string, path: string) => {
+    const url = `http://${hostPort(node.addresses[0] ?? "", port)}${path}`;
+    const { outcome, status, body } = await request(lab.outsider, url, lab.timeouts.answer, host);
+    return { outcome, ...(status === undefined ? {} : { status }), body };
+  };
+  const before = await lab.until(
+    "the controller to answer",
+    () => ask(wanted[0].host, wanted[0].path),
+    ({ outcome }) => outcome === "answered",
+    lab.timeouts.podsReady,
+  );
+  await lab.create("an Ingress", ingress(name, namespace));
+  const answers = await lab.eventually(
+    () => Promise.all(wanted.map(async (route) => ({ ...route, ...(await ask(route.host, route.path)) }))),
+    (all) => all.every(({ backend, body }) => body === backend),
+  );
+  return { before, answers };
+}
+
+/** A Service with a pod that gives its own name, whatever it is asked for. */
+async function startBackend(lab: Lab, name: string, namespace: string): Promise<void> {
+  const labels = { app: name };
+  const containers = [{ name: "server", image: lab.image("agnhost"), args: ["serve-hostname"] }];
+  await lab.service(name, { selector: labels, ports: [{ port: 80, targetPort: 9376 }] }, namespace);
+  await lab.start(lab.serverPod(name, labels, { containers }, namespace));
+}
+
+function ingress(name: string, namespace: string) {
+  const hosts = [...new Set(wanted.map(({ host }) => host))];
+  const rules = hosts.map((host) => {
+    const paths = wanted
+      .filter((route) => route.host === host)
+      .map(({ path, backend }) => ({
+        path,
+        pathType: "Prefix",
+        backend: { service: { name: backend, port: { number: 80 } } },
+      }));
+    return { host, http: { paths } };
+  });
+  return {
+    apiVersion: "networking.k8s.io/v1",
+    kind: "Ingress",
+    metadata: { name, namespace },
+    spec: { ingressClassName: namespace, rules },
+  };
+}
