@@ -619,7 +619,7 @@ async function byOtherMeans(lab: Lab) {
 
 claim("ingress-lets-the-outside-in", {
   slow: true,
-  observe: (lab) => withIngress(lab, "lets-in"),
+  observe: (lab) => withIngress(lab, "lets-in", 18_200),
   judge: ({ before, answers: [answer] }) => {
     positiveControl(before.status === 404, "the controller answers, and leads nowhere while there is no Ingress");
     expect(answer?.body, `who answers an outsider at ${answer?.host} by the Ingress (HTTP ${answer?.status})`).toBe(

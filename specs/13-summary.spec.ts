@@ -107,7 +107,7 @@ claim("reachable-however-the-pods-change", {
 
 claim("ingress-routes-http", {
   slow: true,
-  observe: (lab) => withIngress(lab, "routes"),
+  observe: (lab) => withIngress(lab, "routes", 18_600),
   judge: ({ before, answers }) => {
     positiveControl(before.status === 404, "the controller answers, and leads nowhere while there is no Ingress");
     for (const { host, path, backend, status, body } of answers)

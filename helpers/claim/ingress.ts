@@ -10,7 +10,7 @@ const wanted = [
 ] as const;
 
 /** Who answered an outsider there. */
-export interface Routed {
+interface Routed {
   readonly host: string;
   readonly path: string;
   /** The pod that the Ingress asks for. */
@@ -21,17 +21,22 @@ export interface Routed {
 }
 
 /** Who answers an outsider at the port of an Ingress controller. */
-export interface WithIngress {
+interface WithIngress {
   /** The controller itself, while there is no Ingress. */
   readonly before: Pick<Request, "outcome" | "status" | "body">;
   readonly answers: readonly Routed[];
 }
 
-/** Starts an Ingress controller and two pods in a namespace of its own, creates an Ingress, and has an outsider ask at its hosts and paths. */
-export async function withIngress(lab: Lab, name: string): Promise<WithIngress> {
+/**
+ * Starts an Ingress controller and two pods in a namespace of its own, creates an Ingress, and has an outsider ask at its hosts
+ * and paths.
+ *
+ * @param ports the first of the node's ports from which the controller has one: claims that are judged at a time have others
+ */
+export async function withIngress(lab: Lab, name: string, ports: number): Promise<WithIngress> {
   const namespace = await lab.ownNamespace("ingress");
   const node = lab.worker(0);
-  const port = 20_000 + randomInt(10_000);
+  const port = ports + randomInt(400);
   const values = { namespace, node: node.name, port: String(port) };
   for (const part of lab.manifest("ingress.yaml", values)) await lab.create(`${part.kind} ${part.metadata.name}`, part);
   await Promise.all(["front", "back"].map((backend) => startBackend(lab, backend, namespace)));
