@@ -23,7 +23,7 @@ const sampleWorld: World = {
   publishedPorts: [],
   network: "kind",
   madeBy: "suite",
-  features: { networkQueue: false, ipvs: false, nft: true, tcpdump: true, uplink: false },
+  features: { networkQueue: false, networkPolicies: true, ipvs: false, nft: true, tcpdump: true, uplink: false },
   nodes: (["control-plane", "worker"] as const).map((role, index) => ({
     name: `knc-0a1b2c-${role}`,
     role,

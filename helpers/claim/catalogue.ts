@@ -18,6 +18,7 @@ const Condition = z.strictObject({
   ipFamily: z.enum(["ipv4", "ipv6", "dual"]).optional(),
   cni: z.string().optional(),
   workers: z.enum(["none", "one", "several"]).optional(),
+  networkPolicies: z.boolean().optional().describe("whether the kindnetd that runs knows network policies"),
 });
 export type Condition = z.infer<typeof Condition>;
 

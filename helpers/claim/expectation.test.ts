@@ -31,13 +31,14 @@ function world(
   kubernetes: string,
   workers: number,
   proxyMode: World["proxyMode"] = "iptables",
-): Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "cni" | "nodes"> {
+): Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "cni" | "nodes" | "features"> {
   const node = (role: WorldNode["role"]) => ({ role }) as WorldNode;
   return {
     kubernetes,
     proxyMode,
     ipFamilies: ["ipv4"],
     cni: "kindnet",
+    features: { networkPolicies: true } as World["features"],
     nodes: [node("control-plane"), ...Array.from({ length: workers }, () => node("worker"))],
   };
 }
@@ -56,6 +57,8 @@ test.each<[Condition, ReturnType<typeof world>, boolean]>([
   [{ ipFamily: "ipv4" }, { ...world("v1.37.0", 2), ipFamilies: ["ipv4", "ipv6"] }, false],
   [{ cni: "flannel" }, world("v1.37.0", 2), false],
   [{ cni: "flannel" }, { ...world("v1.37.0", 2), cni: "flannel" }, true],
+  [{ networkPolicies: false }, world("v1.37.0", 2), false],
+  [{ networkPolicies: true }, world("v1.37.0", 2), true],
   [{ kubernetes: ">=1.26", proxyMode: "ipvs" }, world("v1.37.0", 2), false],
 ])("%o is looked for in the world", (when, found, meets) => {
   expect(expectationFor(claimWith(when, undefined), found).verdict).toBe(meets ? "holds" : "refuted");

@@ -4,7 +4,7 @@ import type { World } from "../world/world.ts";
 import type { Claim, Condition, Expectation } from "./catalogue.ts";
 import type { ClaimResult } from "./results.ts";
 
-type Conditions = Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "cni" | "nodes">;
+type Conditions = Pick<World, "kubernetes" | "proxyMode" | "ipFamilies" | "cni" | "nodes" | "features">;
 
 /**
  * Returns the first expectation of the claim whose conditions the world meets.
@@ -63,7 +63,8 @@ function meets(world: Conditions, when: Condition): boolean {
     (when.proxyMode === undefined || when.proxyMode === world.proxyMode) &&
     (when.ipFamily === undefined || when.ipFamily === familyOf(world)) &&
     (when.cni === undefined || when.cni === world.cni) &&
-    (when.workers === undefined || when.workers === workersOf(world))
+    (when.workers === undefined || when.workers === workersOf(world)) &&
+    (when.networkPolicies === undefined || when.networkPolicies === world.features.networkPolicies)
   );
 }
 

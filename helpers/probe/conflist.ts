@@ -25,3 +25,8 @@ export const conflistPath = "/etc/cni/net.d/10-kindnet.conflist";
 export async function readConflist(node: Peer): Promise<Conflist> {
   return jsonOf<Conflist>(node, "the node's CNI configuration", ["cat", conflistPath]);
 }
+
+/** Returns the plugins that a configuration names, those for addresses too. */
+export function pluginsOf({ plugins }: Conflist): string[] {
+  return plugins.flatMap(({ type, ipam }) => [type, ...(ipam === undefined ? [] : [ipam.type])]);
+}

@@ -24,16 +24,24 @@ export async function sourceTowards(node: Peer, address: string): Promise<string
   return routes[0]?.prefsrc;
 }
 
-/** Returns a node's ends of virtual Ethernet pairs. @throws ProbeFailed where it does not show them */
-export async function vethsOf(node: Peer): Promise<{ ifindex: number; ifname: string }[]> {
+/** Returns the interface by which a node sends to an address: it may have several. */
+export async function interfaceTo(node: Peer, address: string): Promise<string> {
+  const command = ["ip", "-json", "route", "get", address];
+  return (await jsonOf<{ dev: string }[]>(node, `the way to ${address}`, command))[0]?.dev ?? "";
+}
+
+/** Returns a node's ends of virtual Ethernet pairs, each with the bridge that it is part of. @throws ProbeFailed where it does not show them */
+export async function vethsOf(node: Peer): Promise<{ ifindex: number; ifname: string; master?: string }[]> {
   const command = ["ip", "-json", "link", "show", "type", "veth"];
-  const links = await jsonOf<Partial<{ ifindex: number; ifname: string }>[]>(
+  const links = await jsonOf<Partial<{ ifindex: number; ifname: string; master: string }>[]>(
     node,
     "virtual Ethernet pairs of the node",
     command,
   );
   // ip prints an empty object for each interface of another type.
-  return links.flatMap(({ ifindex, ifname }) =>
-    ifindex === undefined || ifname === undefined ? [] : [{ ifindex, ifname }],
+  return links.flatMap(({ ifindex, ifname, master }) =>
+    ifindex === undefined || ifname === undefined
+      ? []
+      : [{ ifindex, ifname, ...(master === undefined ? {} : { master }) }],
   );
 }

@@ -54,13 +54,15 @@ const capabilities: Readonly<Record<string, Probe>> = {
     engine.bridge === "open"
       ? undefined
       : `a Docker engine whose default bridge is as Docker makes it when told nothing: this one was started ${engine.bridge === "none" ? "without a bridge" : "with icc=false, which keeps containers on it apart"}`,
-  // kind v0.24 brought policies to kindnetd, and Kubernetes 1.31.0 was its default (kind's release notes).
-  "kindnetd-of-its-time": ({ kubernetes, provenance }) =>
-    provenance["kindnetd"] !== undefined && semver.lt(kubernetes, "1.31.0")
-      ? `the official node image of ${kubernetes}, whose kindnetd knows no policies: this one has ${provenance["kindnetd"]}`
+  "other-cni": ({ cni }) =>
+    cni === ownCni
+      ? "a cluster with another CNI plugin than kind's own, made with networking.disableDefaultCNI: this one's nodes use kindnet"
       : undefined,
+  flannel: ({ cni }) =>
+    cni === "flannel" ? undefined : `a cluster that runs Flannel: what configures CNI on this one's nodes is ${cni}'s`,
+  // A kindnetd that knows no policies needs none.
   "network-queue": ({ features }) =>
-    features.networkQueue
+    features.networkQueue || !features.networkPolicies
       ? undefined
       : !features.nft
         ? "nft on the nodes, to find out whether their kernel has NFT_QUEUE: their image does not have it"
@@ -94,6 +96,8 @@ const capabilities: Readonly<Record<string, Probe>> = {
       ? undefined
       : `two nodes on which the scheduler may put pods: this cluster has ${count}, the others are cordoned or tainted`;
   },
+  "several-nodes": ({ nodes }) =>
+    nodes.length >= 2 ? undefined : "two nodes are needed to compare, and this cluster has one",
   "several-workers": ({ nodes }) =>
     nodes.filter(({ role }) => role === "worker").length >= 2
       ? undefined

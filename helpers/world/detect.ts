@@ -179,9 +179,11 @@ export async function kernelFeatures(
 /** What nodes can do is tried, in a network namespace of its own where it would change anything. */
 async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: boolean): Promise<World["features"]> {
   const works = async (script: string) => !(await nodes.run(node, ["sh", "-c", script], { timeout: 20_000 })).failed;
-  const [{ networkQueue, ipvs }, nft, tcpdump, uplink] = await Promise.all([
+  const [{ networkQueue, ipvs }, nft, networkPolicies, tcpdump, uplink] = await Promise.all([
     kernelFeatures(works),
     works("command -v nft"),
+    // The library by which kindnetd enforces policies is named in the program itself; an image's tag may be another's.
+    works("grep -qs kube-network-policies $(grep -slx kindnetd /proc/[0-9]*/comm | sed 's/comm$/exe/') /dev/null"),
     works("command -v tcpdump"),
     // The suite's own engine has none by its making. Whatever a registry answers, it can be asked, by a proxy too.
     mayHaveUplink &&
@@ -191,7 +193,7 @@ async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: bo
     // Without nft nothing tells; the capability says so.
     networkQueue: networkQueue ?? false,
     nft,
-    ...{ ipvs, tcpdump: tcpdump || uplink, uplink },
+    ...{ ipvs, networkPolicies, tcpdump: tcpdump || uplink, uplink },
   };
 }
 

@@ -60,6 +60,7 @@ export const World = z.strictObject({
   features: z
     .strictObject({
       networkQueue: z.boolean().describe("the kernel has NFT_QUEUE, by which kindnet enforces network policies"),
+      networkPolicies: z.boolean().default(true).describe("the kindnetd that runs knows network policies (kind v0.24)"),
       ipvs: z.boolean().describe("the kernel has IP_VS"),
       nft: z.boolean().default(true).describe("nodes have nft, the program for nftables"),
       tcpdump: z.boolean().describe("nodes have tcpdump, or a way to install it"),
