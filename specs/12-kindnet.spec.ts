@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { basename } from "node:path";
 import type { V1DaemonSet, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -9,7 +10,7 @@ import { live } from "../helpers/claim/control.ts";
 import type { Lab } from "../helpers/claim/lab.ts";
 import { letsEverybodyIn, underPolicy } from "../helpers/claim/policy.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
-import { type Conflist, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
+import { type Conflist, configurationsOf, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
 import { contains, hostPrefix, ipFamilyOf } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
@@ -62,11 +63,6 @@ function withConflist(name: string, nodes: (world: World) => readonly WorldNode[
   );
 }
 
-async function configurationsOf(node: Peer): Promise<string[]> {
-  const listed = await outputOf(node, "CNI configurations", ["find", "/etc/cni/net.d", "-type", "f"]);
-  return listed.split("\n").filter(Boolean);
-}
-
 claim("conflist-path", {
   observe: async (lab) =>
     Promise.all(
@@ -76,7 +72,8 @@ claim("conflist-path", {
       })),
     ),
   judge: (nodes) => {
-    for (const { node, files } of nodes) expect(files, `CNI configurations of ${node}`).toContain(conflistPath);
+    for (const { node, files } of nodes)
+      expect(files, `CNI configurations of ${node}`).toContain(basename(conflistPath));
   },
   control: live(
     "the control plane's configuration has another name",

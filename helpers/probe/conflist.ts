@@ -1,4 +1,4 @@
-import { jsonOf, type Peer } from "./peer.ts";
+import { jsonOf, outputOf, type Peer } from "./peer.ts";
 
 /** A CNI configuration list, as far as claims look at it (CNI specification, section 1). */
 export interface Conflist {
@@ -29,4 +29,10 @@ export async function readConflist(node: Peer): Promise<Conflist> {
 /** Returns the plugins that a configuration names, those for addresses too. */
 export function pluginsOf({ plugins }: Conflist): string[] {
   return plugins.flatMap(({ type, ipam }) => [type, ...(ipam === undefined ? [] : [ipam.type])]);
+}
+
+/** Returns the names of a node's CNI configurations; its container runtime uses the first (containerd's CRI, max_conf_num). */
+export async function configurationsOf(node: Peer): Promise<string[]> {
+  const listed = await outputOf(node, "what configures CNI on the node", ["ls", "/etc/cni/net.d"]);
+  return listed.split("\n").filter((name) => /\.(conf|conflist|json)$/.test(name));
 }
