@@ -15,6 +15,11 @@ import { World, type WorldNode } from "../world/world.ts";
 /** Label of every namespace that the suite makes in a cluster. */
 export const namespaceLabel = "kind-network-conformance";
 
+/** Labels of a namespace of that run: wherever a cluster's defaults restrict pods, these namespaces are exempt. */
+export function namespaceLabels(run: string): Record<string, string> {
+  return { [namespaceLabel]: run, "pod-security.kubernetes.io/enforce": "privileged" };
+}
+
 /** The fixed cast of pods, made once per run, as its specs get to know it. */
 export interface Cast {
   readonly namespace: string;
@@ -53,7 +58,7 @@ async function makeCast(): Promise<Cast> {
     await api.create({
       apiVersion: "v1",
       kind: "Namespace",
-      metadata: { name, labels: { [namespaceLabel]: context.run } },
+      metadata: { name, labels: namespaceLabels(context.run) },
     });
   const [worker1, worker2] = workersOf(world);
   const objects = readManifest("cast.yaml", {

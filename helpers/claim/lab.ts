@@ -15,7 +15,7 @@ import { outputOf, type Peer, ProbeFailed, startingTime } from "../probe/peer.ts
 import type { Timeouts } from "../probe/timeouts.ts";
 import { eventually, until } from "../probe/until.ts";
 import type { World, WorldNode } from "../world/world.ts";
-import { controlPlaneOf, imageValues, isReady, namespaceLabel, workersOf } from "./cast.ts";
+import { controlPlaneOf, imageValues, isReady, namespaceLabels, workersOf } from "./cast.ts";
 import type { Stage } from "./stage.ts";
 
 /** A pod as a place to send probes from and to. */
@@ -33,22 +33,6 @@ interface PeerOptions {
   readonly silent?: boolean;
   /** The check ends its container, and a shell that stays would end with it. */
   readonly ends?: boolean;
-}
-
-function podObject(
-  name: string,
-  namespace: string,
-  labels: Readonly<Record<string, string>>,
-  spec: Readonly<Record<string, unknown>>,
-): KubernetesObject {
-  const metadata = { name, namespace, labels };
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata,
-    // None of them asks the API server, so that none needs a volume for a token.
-    spec: { terminationGracePeriodSeconds: 0, automountServiceAccountToken: false, ...spec },
-  };
 }
 
 /** Returns the API path of the pods of a namespace that have these labels. */
@@ -267,7 +251,7 @@ export class Lab {
   /** Creates a namespace for this check alone; it is deleted, with all that is in it, when the check ends. */
   async ownNamespace(name: string): Promise<string> {
     const unique = `${name}-${randomBytes(2).toString("hex")}`;
-    const metadata = { name: unique, labels: { [namespaceLabel]: this.#stage.context.run } };
+    const metadata = { name: unique, labels: namespaceLabels(this.#stage.context.run) };
     await this.create("a namespace", { apiVersion: "v1", kind: "Namespace", metadata });
     await this.until(
       "its default ServiceAccount",
@@ -466,12 +450,45 @@ export class Lab {
     spec: Readonly<Record<string, unknown>> = {},
     namespace = this.namespace,
   ): KubernetesObject {
-    return podObject(name, namespace, labels, { containers: [this.serverContainer], ...spec });
+    return this.#podObject(name, namespace, labels, { containers: [this.serverContainer], ...spec });
   }
 
   /** Returns a pod with curl, dig, ping and tcpdump, as it would be created. */
   clientPod(name: string, spec: Readonly<Record<string, unknown>> = {}, namespace = this.namespace): KubernetesObject {
-    return podObject(name, namespace, {}, { containers: [this.clientContainer], ...spec });
+    return this.#podObject(name, namespace, {}, { containers: [this.clientContainer], ...spec });
+  }
+
+  #podObject(
+    name: string,
+    namespace: string,
+    labels: Readonly<Record<string, string>>,
+    spec: Readonly<Record<string, unknown>>,
+  ): KubernetesObject {
+    // No taint keeps it away from a node that takes pods, nor does it come to another for that.
+    const nodes = spec["nodeName"] === undefined ? { affinity: { nodeAffinity: this.#nodesForPods } } : {};
+    const metadata = { name, namespace, labels };
+    return {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata,
+      spec: {
+        terminationGracePeriodSeconds: 0,
+        // None of them asks the API server, so that none needs a volume for a token.
+        automountServiceAccountToken: false,
+        tolerations: [{ operator: "Exists" }],
+        ...nodes,
+        ...spec,
+      },
+    };
+  }
+
+  /** The workers, or all nodes where there are none; a term may name only one. */
+  get #nodesForPods() {
+    const workers = this.world.nodes.filter(({ role }) => role === "worker");
+    const nodeSelectorTerms = (workers.length === 0 ? this.world.nodes : workers).map(({ name }) => ({
+      matchFields: [{ key: "metadata.name", operator: "In", values: [name] }],
+    }));
+    return { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } };
   }
 
   /** Returns a Deployment of such servers, as it would be created: ready only once they answer. */
