@@ -16,7 +16,7 @@ const claimOf = (id: string): Claim => {
   if (claim === undefined) throw new RangeError(`no claim ${id}`);
   return claim;
 };
-const refuted = claimOf("clusterip-reachable-only-inside");
+const refuted = claimOf("pod-ip-changes-on-restart");
 const holding = claimOf("nodeport-reachable-from-outside");
 const surprising = claimOf("kindnet-uses-ptp");
 const untested = claimOf("pod-ips-are-unique");
@@ -150,8 +150,10 @@ describe("Allure's result of a claim", () => {
     expect(result.testCaseId).toBe(refuted.id);
     expect(labelsOf(result)).toMatchObject({
       epic: catalogue.article.zh,
-      feature: expect.stringMatching(/^\d\d Service 的主要類型：ClusterIP · Service types: ClusterIP$/),
-      story: expect.stringMatching(/^\d\d\d A ClusterIP is reachable from inside only\.$/),
+      feature: expect.stringMatching(/^\d\d Service 資源介紹 · What a Service is$/),
+      story: expect.stringMatching(
+        /^\d\d\d A restart that kubectl counts under RESTARTS gives a pod another address\.$/,
+      ),
       claim: refuted.id,
       verdict: "refuted",
       "verdict-expected": "refuted",

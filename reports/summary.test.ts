@@ -15,7 +15,7 @@ const claimOf = (id: string) => {
   return claim;
 };
 const holding = claimOf("kindnet-uses-ptp");
-const wrong = claimOf("clusterip-reachable-only-inside");
+const wrong = claimOf("pod-ip-changes-on-restart");
 
 /** Returns the results of a run in which just these claims ran. */
 function run(...found: ClaimResult[]): Results {
@@ -34,13 +34,13 @@ test("tells what the article says, where, and how one knows that it is not so", 
   expect(summaryOf(results, "/somewhere/out")).toBe(
     [
       "How one knows what is wrong here:",
-      "   1  ✗ A ClusterIP is reachable from inside only.",
-      "    tried: A machine outside the cluster was given a route to the clusterIP by way of a node, and",
-      "           asked there.",
+      "   1  ✗ A restart that kubectl counts under RESTARTS gives a pod another address.",
+      "    tried: A pod's container was made to exit; once the kubelet had restarted it, its address was",
+      "           compared with that before.",
       "    seen:  it answered",
-      "    why:   Nothing enforces it. An outsider with a route to the address by way of any node is",
-      "           answered, because kube-proxy's rules also serve packets that come from elsewhere.",
-      "    file:  /somewhere/out/evidence/clusterip-reachable-only-inside",
+      "    why:   What restarts is the pod's container, and after that the pod has the address that it had",
+      "           before.",
+      "    file:  /somewhere/out/evidence/pod-ip-changes-on-restart",
       "",
       "Kubernetes v1.37.0, kind v0.33.0, kube-proxy iptables, ipv4, 2 nodes",
       "2 claims: 1 hold, 1 refuted, 0 external, 0 inconclusive",
@@ -48,7 +48,7 @@ test("tells what the article says, where, and how one knows that it is not so", 
       "seconds: claims 27.2",
       "written: 2025-07-20; all were wrong already then",
       "1 sentence misleads on this version (why: above):",
-      "   1  ✗ A ClusterIP is reachable from inside only. (77, 79)",
+      "   1  ✗ A restart that kubectl counts under RESTARTS gives a pod another address. (54)",
       "",
       "errata:  /somewhere/out/errata.md: under the same numbers, what each sentence could say",
       "pages:   /somewhere/out/index.html: the article with verdicts in it, what should be corrected, what changed",
@@ -75,10 +75,10 @@ test("tells first what was not expected or could not be tested, and how to run i
     '    again: npm test -- -t "kindnet is based on the ptp .point-to-point. plugin."',
     "",
     "Could not be tested: 1",
-    "  clusterip-reachable-only-inside: expected refuted, got inconclusive",
-    "    says:  「只能在集群內部訪問」 A ClusterIP is reachable from inside only.",
+    "  pod-ip-changes-on-restart: expected refuted, got inconclusive",
+    "    says:  「當 Pod 重啟」 A restart that kubectl counts under RESTARTS gives a pod another address.",
     "    seen:  positive control failed: the outsider runs",
-    '    again: npm test -- -t "A ClusterIP is reachable from inside only."',
+    '    again: npm test -- -t "A restart that kubectl counts under RESTARTS gives a pod another address."',
   ]);
   expect(new RegExp(/-t "(.*)"/.exec(lines[7] ?? "")?.[1] ?? "").test(holding.en)).toBe(true);
 });
