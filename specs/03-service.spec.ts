@@ -365,7 +365,7 @@ claim("service-is-stable-while-pods-are-replaced", {
   ),
 });
 
-/** A port on which nothing listens on anybody's node: none that a kernel, Kubernetes or a program known by its port takes. */
+/** No program is known by it, and no kernel gives it to a client: who listens there does so for the Service. */
 const unlikelyPort = 61_765;
 
 claim("service-is-an-abstraction", {
