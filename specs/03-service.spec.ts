@@ -116,7 +116,7 @@ claim("selector-picks-the-pods", {
     storeOtherwise(
       lab,
       { kind: "Service", name: "picked" },
-      "JSONPatch{op: 'replace', path: '/spec/selector/app', value: 'nobody'}",
+      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'nobody'}}",
     ),
   ),
 });
@@ -214,7 +214,7 @@ claim("service-makes-an-application-reachable-and-discoverable", {
     storeOtherwise(
       lab,
       { kind: "Service", name: "made-known" },
-      "JSONPatch{op: 'replace', path: '/spec/selector/app', value: 'nobody'}",
+      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'nobody'}}",
     ),
   ),
 });
