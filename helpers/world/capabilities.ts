@@ -43,6 +43,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
   },
   "kube-proxy": ({ proxyMode }) =>
     proxyMode === "none" ? "kube-proxy on the nodes: this cluster runs none, whatever its rules are" : undefined,
+  "addresses-for-load-balancers": ({ poolRefusal }) =>
+    poolRefusal === undefined
+      ? undefined
+      : `a provider of load balancers that has addresses: this cluster's MetalLB has none, and lets nobody add any: ${poolRefusal}`,
   nft: ({ features }) => (features.nft ? undefined : "nft on the nodes: their image does not have it"),
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,

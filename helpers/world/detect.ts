@@ -137,6 +137,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
   const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
   const apiServer = await output(nodes, controlPlane, ["cat", manifest]);
   const nodePortRange = /--service-node-port-range=(\d+-\d+)/.exec(apiServer)?.[1] ?? defaults.nodePortRange;
+  const poolRefusal = await poolRefusalOn(nodes, controlPlane);
   const features = await detectFeatures(nodes, controlPlane, given.engine.owner === "user");
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
@@ -149,6 +150,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
     nodePortRange,
+    ...(poolRefusal === undefined ? {} : { poolRefusal }),
     features,
     nodes: worldNodes.sort((a, b) =>
       a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1,
@@ -207,6 +209,22 @@ async function cniOn(nodes: NodeAccess, node: string): Promise<string> {
       "install a CNI plugin in the cluster",
     );
   return name;
+}
+
+/** A MetalLB that is there and has addresses can be used; one that has none may refuse those of another, which is tried without creating any. */
+async function poolRefusalOn(nodes: NodeAccess, node: string): Promise<string | undefined> {
+  const kubectl = "kubectl --kubeconfig=/etc/kubernetes/admin.conf";
+  const metadata = { name: "pool", namespace: "default" };
+  const pool = {
+    apiVersion: "metallb.io/v1beta1",
+    kind: "IPAddressPool",
+    metadata,
+    spec: { addresses: ["192.0.2.1/32"] },
+  };
+  const script = `pools=$(${kubectl} get ipaddresspools.metallb.io --all-namespaces --output=name 2>/dev/null) || exit 0
+[ -n "$pools" ] || printf %s "$0" | ${kubectl} create --dry-run=server --filename=-`;
+  const { failed, stderr } = await nodes.run(node, ["sh", "-c", script, JSON.stringify(pool)], { timeout: 30_000 });
+  return failed ? stderr.trim() : undefined;
 }
 
 /** What kube-proxy does on a node: the mode it is in, or the one it was told to be in and its last words. */

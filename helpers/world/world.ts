@@ -53,6 +53,10 @@ export const World = z.strictObject({
     .array(z.string())
     .default([])
     .describe("ports of nodes that the machine publishes besides the API server's, as `worker 30080/tcp`"),
+  poolRefusal: z
+    .string()
+    .optional()
+    .describe("why somebody else's MetalLB, which has no addresses, lets nobody add any"),
   network: z.string().default("kind").describe("the engine's network that the nodes are on"),
   madeBy: z.enum(["suite", "user"]).default("suite").describe("user: nobody knows how the cluster was configured"),
   otherwise: z.array(z.string()).default([]).describe("settings of the cluster that are not kind's defaults"),
