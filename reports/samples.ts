@@ -22,6 +22,9 @@ const sampleWorld: World = {
   nodePortRange: "30000-32767",
   publishedPorts: [],
   network: "kind",
+  nodeLink: "eth0",
+  taken: [],
+  takenNodePorts: {},
   madeBy: "suite",
   features: { networkQueue: false, networkPolicies: true, ipvs: false, nft: true, tcpdump: true, uplink: false },
   nodes: (["control-plane", "worker"] as const).map((role, index) => ({

@@ -1,14 +1,15 @@
 import { connect, createServer } from "node:net";
-import type { V1Pod, V1ReplicaSet, V1Service } from "@kubernetes/client-node";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
 import { printed, printedCommand, printedObject } from "../helpers/claim/article.ts";
+import { namespaceLabel } from "../helpers/claim/cast.ts";
 import { iptablesRule, moveFile, refuse, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
-import type { Lab } from "../helpers/claim/lab.ts";
-import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
-import { articleNamespace, walk } from "../helpers/claim/walkthrough.ts";
+import { type Lab, podsPath } from "../helpers/claim/lab.ts";
+import { positiveControl } from "../helpers/claim/verdict.ts";
+import { articleNamespace, closedPort, walk } from "../helpers/claim/walkthrough.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
 import { lastAddresses } from "../helpers/probe/ip.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
@@ -51,7 +52,7 @@ const strayPod = live(
   "a pod that is not the Deployment's has the label too",
   async (lab) => {
     const pod = lab.clientPod("stray", {}, articleNamespace);
-    await lab.start({ ...pod, metadata: { ...pod.metadata, labels: { app: "web" } } });
+    await lab.start({ ...pod, metadata: { ...pod.metadata, labels: { app: "web", [namespaceLabel]: "lab" } } });
   },
   { lane },
 );
@@ -78,19 +79,46 @@ const otherServer = live(
   { lane },
 );
 
-const published = live(
-  "the node port of the control plane is published on the host's localhost",
+/** Leads the host's localhost:30080 to the control plane, as a port mapping does. */
+async function publish(lab: Lab): Promise<void> {
+  const [address = ""] = lab.controlPlane.addresses;
+  const server = createServer((client) => {
+    const node = connect(30_080, address);
+    client.pipe(node).pipe(client);
+    for (const socket of [client, node]) socket.on("error", () => [client, node].map((each) => each.destroy()));
+  });
+  lab.afterwards(() => new Promise((closed) => server.close(() => closed())));
+  await new Promise<void>((listening, failed) => {
+    server.once("error", failed).listen(30_080, "127.0.0.1", () => listening());
+  });
+}
+
+/** Has the node's tcpdump take the node port too: all that is seen on eth0 where the node has the pods itself. */
+async function watchNodePort(lab: Lab): Promise<void> {
+  await wrapProgram(lab, lab.node(lab.controlPlane), "tcpdump", (aside) => [`exec ${aside} "$@" or port 30080`]);
+}
+
+const published = live("the node port of the control plane is published on the host's localhost", publish, { lane });
+
+const publishedAndWatched = live(
+  "the node port of the control plane is published on the host's localhost, and where it is the only node tcpdump takes that port",
   async (lab) => {
-    const [address = ""] = lab.controlPlane.addresses;
-    const server = createServer((client) => {
-      const node = connect(30_080, address);
-      client.pipe(node).pipe(client);
-      for (const socket of [client, node]) socket.on("error", () => [client, node].map((each) => each.destroy()));
-    });
-    lab.afterwards(() => new Promise((closed) => server.close(() => closed())));
-    await new Promise<void>((listening, failed) => {
-      server.once("error", failed).listen(30_080, "127.0.0.1", () => listening());
-    });
+    await publish(lab);
+    if (lab.world.nodes.length === 1) await watchNodePort(lab);
+  },
+  { lane },
+);
+
+const podsElsewhere = live(
+  "the node that is asked has all pods itself, or where it is the only one tcpdump takes the node port",
+  async (lab) => {
+    if (lab.world.nodes.length === 1) return watchNodePort(lab);
+    const value = `value: '${lab.controlPlane.name}'`;
+    await storeOtherwise(
+      lab,
+      { ...webApp, ...kept },
+      `JSONPatch{op: 'add', path: '/spec/template/spec/nodeName', ${value}}`,
+    );
   },
   { lane },
 );
@@ -129,53 +157,42 @@ claim("deployment-finds-its-pods-by-labels", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("by-labels");
     const labels = { app: "web" };
-    const deployment = lab.serverDeployment("web-app", 2, labels, {}, namespace);
-    await lab.create("a Deployment", deployment);
-    const pods = await lab.readyPods(2, labels, namespace);
-    const replicaSets = await lab.get<{ items: V1ReplicaSet[] }>(
-      "its ReplicaSet",
-      `/apis/apps/v1/namespaces/${namespace}/replicasets`,
-    );
-    const template = { metadata: { labels: { app: "x" } } };
-    const mismatch = await lab.tryCreate(
-      "one whose template has another label",
-      {
-        ...deployment,
-        metadata: { name: "mismatch", namespace },
-        spec: { ...(deployment["spec"] as object), template },
-      },
-      { dryRun: true },
-    );
-    const changed = await lab.patch("change the selector", deployment, {
-      spec: { selector: { matchLabels: { app: "x" } } },
-    });
-    const [first] = pods;
+    await lab.create("a Deployment", lab.serverDeployment("web-app", 2, labels, {}, namespace));
+    const before = await lab.readyPods(2, labels, namespace);
+    const withTemplate = (name: string, ofTheTemplate: Readonly<Record<string, string>>) => {
+      const deployment = lab.serverDeployment(name, 2, labels, {}, namespace);
+      const spec = deployment["spec"] as { template: { spec: unknown } };
+      const template = { ...spec.template, metadata: { labels: ofTheTemplate } };
+      return lab.tryCreate(
+        `one whose template has ${JSON.stringify(ofTheTemplate)}`,
+        { ...deployment, spec: { ...spec, template } },
+        { dryRun: true },
+      );
+    };
+    const match = await withTemplate("match", labels);
+    const mismatch = await withTemplate("mismatch", { app: "x" });
+    const [first] = before;
     await lab.patch(
       "take the label off one pod",
       { apiVersion: "v1", kind: "Pod", metadata: { name: first?.metadata?.name ?? "", namespace } },
       { metadata: { labels: { app: null } } },
     );
-    const after = await lab.readyPods(2, labels, namespace);
+    const after = await lab.eventually(
+      () => lab.get<{ items: V1Pod[] }>("pods with the label", podsPath(labels, namespace)),
+      ({ items }) => items.length === 2,
+    );
+    const namesOf = (pods: readonly V1Pod[]) => pods.map(({ metadata }) => metadata?.name ?? "");
     return {
-      owners: pods.map(({ metadata }) => metadata?.ownerReferences?.[0]?.name),
-      replicaSet: replicaSets.items.map(({ metadata }) => ({
-        name: metadata?.name,
-        owner: metadata?.ownerReferences?.[0]?.name,
-      })),
+      match: match.code,
       mismatch: { code: mismatch.code, message: (mismatch.body as { message?: string }).message },
-      changed: changed.code,
-      before: pods.map(({ metadata }) => metadata?.name),
-      after: after.map(({ metadata }) => metadata?.name),
+      before: namesOf(before),
+      after: namesOf(after.items),
     };
   },
-  judge: ({ owners, replicaSet, mismatch, changed, before, after }) => {
-    expect(
-      replicaSet.map(({ owner }) => owner),
-      "owners of the ReplicaSets",
-    ).toEqual(["web-app"]);
-    expect(new Set(owners), "owners of the pods").toEqual(new Set([replicaSet[0]?.name]));
+  judge: ({ match, mismatch, before, after }) => {
+    positiveControl(match === 201, "the same with a template that has the selector's labels is accepted");
+    positiveControl(before.length === 2, "the Deployment runs two pods");
     expect(mismatch.code, `a selector that does not fit the template: ${mismatch.message}`).toBe(422);
-    expect(changed, "changing the selector later").toBe(422);
     expect(
       after.filter((name) => !before.includes(name)).length,
       "pods made anew for one whose label was taken off",
@@ -187,7 +204,7 @@ claim("deployment-finds-its-pods-by-labels", {
       storeOtherwise(
         lab,
         { kind: "Deployment", name: "mismatch" },
-        "JSONPatch{op: 'add', path: '/spec/template/metadata/labels', value: object.spec.selector.matchLabels}",
+        "JSONPatch{op: 'add', path: '/spec/template/metadata/labels/app', value: 'web'}",
       ),
     { lane },
   ),
@@ -195,34 +212,27 @@ claim("deployment-finds-its-pods-by-labels", {
 
 claim("nginx-1-21-serves", {
   observe: async (lab) => {
-    const { clusterIP } = (await walk(lab, "applyClusterIp"), await clusterIPs(lab));
-    const headers = await outputOf(lab.pod("client-1"), "what serves the pages", [
+    await walk(lab, "applyClusterIp");
+    const { spec } = await lab.get<V1Service>(
+      "web-clusterip",
+      `/api/v1/namespaces/${articleNamespace}/services/web-clusterip`,
+    );
+    const url = `http://${hostPort(spec?.clusterIP ?? "", 80)}/`;
+    return outputOf(lab.pod("client-1"), "what serves the pages", [
       "curl",
       "--silent",
       "--head",
       "--max-time",
       "5",
-      `http://${clusterIP}/`,
+      url,
     ]);
-    return { image: lab.image("nginx"), server: /^server: (.+)$/im.exec(headers)?.[1]?.trim() ?? "" };
   },
-  judge: ({ image, server }) => {
-    positiveControl(server.startsWith("nginx"), "an nginx answers");
-    if (!image.endsWith("nginx:1.21"))
-      throw new NeedsFeature(
-        `an image registry that has nginx:1.21: here ${image} stands in for it, and says ${server}`,
-      );
-    expect(server, "what the server says it is").toMatch(/^nginx\/1\.21\./);
+  judge: (headers) => {
+    positiveControl(/^HTTP\/\S+ 200/.test(headers), "the Service serves a page");
+    expect(/^server: (.+)$/im.exec(headers)?.[1]?.trim(), "what the server says it is").toMatch(/^nginx\/1\.21\./);
   },
+  control: otherServer,
 });
-
-async function clusterIPs(lab: Parameters<typeof walk>[0]): Promise<{ clusterIP: string }> {
-  const { spec } = await lab.get<V1Service>(
-    "web-clusterip",
-    `/api/v1/namespaces/${articleNamespace}/services/web-clusterip`,
-  );
-  return { clusterIP: spec?.clusterIP ?? "" };
-}
 
 claim("container-port-is-the-pods-port", {
   slow: true,
@@ -266,10 +276,9 @@ claim("container-port-is-the-pods-port", {
 
 claim("apply-creates-the-deployment", {
   observe: (lab) => walk(lab, "deploy"),
-  judge: ({ applied, again }) => {
-    expect(applied.exitCode, `exit code of ${applied.typed}: ${applied.stderr}`).toBe(0);
-    expect(applied.stdout.trim(), "what it said").toBe("deployment.apps/web-app created");
-    expect(again.stdout.trim(), "what it said the second time").toBe("deployment.apps/web-app unchanged");
+  judge: ({ exitCode, stdout, stderr, typed }) => {
+    expect(exitCode, `exit code of ${typed}: ${stderr}`).toBe(0);
+    expect(stdout.trim(), "what it said").toBe("deployment.apps/web-app created");
   },
   control: refused,
 });
@@ -303,21 +312,19 @@ claim("sample-of-get-pods", {
   judge: ({ listed, pods }) => {
     const [header, ...rows] = rowsOf(listed.stdout);
     expect(header, "columns").toEqual(rowsOf(printed("216"))[0]);
-    const hash = pods[0]?.hash;
-    const notStarted = pods.flatMap((pod) => pod.notStarted ?? []);
-    positiveControl(notStarted.length === 0, `the runtime starts each container at once (${notStarted.join()})`);
-    for (const [name, ready, status, restarts] of rows) {
-      expect(name, "a name: Deployment, hash of the template, five letters").toMatch(
-        new RegExp(`^web-app-${hash}-[bcdfghjklmnpqrstvwxz2456789]{5}$`),
+    const samples = rowsOf(printed("217-219"));
+    const [sampleHash] = new Set(samples.map(([name]) => name?.split("-")[2]));
+    // What Kubernetes makes names of (apimachinery, util/rand).
+    const letters = "[bcdfghjklmnpqrstvwxz2456789]";
+    const named = (hash: string | undefined) => new RegExp(`^web-app-${hash}-${letters}{5}$`);
+    for (const [name] of samples)
+      expect(name, "a name in the sample: Deployment, one hash of the template, five letters").toMatch(
+        named(sampleHash),
       );
-      expect([ready, status, restarts], `READY, STATUS and RESTARTS of ${name}`).toEqual(
-        rowsOf(printed("217"))[0]?.slice(1, 4),
-      );
+    for (const [name, ready, status] of rows) {
+      expect(name, "a name: Deployment, hash of the template, five letters").toMatch(named(pods[0]?.hash));
+      expect([ready, status], `READY and STATUS of ${name}`).toEqual(samples[0]?.slice(1, 3));
     }
-    expect(
-      rowsOf(printed("217-219")).map(([name]) => name?.split("-").slice(0, 3).join("-")),
-      "the sample's names: one hash",
-    ).toEqual(Array.from({ length: 3 }, () => "web-app-6d8d8c4f7d"));
   },
   control: strayPod,
 });
@@ -326,10 +333,9 @@ claim("sample-of-get-pods", {
 
 claim("apply-creates-the-clusterip-service", {
   observe: (lab) => walk(lab, "applyClusterIp"),
-  judge: ({ applied, endpoints }) => {
-    expect(applied.exitCode, `exit code of ${applied.typed}: ${applied.stderr}`).toBe(0);
-    expect(applied.stdout.trim(), "what it said").toBe("service/web-clusterip created");
-    expect(endpoints.length, "addresses in its EndpointSlices").toBe(3);
+  judge: ({ exitCode, stdout, stderr, typed }) => {
+    expect(exitCode, `exit code of ${typed}: ${stderr}`).toBe(0);
+    expect(stdout.trim(), "what it said").toBe("service/web-clusterip created");
   },
   control: refused,
 });
@@ -355,7 +361,8 @@ claim("sample-cluster-ips-are-possible", {
         lab.serviceObject("sampled", { clusterIP, ports: [{ port: 80 }] }),
         { dryRun: true },
       );
-      return { clusterIP, code: answer.code, isAnAddress: ipaddr.isValid(clusterIP) };
+      const { message = "" } = answer.body as { message?: string };
+      return { clusterIP, code: answer.code, message, isAnAddress: ipaddr.isValid(clusterIP) };
     };
     const subnet = lab.world.serviceSubnets[0] ?? "";
     return {
@@ -365,14 +372,16 @@ claim("sample-cluster-ips-are-possible", {
     };
   },
   judge: ({ samples, subnet, possible }) => {
-    positiveControl(possible.code === 201 && possible.isAnAddress, `an address of ${subnet} is accepted`);
-    for (const { clusterIP, code, isAnAddress } of samples) {
+    // A Service of others may have it.
+    positiveControl(
+      possible.isAnAddress && (possible.code === 201 || possible.message.includes("already allocated")),
+      `an address of ${subnet} is accepted`,
+    );
+    for (const { clusterIP, code, message, isAnAddress } of samples)
       expect(
-        isAnAddress ? "an IP address" : "no IP address",
-        `what ${clusterIP} is (the API server answers ${code} to a Service with it)`,
-      ).toBe("an IP address");
-      expect(code, `a Service with the clusterIP ${clusterIP}`).toBe(201);
-    }
+        isAnAddress || code === 201 ? "possible" : "no IP address, and refused",
+        `what ${clusterIP} is as the clusterIP of a Service (HTTP ${code} ${message})`,
+      ).toBe("possible");
   },
   control: {
     name: "the samples are addresses of the Service subnet",
@@ -385,13 +394,15 @@ claim("sample-cluster-ips-are-possible", {
 
 claim("busybox-without-a-tag", {
   observe: async (lab) => {
+    const literally = `temp-literally --labels=${namespaceLabel}=lab`;
     const ran = await lab.outsider.run("line 255 of the article, without a terminal", [
       "sh",
       "-c",
-      `cd && ${printedCommand(255).replace(" --rm -it", "").replace("temp", "temp-literally")}`,
+      `cd && ${printedCommand(255).replace(" --rm -it", "").replace("temp", literally)}`,
     ]);
+    if (ran.exitCode !== 0) return { exitCode: ran.exitCode };
     const object = { apiVersion: "v1", kind: "Pod", metadata: { name: "temp-literally", namespace: articleNamespace } };
-    lab.afterwards(() => lab.requestDeletion("the pod", object));
+    lab.afterwards(() => lab.delete("the pod", object));
     const path = `/api/v1/namespaces/${articleNamespace}/pods/temp-literally`;
     const pod = await lab.until(
       "its image to be pulled",
@@ -405,6 +416,17 @@ claim("busybox-without-a-tag", {
     expect(exitCode, "exit code of kubectl run").toBe(0);
     expect(image, "the image that the pod runs").toContain("busybox");
   },
+  control: live(
+    "the pod gets another image",
+    (lab) =>
+      storeOtherwise(
+        lab,
+        { kind: "Pod", name: "temp-literally" },
+        `JSONPatch{op: 'replace', path: '/spec/containers/0/image', value: '${lab.image("probe")}'}`,
+        "JSONPatch{op: 'replace', path: '/spec/containers/0/imagePullPolicy', value: 'IfNotPresent'}",
+      ),
+    { lane },
+  ),
 });
 
 claim("temporary-pod-is-temporary", {
@@ -522,11 +544,17 @@ claim("kind-nodes-are-containers", {
     return { nodes: lab.world.nodes.map(({ name }) => name), containers: listed.split("\n").filter(Boolean) };
   },
   judge: ({ nodes, containers }) => {
-    expect(new Set(containers), "containers of the cluster").toEqual(new Set(nodes));
+    positiveControl(nodes.length > 0, "the cluster has nodes");
+    // Several control planes have a load balancer, which is a container too.
+    expect(
+      nodes.filter((node) => !containers.includes(node)),
+      "nodes without a container of their name",
+    ).toEqual([]);
   },
-  control: live("a further container carries kind's label for this cluster", async (lab) => {
-    await lab.container("it sleeps", "--label", `io.x-k8s.kind.cluster=${lab.world.cluster}`);
-  }),
+  control: {
+    name: "a node runs on a machine of its own (kind makes containers only)",
+    alter: ({ nodes, containers }) => ({ nodes: [...nodes, "machine"], containers }),
+  },
 });
 
 claim("control-plane-is-named-after-the-cluster", {
@@ -552,21 +580,23 @@ claim("control-plane-is-named-after-the-cluster", {
 });
 
 claim("container-list-shows-node-ip", {
-  observe: async (lab) => ({ listed: await walk(lab, "listContainers"), node: lab.controlPlane }),
-  judge: ({ listed, node }) => {
-    const [header, ...rows] = rowsOf(listed.stdout);
-    const row = rows.find((cells) => cells.at(-1) === node.name);
-    positiveControl(row !== undefined, `the list shows ${node.name}`);
-    expect(row.join(" "), `the row of ${node.name}, under the columns ${header?.join(", ")}`).toContain(
-      node.addresses[0],
-    );
+  observe: async (lab) => {
+    const listed = await walk(lab, "listContainers");
+    const names = rowsOf(listed.stdout).map((cells) => cells.at(-1) ?? "");
+    const found = names.find((name) => name === lab.controlPlane.name) ?? "";
+    const addresses = await lab.containerEngine.run("addresses of the container of that name", [
+      ...["container", "inspect", found, "--format"],
+      "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}",
+    ]);
+    return { names, addresses: addresses.stdout.split(/\s+/), node: lab.controlPlane };
+  },
+  judge: ({ names, addresses, node }) => {
+    expect(names, "names in the list").toContain(node.name);
+    expect(addresses, `addresses of the container ${node.name}`).toContain(node.addresses[0]);
   },
   control: {
-    name: "the list has the address behind the name (its columns are the engine's)",
-    alter: ({ listed, node }) => ({
-      listed: { ...listed, stdout: listed.stdout.replaceAll(" Up ", ` ${node.addresses[0]} Up `) },
-      node,
-    }),
+    name: "the list lacks the node's container (what runs is listed)",
+    alter: ({ names, ...others }) => ({ ...others, names: names.filter((name) => name !== others.node.name) }),
   },
 });
 
@@ -577,35 +607,37 @@ claim("sample-of-container-ls", {
     expect(header, "columns").toEqual(rowsOf(printed("306"))[0]);
     const row = rows.find((cells) => cells.at(-1) === node) ?? [];
     expect(row[2], "COMMAND").toBe(rowsOf(printed("307"))[0]?.[2]);
-    expect(row.at(-2), "PORTS").toMatch(/^(?:127\.0\.0\.1|\[?::1\]?):\d+->6443\/tcp$/);
+    // Of which address is a setting of the cluster's, and others may be published beside it.
+    expect(row.at(-2), "PORTS").toMatch(/:\d+->6443\/tcp/);
   },
   control: {
     name: "the node's container publishes nothing (what is published stays so)",
     alter: ({ listed, node }) => ({
-      listed: { ...listed, stdout: listed.stdout.replaceAll(/127\.0\.0\.1:\d+->/g, "") },
+      listed: { ...listed, stdout: listed.stdout.replaceAll("->6443/tcp", "") },
       node,
     }),
   },
 });
 
 claim("sample-image-is-current", {
-  observe: async (lab) => ({
-    printed: /kindest\/node:v(\S+)/.exec(printed("307"))?.[1] ?? "",
-    kubernetes: lab.world.kubernetes,
-    kind: lab.world.kind,
-    listed: (await walk(lab, "listContainers")).stdout,
-  }),
-  judge: ({ printed: sample, kubernetes, kind }) => {
-    expect(
-      `v${sample}`,
-      `the Kubernetes version of the node that the sample shows; a cluster of kind ${kind} has`,
-    ).toBe(kubernetes);
+  observe: async (lab) => {
+    const rows = rowsOf((await walk(lab, "listContainers")).stdout);
+    return {
+      image: rows.find((cells) => cells.at(-1) === lab.controlPlane.name)?.[1] ?? "",
+      kubernetes: lab.world.kubernetes,
+    };
+  },
+  judge: ({ image, kubernetes }) => {
+    positiveControl(image !== "", "the list shows the control plane's image");
+    // An image of one's own may have another tag; then it says nothing of a version.
+    const [, version = kubernetes] = /:(v\d+\.\d+\.\d+)/.exec(image) ?? [];
+    expect(version, `the version that the image ${image} is named after`).toBe(kubernetes);
   },
   control: {
-    name: "the sample has the cluster's version",
-    alter: (observation) => ({
-      ...observation,
-      printed: observation.kubernetes.replace("v", ""),
+    name: "the image is that of the sample, or of a version that is none (a node runs what its image has)",
+    alter: ({ kubernetes }) => ({
+      image: `kindest/node:${kubernetes === "v1.24.0" ? "v1.0.0" : "v1.24.0"}`,
+      kubernetes,
     }),
   },
 });
@@ -613,26 +645,15 @@ claim("sample-image-is-current", {
 claim("one-container-per-node", {
   observe: async (lab) => ({
     listed: await walk(lab, "listContainers"),
-    nodes: lab.world.nodes.map(({ name, role }) => ({ name, role })),
+    nodes: lab.world.nodes.map(({ name }) => name),
   }),
   judge: ({ listed, nodes }) => {
-    const rows = rowsOf(listed.stdout);
-    const shown = nodes.map(({ name, role }) => ({ name, role, row: rows.find((cells) => cells.at(-1) === name) }));
-    expect(
-      shown.filter(({ row }) => row === undefined).map(({ name }) => name),
-      "nodes without a line",
-    ).toEqual([]);
-    expect(
-      shown.filter(({ row }) => row?.some((cell) => cell.includes("->"))).map(({ role }) => role),
-      "nodes with an entry under PORTS",
-    ).toEqual(["control-plane"]);
+    const names = rowsOf(listed.stdout).map((cells) => cells.at(-1));
+    for (const node of nodes) expect(names.filter((name) => name === node).length, `lines of ${node}`).toBe(1);
   },
   control: {
     name: "one more node, without a container",
-    alter: (observation) => ({
-      ...observation,
-      nodes: [...observation.nodes, { name: "machine", role: "worker" as const }],
-    }),
+    alter: ({ listed, nodes }) => ({ listed, nodes: [...nodes, "machine"] }),
   },
 });
 
@@ -641,12 +662,15 @@ claim("nodeport-on-localhost-of-the-host", {
     onTheNode: (await walk(lab, "curlNode")).answers,
     onLocalhost: await walk(lab, "curlLocalhost"),
   }),
-  judge: ({ onTheNode, onLocalhost }) => {
+  judge: ({ onTheNode, onLocalhost: { asked, servedBy } }) => {
     positiveControl(
       onTheNode.every(({ outcome }) => outcome === "answered"),
       "the host is answered at the nodes' own addresses and port 30080",
     );
-    expect(onLocalhost.outcome, "http://localhost:30080, asked on the host").toBe("answered");
+    const byAnother = asked.outcome === "answered" && servedBy.length === 0;
+    expect(byAnother ? "answered by another program" : asked.outcome, "http://localhost:30080, asked on the host").toBe(
+      "answered",
+    );
   },
   control: published,
 });
@@ -661,9 +685,9 @@ claim("only-the-api-server-is-published", {
           .filter(Boolean),
       })),
     );
-    return { ports };
+    return { ports, range: lab.world.nodePortRange.split("-").map(Number) };
   },
-  judge: ({ ports }) => {
+  judge: ({ ports, range: [first = 0, last = 0] }) => {
     const published = ports.flatMap((entry) => entry.published);
     positiveControl(
       published.some((line) => line.startsWith("6443/tcp")),
@@ -671,15 +695,16 @@ claim("only-the-api-server-is-published", {
     );
     const nodePorts = published
       .map((line) => Number.parseInt(line, 10))
-      .filter((port) => port >= 30_000 && port <= 32_767);
+      .filter((port) => port >= first && port <= last && port !== 6443);
     expect(nodePorts, `node ports that are published to the host; published is ${published.join(", ")}`).not.toEqual(
       [],
     );
   },
   control: {
     name: "a node port is published too (only a new container can)",
-    alter: ({ ports }) => ({
-      ports: [...ports, { node: "another", published: ["30080/tcp -> 0.0.0.0:30080"] }],
+    alter: ({ ports, range }) => ({
+      ports: [...ports, { node: "another", published: [`${range[0]}/tcp -> 0.0.0.0:30080`] }],
+      range,
     }),
   },
 });
@@ -697,8 +722,8 @@ claim("node-ip-answers-on-linux", {
 claim("inspect-template-shows-node-ip", {
   observe: async (lab) => ({ inspected: await walk(lab, "inspectNode"), node: lab.controlPlane }),
   judge: ({ inspected, node }) => {
-    expect(inspected.stdout.trim(), `what the command printed for ${node.name} ${inspected.stderr}`).toBe(
-      node.addresses[0],
+    expect(node.addresses, `addresses of ${node.name}, of which the command printed one ${inspected.stderr}`).toContain(
+      inspected.stdout.trim(),
     );
   },
   control: {
@@ -728,13 +753,10 @@ claim("port-forward-answers-on-localhost", {
 claim("port-forward-serves-a-browser", {
   slow: true,
   observe: (lab) => walk(lab, "portForward"),
-  judge: ({ page, listening, fromAnotherMachine }) => {
-    positiveControl(listening.length > 0, "kubectl listens on port 8080");
+  judge: ({ before, page }) => {
+    positiveControl(before.outcome === "refused", "before the port-forward the port refuses");
     expect(page.status, "HTTP status of the page").toBe(200);
     expect(/<title>(.*)<\/title>/.exec(page.body)?.[1], "its title").toBe(welcome);
-    // Only there: no other machine's browser gets it.
-    expect(listening.toSorted(), "addresses that kubectl listens on").toEqual(["127.0.0.1:8080", "[::1]:8080"]);
-    expect(fromAnotherMachine.outcome, `${fromAnotherMachine.to}, asked from another machine`).toBe("refused");
   },
   control: otherServer,
 });
@@ -743,25 +765,31 @@ claim("port-forward-simulates-a-loadbalancer", {
   slow: true,
   observe: (lab) => walk(lab, "portForward"),
   judge: ({ counts, serving, afterwards, page }) => {
+    const pods = Object.keys(counts);
     const asked = Object.values(counts).reduce((sum, count) => sum + count, 0);
     positiveControl(page.outcome === "answered" && asked === 30, "30 requests were answered");
-    positiveControl((counts[serving] ?? 0) > 0, "the pod that was deleted had served some");
+    positiveControl(serving !== "", "the pod that was deleted had served some");
     expect(
-      Object.keys(counts).filter((pod) => (counts[pod] ?? 0) > 0).length,
-      `pods, of ${Object.keys(counts).length}, that served 30 requests by the port-forward (${afterwards.outcome} once that one was gone)`,
-    ).toBeGreaterThan(1);
+      pods.length > 1 || afterwards.outcome === "answered",
+      `is the load balanced: 30 requests by the port-forward were served by ${pods.join(", ")} alone, and it was ${afterwards.outcome} once that pod was gone`,
+    ).toBe(true);
   },
   control: live(
-    "a port-forward leads to the Service's clusterIP instead of to a pod",
+    "a port-forward leads to a proxy that asks the Service anew each time, instead of to a pod of the Service's",
     async (lab) => {
-      const [node = ""] = lab.worker(0).addresses;
-      const own = ["proto", "99"];
-      lab.afterwards(async () => void (await lab.outsider.run("forget the route", ["ip", "route", "flush", ...own])));
+      const service = `web-clusterip.${articleNamespace}.svc.${lab.world.dnsDomain}`;
+      // Named by a variable, so that nginx looks it up with each request: the Service is not there yet.
+      const script = `
+        server=$(sed -n 's/^nameserver //p' /etc/resolv.conf | head -n 1)
+        case $server in *:*) server="[$server]" ;; esac
+        echo 'events {} http { server { listen 8080; listen [::]:8080; set $service ${service};
+          resolver '"$server"' valid=1s; location / { proxy_pass http://$service; } } }' >/tmp/proxy.conf
+        exec nginx -c /tmp/proxy.conf -g 'daemon off;'`;
+      const container = { name: "proxy", image: lab.image("nginx"), command: ["sh", "-c", script] };
+      await lab.start(lab.serverPod("proxy", {}, { containers: [container] }));
       await wrapProgram(lab, lab.outsider, "kubectl", (aside) => [
         `[ "$1" = port-forward ] || exec ${aside} "$@"`,
-        `address=$(${aside} get service web-clusterip --output 'jsonpath={.spec.clusterIP}') || exit`,
-        `ip route replace "$address/32" via ${node} ${own.join(" ")} || exit`,
-        "exec socat TCP-LISTEN:8080,bind=127.0.0.1,fork,reuseaddr TCP:$address:80",
+        `exec ${aside} port-forward --namespace ${lab.namespace} pod/proxy 8080:8080`,
       ]);
     },
     { lane },
@@ -790,9 +818,20 @@ claim("docker-exec-opens-a-shell", {
 
 claim("apt-installs-tcpdump", {
   slow: true,
-  observe: (lab) => walk(lab, "installTcpdump"),
-  judge: ({ installed }) => {
-    expect(installed.exitCode, `exit code of ${printedCommand(345)}`).toBe(0);
+  observe: async (lab) => {
+    const { before, installed, works } = await walk(lab, "installTcpdump");
+    return { before, exitCode: installed.exitCode, said: installed.stdout, works };
+  },
+  judge: ({ before, exitCode, said, works }) => {
+    expect(exitCode, `exit code of ${printedCommand(345)}`).toBe(0);
+    expect(said, "what apt-get said").toMatch(
+      before ? /tcpdump is already the newest version|Setting up tcpdump/ : /Setting up tcpdump/,
+    );
+    expect(works, "tcpdump runs in the node afterwards").toBe(true);
+  },
+  control: {
+    name: "apt-get ends well and has installed nothing (what is installed once is not installed again)",
+    alter: (observation) => ({ ...observation, said: "Reading package lists...", works: false }),
   },
 });
 
@@ -820,45 +859,38 @@ claim("tcpdump-command-line-is-valid", {
 claim("eth0-port-80-shows-the-nodeport-traffic", {
   slow: true,
   observe: (lab) => walk(lab, "capture"),
-  judge: ({ node, seen }) => {
+  judge: ({ seen }) => {
     const byAddress = seen.find(({ name }) => name.startsWith("the node's address"));
-    positiveControl(byAddress?.outcomes.every((outcome) => outcome === "answered") === true, "the node port answers");
+    positiveControl((byAddress?.answered ?? 0) > 0, "the node port answers");
     positiveControl((byAddress?.withNodePort ?? 0) > 0, "a capture with port 30080 shows the requests");
     expect(
-      byAddress?.port80.filter(({ to, toPort }) => to === node && toPort === 80),
-      `packets from the client to the node in a capture with port 80, beside ${byAddress?.withNodePort} with port 30080`,
-    ).not.toEqual([]);
+      byAddress?.asPrinted.length,
+      `packets of the requests that the article's tcpdump printed, beside ${byAddress?.withNodePort} in a capture with port 30080`,
+    ).toBeGreaterThan(0);
   },
-  control: {
-    name: "the node port is 80 (it is none of the range)",
-    alter: (observation) => ({
-      ...observation,
-      seen: observation.seen.map((each) => ({
-        ...each,
-        port80: [{ from: "172.17.0.1", to: observation.node, toPort: 80 }],
-      })),
-    }),
-  },
+  control: podsElsewhere,
 });
 
 claim("localhost-in-the-node-reaches-the-nodeport", {
   slow: true,
   observe: async (lab) => {
-    const capture = await walk(lab, "capture");
-    const none = await request(lab.node(lab.controlPlane), "http://localhost:30081", lab.timeouts.silence);
-    const { spec } = await lab.get<V1Service>(
-      "web-nodeport",
-      `/api/v1/namespaces/${articleNamespace}/services/web-nodeport`,
-    );
-    return { capture, none, nodePort: spec?.ports?.[0]?.nodePort, sample: printed("355") };
+    const { answers } = await walk(lab, "curlNode");
+    const node = lab.node(lab.controlPlane);
+    return {
+      atItsAddress: answers[0],
+      none: await request(node, `http://localhost:${closedPort}`, lab.timeouts.silence),
+      asked: await lab.eventually(
+        () => request(node, /http\S+/.exec(printedCommand(355))?.[0] ?? "", lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      ),
+    };
   },
-  judge: ({ capture: { seen }, none }) => {
-    const inTheNode = seen.find(({ name }) => name.startsWith("localhost, asked in the node"));
-    positiveControl(none.outcome === "refused", "a port beside it refuses in the node");
-    expect(inTheNode?.outcomes, "http://localhost:30080, asked five times inside the control plane").toEqual(
-      Array.from({ length: 5 }, () => "answered"),
+  judge: ({ atItsAddress, none, asked }) => {
+    positiveControl(atItsAddress?.outcome === "answered", "the node port answers at the node's address");
+    positiveControl(none.outcome === "refused", "a port on which nobody listens refuses in the node");
+    expect(asked.body, `http://localhost:30080, asked inside the control plane, was ${asked.outcome}`).toContain(
+      welcome,
     );
-    expect(inTheNode?.asPrinted.length, "packets that the article's tcpdump printed meanwhile").toBeGreaterThan(0);
   },
   control: live(
     "the rules for node ports are not for localhost on the control plane",
@@ -880,15 +912,15 @@ claim("curl-in-another-terminal-shows-packets", {
   judge: ({ seen }) => {
     const onTheHost = seen.find(({ name }) => name.startsWith("localhost, asked on the host"));
     positiveControl(
-      seen.some((each) => each !== onTheHost && each.asPrinted.length > 0),
-      "asked in another way, the article's tcpdump prints packets",
+      seen.some(({ name, withNodePort }) => name !== onTheHost?.name && withNodePort > 0),
+      "asked at the node's address, a capture with port 30080 shows packets",
     );
     expect(
       onTheHost?.asPrinted.length,
-      `packets that the article's tcpdump printed while the host asked for http://localhost:30080, which was ${onTheHost?.outcomes[0]}`,
+      `packets that the article's tcpdump printed while the host asked five times for http://localhost:30080, which answered ${onTheHost?.answered} times`,
     ).toBeGreaterThan(0);
   },
-  control: published,
+  control: publishedAndWatched,
 });
 
 // What kube-proxy wrote
@@ -898,16 +930,9 @@ claim("rules-of-a-clusterip-service", {
   observe: (lab) => walk(lab, "greps"),
   judge: (nodes) => {
     for (const { node, lines } of nodes) {
-      const some = (pattern: RegExp) => lines.filter((line) => pattern.test(line));
-      expect(
-        some(/-A KUBE-SERVICES .* cluster IP" .*-j KUBE-SVC-/).length,
-        `rules of ${node} that lead to the Service`,
-      ).toBe(1);
-      expect(some(/-A KUBE-SVC-.*-j KUBE-SEP-/).length, `rules of ${node} that choose one of three pods`).toBe(3);
-      expect(some(/--probability/).length, "of which so many by chance").toBe(2);
-      expect(some(/-A KUBE-SEP-.*-j DNAT/).length, `rules of ${node} that put the pod's address in`).toBe(3);
-      expect(lines.length, `lines of the grep on ${node}: 2 and 3 for each of 3 pods`).toBe(11);
+      const rules = lines.filter((line) => line.startsWith("-A KUBE-"));
+      expect(rules.length, `iptables rules that the grep shows on ${node}`).toBeGreaterThan(1);
     }
   },
-  control: twoReplicas,
+  control: refused,
 });

@@ -5,15 +5,15 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import type { TestProject } from "vitest/node";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
-import { KubernetesApi } from "../probe/api.ts";
+import { collectionPath, KubernetesApi } from "../probe/api.ts";
 import { hostPort } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { timeouts } from "../probe/timeouts.ts";
 import { eventually, until } from "../probe/until.ts";
-import { World, type WorldNode } from "../world/world.ts";
+import { ownLabel, World, type WorldNode } from "../world/world.ts";
 
-/** Label of every namespace that the suite makes in a cluster. */
-export const namespaceLabel = "kind-network-conformance";
+/** Label of every namespace that the suite makes in a cluster, and of what it makes in another's. */
+export const namespaceLabel = ownLabel;
 
 /** Labels of a namespace of that run: wherever a cluster's defaults restrict pods, these namespaces are exempt. */
 export function namespaceLabels(run: string): Record<string, string> {
@@ -118,25 +118,25 @@ async function giveKubeconfig({ engine, controlPlane, outsider }: Context): Prom
 
 /**
  * A cluster that is used again has the cast of the specs' run before, and what followed the article there: names and
- * ports that this one needs. A fresh one is used again too, where controls are tried.
+ * ports that this one needs. A fresh one is used again too, where controls are tried. Only what has the suite's label is
+ * deleted: others have the article's names too.
  */
 async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
-  const inDefault = (apiVersion: string, kind: string, name: string) =>
-    api.delete({ apiVersion, kind, metadata: { name, namespace: "default" } }, milliseconds);
+  const strike = async (apiVersion: string, kind: string, namespace?: string) => {
+    const object = (name: string) => ({
+      ...{ apiVersion, kind },
+      metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+    });
+    const path = `${collectionPath(object(""))}?labelSelector=${namespaceLabel}`;
+    const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(path);
+    await Promise.all(items.map(({ metadata }) => api.delete(object(metadata.name), milliseconds)));
+  };
   await Promise.all([
-    inDefault("apps/v1", "Deployment", "web-app"),
-    inDefault("v1", "Service", "web-clusterip"),
-    inDefault("v1", "Service", "web-nodeport"),
-    inDefault("v1", "Pod", "temp"),
+    strike("apps/v1", "Deployment", "default"),
+    strike("v1", "Service", "default"),
+    strike("v1", "Pod", "default"),
+    strike("v1", "Namespace"),
   ]);
-  const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(
-    `/api/v1/namespaces?labelSelector=${namespaceLabel}`,
-  );
-  await Promise.all(
-    items.map(({ metadata: { name } }) =>
-      api.delete({ apiVersion: "v1", kind: "Namespace", metadata: { name } }, milliseconds),
-    ),
-  );
 }
 
 /** Returns two nodes that take pods, different ones where there are two. */

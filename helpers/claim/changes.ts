@@ -127,7 +127,8 @@ async function enforce(
   const inForce = async () => {
     const { code, body } = await lab.tryCreate("is it in force", specimen, { dryRun: true });
     const { metadata } = body as { metadata?: { annotations?: Record<string, string> } };
-    return code >= 400 || metadata?.annotations?.[mark] !== undefined;
+    // A policy that fails itself forbids (403): it changes nothing, and so is never in force.
+    return code === 422 || metadata?.annotations?.[mark] !== undefined;
   };
   await putInForce(lab, verb, `${objects.kind} ${objects.name}`, { ...matching(objects), ...policy }, inForce);
 }

@@ -1,10 +1,12 @@
+import { randomBytes } from "node:crypto";
 import type { V1Deployment, V1Pod, V1Service } from "@kubernetes/client-node";
 import type { CommandResult } from "../host/command.ts";
 import { type Background, inBackground } from "../probe/background.ts";
-import { type Packet, startCapture } from "../probe/capture.ts";
+import { startCapture } from "../probe/capture.ts";
 import { hostOf, hostPort, type Request, request } from "../probe/http.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import { printed, printedCommand } from "./article.ts";
+import { namespaceLabel } from "./cast.ts";
 import type { Lab } from "./lab.ts";
 
 /** Something of the article that has to be other words here, and why. */
@@ -27,6 +29,9 @@ interface Typed {
 /** The namespace that the article works in: it names none. */
 export const articleNamespace = "default";
 
+/** Tells what the suite made there from what others have there. */
+const ownMark = `${namespaceLabel}=lab`;
+
 /** The manifests that a reader saves, and under which name the article has them applied. */
 const files = {
   "web-deployment.yaml": "182-202",
@@ -47,6 +52,11 @@ function table(lab: Lab): Substitution[] {
       printed: "--image=busybox",
       typed: `--image=${lab.image("busybox")}`,
       why: "an image without a tag is pulled always, and these nodes have one of their own",
+    },
+    {
+      printed: "kubectl run temp",
+      typed: `kubectl run temp --labels=${ownMark}`,
+      why: "the suite deletes only pods that have its own label",
     },
     { printed: "<node-ip>", typed: lab.controlPlane.addresses[0] ?? "", why: "a placeholder of the article's" },
     { printed: "docker exec -it", typed: "docker exec -i", why: "there is no terminal to connect" },
@@ -116,8 +126,7 @@ const steps = {
   deploy: async (lab: Lab) => {
     await forget(lab, "deployment", "web-app");
     await save(lab, "web-deployment.yaml");
-    const applied = await inTerminal(lab, 208);
-    const again = await inTerminal(lab, 208);
+    const applied = await apply(lab, 208, "deployment/web-app");
     if (applied.exitCode === 0)
       await lab.until(
         "as many ready pods as the Deployment asks for",
@@ -125,33 +134,30 @@ const steps = {
         ({ spec, status }) => status?.readyReplicas === spec?.replicas,
         lab.timeouts.podsReady,
       );
-    return { applied, again };
+    return applied;
   },
   listPods: async (lab: Lab) => {
     const listed = await inTerminal(lab, 212);
     const path = `/api/v1/namespaces/${articleNamespace}/pods`;
     // Found by their owner, not by the label that the article asks by.
     const { items } = await lab.get<{ items: V1Pod[] }>("all pods", path);
-    const pods = items.map(({ metadata, status }) => ({
+    const pods = items.map(({ metadata }) => ({
       name: metadata?.name ?? "",
       owner: metadata?.ownerReferences?.[0]?.name ?? "",
       hash: metadata?.labels?.["pod-template-hash"] ?? "",
-      notStarted: status?.containerStatuses?.flatMap(({ lastState }) =>
-        lastState?.terminated?.reason === "StartError" ? [lastState.terminated.message ?? ""] : [],
-      ),
     }));
     return { listed, pods: pods.filter(({ owner }) => owner.startsWith("web-app-")) };
   },
   applyClusterIp: async (lab: Lab) => {
     await forget(lab, "service", "web-clusterip");
     await save(lab, "web-clusterip.yaml");
-    const applied = await inTerminal(lab, 241);
+    const applied = await apply(lab, 241, "service/web-clusterip");
     const endpoints = await lab.eventually(
       () => lab.endpointsOf("web-clusterip", articleNamespace),
       (found) => found.length === 3,
     );
     if (endpoints.length === 3) await answering(lab, "web-clusterip");
-    return { applied, endpoints };
+    return applied;
   },
   getClusterIp: (lab: Lab) => inTerminal(lab, 245),
   temporaryPod: async (lab: Lab) => {
@@ -167,11 +173,7 @@ const steps = {
       lab.timeouts.propagation * 2,
     );
     if (result.timedOut) {
-      await lab.requestDeletion("the pod", {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: { name: "temp", namespace: articleNamespace },
-      });
+      await strike(lab, "pod", "temp", "--wait=false");
       throw new ProbeFailed("the temporary pod's shell did not end in time");
     }
     const { exitCode = null, stdout } = result;
@@ -187,11 +189,15 @@ const steps = {
   applyNodePort: async (lab: Lab) => {
     await forget(lab, "service", "web-nodeport");
     await save(lab, "web-nodeport.yaml");
-    return inTerminal(lab, 284);
+    return apply(lab, 284, "service/web-nodeport");
   },
   getNodePort: (lab: Lab) => inTerminal(lab, 288),
   listContainers: (lab: Lab) => onHost(lab, 300),
-  curlLocalhost: (lab: Lab) => lab.fromHost(urlIn(312)),
+  curlLocalhost: async (lab: Lab) => {
+    const asked = await lab.fromHost(urlIn(312));
+    // Others may answer there.
+    return { asked, servedBy: asked.outcome === "answered" ? await servedBy(lab, urlIn(312)) : [] };
+  },
   inspectNode: (lab: Lab) => onHost(lab, 318),
   curlNode: async (lab: Lab) => ({
     answers: await Promise.all(
@@ -202,7 +208,7 @@ const steps = {
         ),
       ),
     ),
-    closed: await lab.fromHost(`http://${hostPort(lab.controlPlane.addresses[0] ?? "", 30_081)}`),
+    closed: await lab.fromHost(`http://${hostPort(lab.controlPlane.addresses[0] ?? "", closedPort)}`),
     apiServer: await lab.fromHost(`http://${hostPort(lab.controlPlane.addresses[0] ?? "", 6443)}`),
   }),
   portForward: async (lab: Lab) => portForward(lab),
@@ -210,10 +216,9 @@ const steps = {
   installTcpdump: async (lab: Lab) => {
     const node = lab.node(lab.controlPlane);
     const there = await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"]);
-    return {
-      there: there.exitCode === 0,
-      installed: await node.run("line 345 of the article", ["bash", "-c", printedCommand(345)], 120_000),
-    };
+    const installed = await node.run("line 345 of the article", ["bash", "-c", printedCommand(345)], 120_000);
+    const works = await node.run("does tcpdump run now", ["tcpdump", "--version"]);
+    return { before: there.exitCode === 0, installed, works: works.exitCode === 0 };
   },
   capture: async (lab: Lab) => capture(lab),
   greps: (lab: Lab) =>
@@ -251,18 +256,54 @@ const needs: Partial<Record<keyof Steps, readonly (keyof Steps)[]>> = {
 
 /** Takes away what was left when the lab was typed before, so that it is created anew. */
 async function forget(lab: Lab, kind: "deployment" | "pod" | "service", name: string): Promise<void> {
-  if (!lab.again) return;
-  const command = ["kubectl", "delete", kind, name, "--ignore-not-found", "--cascade=foreground"];
-  await outputOf(lab.outsider, `${name} as it was typed before`, command);
+  if (lab.again) await strike(lab, kind, name, "--cascade=foreground");
+}
+
+/** Deletes an object of the lab, if it is there and is the suite's own. */
+async function strike(lab: Lab, kind: string, name: string, ...options: readonly string[]): Promise<void> {
+  const own = [`--selector=${ownMark}`, `--field-selector=metadata.name=${name}`];
+  await outputOf(lab.outsider, `${name} as it was typed before`, ["kubectl", "delete", kind, ...own, ...options]);
+}
+
+/** Types a line that applies a manifest, and marks what came of it as the suite's own. */
+async function apply(lab: Lab, line: number, object: string): Promise<Typed> {
+  const applied = await inTerminal(lab, line);
+  if (applied.stdout.includes("created"))
+    await outputOf(lab.outsider, "mark it as the suite's own, to be deleted", ["kubectl", "label", object, ownMark]);
+  return applied;
+}
+
+/** Asks the host once more, and returns which of the Deployment's pods have that request in their logs: none where somebody else answers. */
+async function servedBy(lab: Lab, url: string): Promise<string[]> {
+  const request = `asked-${randomBytes(6).toString("hex")}`;
+  await lab.fromHost(`${url}/${request}`);
+  // A log may lag behind.
+  return lab.eventually(
+    async () => Object.keys(await requestsServed(lab, `/${request} `)),
+    (pods) => pods.length > 0,
+  );
+}
+
+/** Returns how many lines of the logs of the Deployment's pods have these words, by pod; pods that have none are left out. */
+async function requestsServed(lab: Lab, words: string): Promise<Record<string, number>> {
+  const pods = await lab.readyPods(3, { app: "web" }, articleNamespace);
+  const counted = pods.map(async ({ metadata }) => {
+    const name = metadata?.name ?? "";
+    const log = await outputOf(lab.outsider, `what ${name} was asked`, ["kubectl", "logs", name]);
+    return [name, log.split("\n").filter((line) => line.includes(words)).length] as const;
+  });
+  return Object.fromEntries((await Promise.all(counted)).filter(([, count]) => count > 0));
 }
 
 /** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
 export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
-  // Installing takes a network; where there is none, tcpdump has to be there.
+  // Installing takes a network; where there is none, tcpdump has to be there. Nothing is typed where others' objects would feel it.
   const { uplink } = lab.world.features;
   const before = lab.again
     ? (needs[name] ?? [])
-    : order.slice(0, order.indexOf(name)).filter((step) => uplink || step !== "installTcpdump");
+    : lab.world.taken.length > 0
+      ? []
+      : order.slice(0, order.indexOf(name)).filter((step) => uplink || step !== "installTcpdump");
   for (const step of before) {
     const done = lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, {
       mention: true,
@@ -325,37 +366,13 @@ async function portForward(lab: Lab) {
     () => ask(),
     ({ outcome }) => outcome === "answered",
   );
-  const sockets = await outputOf(lab.outsider, "who may ask", [
-    "ss",
-    "--listening",
-    "--tcp",
-    "--numeric",
-    "--no-header",
-  ]);
-  const outsider = lab.outsiderAddress;
-  const fromAnotherMachine = await request(
-    lab.node(lab.worker(0)),
-    `http://${hostPort(outsider, 8080)}`,
-    lab.timeouts.silence,
-  );
   await askOften(lab.outsider, `${url}/asked`, 30);
-  const pods = await lab.readyPods(3, { app: "web" }, articleNamespace);
-  const count = async () =>
-    Object.fromEntries(
-      await Promise.all(
-        pods.map(async ({ metadata }) => {
-          const name = metadata?.name ?? "";
-          const log = await outputOf(lab.outsider, `what ${name} was asked`, ["kubectl", "logs", name]);
-          return [name, log.split("\n").filter((line) => line.includes("/asked?")).length] as const;
-        }),
-      ),
-    );
   // A log may lag behind.
   const counts = await lab.eventually(
-    count,
+    () => requestsServed(lab, "/asked?"),
     (found) => Object.values(found).reduce((sum, some) => sum + some, 0) === 30,
   );
-  const serving = Object.keys(counts).find((name) => (counts[name] ?? 0) > 0) ?? "";
+  const [serving = ""] = Object.keys(counts);
   if (serving !== "")
     await outputOf(lab.outsider, "delete the pod that answered", [
       "kubectl",
@@ -379,11 +396,6 @@ async function portForward(lab: Lab) {
   return {
     before,
     page,
-    listening: sockets
-      .split("\n")
-      .filter((line) => line.includes(":8080 "))
-      .map((line) => line.trim().split(/\s+/)[3] ?? ""),
-    fromAnotherMachine,
     counts,
     serving,
     afterwards,
@@ -392,44 +404,25 @@ async function portForward(lab: Lab) {
   };
 }
 
-/** Asks so often, over a new connection each time, and returns how each ended: `answered` or curl's exit code. */
-async function askOften(from: Peer, url: string, count: number): Promise<string[]> {
+/** Asks so often, over a new connection each time, and returns how many were answered. */
+async function askOften(from: Peer, url: string, count: number): Promise<number> {
   const command = ["curl", "--silent", "--max-time", "5", "--header", "Connection: close", "--output", "/dev/null"];
-  const each = ["--write-out", "%{exitcode}\\n", `${url}?[1-${count}]`];
+  const each = ["--write-out", "%{http_code}\\n", `${url}?[1-${count}]`];
   const { stdout } = await from.run(`${from.label} → ${url}, ${count} times`, [...command, ...each], 30_000);
-  return stdout
-    .split("\n")
-    .filter(Boolean)
-    .map((exitCode) => (exitCode === "0" ? "answered" : `curl exit ${exitCode}`));
+  return stdout.split("\n").filter((status) => status !== "" && status !== "000").length;
 }
 
-async function fiveTimes(ask: () => Promise<Request>): Promise<string[]> {
-  const outcomes: string[] = [];
-  while (outcomes.length < 5) outcomes.push((await ask()).outcome);
-  return outcomes;
+/** Asks five times, so that a packet which is lost decides nothing, and returns how many were answered. */
+async function fiveTimes(ask: () => Promise<Request>): Promise<number> {
+  let answered = 0;
+  for (let n = 0; n < 5; n++) if ((await ask()).outcome === "answered") answered++;
+  return answered;
 }
 
-/** A port on which nobody listens and from which nobody asks. */
-const lastPort = 65_009;
+/** A port on which nobody listens: it is none of the node ports that Services may have. */
+export const closedPort = 65_009;
 
-/**
- * Sends a packet from `port` to that one, which a capture of `port` sees after everything that was sent before: captures lag
- * behind, and one that is read too early has seen less than there was.
- */
-async function sendLast(from: Peer, port: number, to: string): Promise<void> {
-  const url = `http://${hostPort(to, lastPort)}`;
-  await from.run("a packet that is sent last, and not counted", [
-    "curl",
-    "--silent",
-    "--max-time",
-    "5",
-    "--local-port",
-    String(port),
-    url,
-  ]);
-}
-
-/** What the article's capture shows, beside one with the node port, for three ways to curl. */
+/** What the article's capture shows while the Service is asked, beside one of the node port. */
 async function capture(lab: Lab) {
   const node = lab.node(lab.controlPlane);
   const [address = ""] = lab.controlPlane.addresses;
@@ -444,8 +437,9 @@ async function capture(lab: Lab) {
       ...literal.split(" "),
     ])
   ).stderr;
+  const pods = await lab.endpointsOf("web-nodeport", articleNamespace);
+  const ends = [...pods.map((pod) => `${pod}.80`), `${address}.30080`];
   const ways = [
-    { name: "localhost, asked in the node", ask: () => askOften(node, url, 5) },
     { name: "localhost, asked on the host", ask: () => fiveTimes(() => lab.fromHost(url)) },
     {
       name: "the node's address, asked on the host",
@@ -466,27 +460,26 @@ async function capture(lab: Lab) {
       (text) => text.includes("listening on"),
     );
     const withNodePort = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 30080");
-    const forwarded = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 80");
-    // Connections, not requests: each goes to a pod picked anew.
-    const outcomes = await ask();
-    await Promise.all([80, 30_080].map((port) => sendLast(node, port, lab.outsiderAddress)));
-    const [text, byNodePort, byPort80] = await lab.until(
-      "the three captures to have seen the packets that were sent last",
-      () => Promise.all([asPrinted.output(), withNodePort.packets(), forwarded.packets()]),
-      ([printed, ...others]) =>
-        printed.includes(`.${lastPort}`) &&
-        others.every((packets) => packets.some(({ toPort }) => toPort === lastPort)),
+    const answered = await ask();
+    // Captures lag behind: one that has seen what was sent last has seen all that was sent before.
+    const last = lab.outsiderAddress;
+    for (const port of [80, 30_080])
+      await request(node, `http://${hostPort(last, port)}/sent-last-and-not-counted`, lab.timeouts.attempt);
+    const [text, byNodePort] = await lab.until(
+      "both captures to have seen the packets that were sent last",
+      () => Promise.all([asPrinted.output(), withNodePort.packets()]),
+      ([printed, packets]) => printed.includes(`> ${last}.80:`) && packets.some(({ to }) => to === last),
     );
-    const asked = ({ fromPort, toPort }: Packet) => fromPort !== lastPort && toPort !== lastPort;
-    await Promise.all([asPrinted.stop(), withNodePort.stop(), forwarded.stop()]);
+    await Promise.all([asPrinted.stop(), withNodePort.stop()]);
+    const lines = text.split("\n");
     seen.push({
       name,
-      outcomes,
-      asPrinted: text.split("\n").filter((line) => / IP6? .+ > /.test(line) && !line.includes(`.${lastPort}`)),
-      listening: text.split("\n").find((line) => line.includes("listening on")) ?? "",
-      withNodePort: byNodePort.filter(asked).length,
-      port80: byPort80.filter(asked).map(({ from, to, toPort }) => ({ from, to, toPort })),
+      answered,
+      listening: lines.find((line) => line.includes("listening on")) ?? "",
+      // Others may use port 80 too.
+      asPrinted: lines.filter((line) => ends.some((end) => line.includes(` ${end}`))),
+      withNodePort: byNodePort.filter(({ from, to }) => from !== last && to !== last).length,
     });
   }
-  return { node: address, options: options.trim(), seen };
+  return { options: options.trim(), seen };
 }

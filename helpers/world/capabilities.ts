@@ -3,6 +3,19 @@ import { defaults, ownCni, type World } from "./world.ts";
 
 type Probe = (world: World) => string | undefined;
 
+/** Whether the range has a node port, and no Service of others. */
+function nodePort(port: number): Probe {
+  return ({ nodePortRange, takenNodePorts }) => {
+    const [first = 0, last = 0] = nodePortRange.split("-").map(Number);
+    const owner = takenNodePorts[port];
+    if (port < first || port > last)
+      return `a cluster whose range of node ports has ${port}: this one's is ${nodePortRange} (--service-node-port-range)`;
+    return owner === undefined
+      ? undefined
+      : `a cluster in which node port ${port} is free: here the Service ${owner} has it, which is not this suite's`;
+  };
+}
+
 /** What a claim can need of its world: each tells why the world lacks it, or nothing where it has it. */
 const capabilities: Readonly<Record<string, Probe>> = {
   "default-cni": ({ cni }) =>
@@ -47,6 +60,22 @@ const capabilities: Readonly<Record<string, Probe>> = {
     poolRefusal === undefined
       ? undefined
       : `a provider of load balancers that has addresses: this cluster's MetalLB has none, and lets nobody add any: ${poolRefusal}`,
+  "default-network": ({ network }) =>
+    network === "kind"
+      ? undefined
+      : `nodes on the network kind, as kind puts them when told nothing: these are on ${network}`,
+  eth0: ({ nodeLink }) =>
+    nodeLink === "eth0" ? undefined : `a control plane that has its address on eth0: on this one it is on ${nodeLink}`,
+  "free-lab-names": ({ taken }) =>
+    taken.length === 0
+      ? undefined
+      : `the namespace default as the article's lab finds it: here it already has ${taken.join(", ")}, not this suite's, and nothing is changed there`,
+  "node-port-30007": nodePort(30_007),
+  "node-port-30080": nodePort(30_080),
+  "nginx-1-21": ({ images }) =>
+    images["nginx"]?.endsWith("nginx:1.21") === true
+      ? undefined
+      : `the image nginx:1.21: here ${images["nginx"]} stands in for it`,
   nft: ({ features }) => (features.nft ? undefined : "nft on the nodes: their image does not have it"),
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,

@@ -11,6 +11,9 @@ export const defaults = {
   serviceSubnets: ["10.96.0.0/16", "fd00:10:96::/112"],
 } as const;
 
+/** Label of what the suite makes in a cluster: whatever has it may be deleted, and nothing else. */
+export const ownLabel = "kind-network-conformance";
+
 /** The CNI plugin that kind installs when it is told nothing (kind, pkg/build/nodeimage). */
 export const ownCni = "kindnet";
 
@@ -58,6 +61,12 @@ export const World = z.strictObject({
     .optional()
     .describe("why somebody else's MetalLB, which has no addresses, lets nobody add any"),
   network: z.string().default("kind").describe("the engine's network that the nodes are on"),
+  nodeLink: z.string().default("eth0").describe("the control plane's link that has its InternalIP"),
+  taken: z
+    .array(z.string())
+    .default([])
+    .describe("what is in the way of the article's lab in the namespace default, and is not the suite's"),
+  takenNodePorts: z.record(z.string(), z.string()).default({}).describe("node port -> the Service that has it"),
   madeBy: z.enum(["suite", "user"]).default("suite").describe("user: nobody knows how the cluster was configured"),
   otherwise: z.array(z.string()).default([]).describe("settings of the cluster that are not kind's defaults"),
   nodes: z.array(Node).min(1),
