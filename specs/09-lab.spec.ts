@@ -930,9 +930,16 @@ claim("rules-of-a-clusterip-service", {
   observe: (lab) => walk(lab, "greps"),
   judge: (nodes) => {
     for (const { node, lines } of nodes) {
-      const rules = lines.filter((line) => line.startsWith("-A KUBE-"));
-      expect(rules.length, `iptables rules that the grep shows on ${node}`).toBeGreaterThan(1);
+      const some = (pattern: RegExp) => lines.filter((line) => pattern.test(line));
+      expect(
+        some(/-A KUBE-SERVICES .* cluster IP" .*-j KUBE-SVC-/).length,
+        `rules of ${node} that lead to the Service`,
+      ).toBe(1);
+      expect(some(/-A KUBE-SVC-.*-j KUBE-SEP-/).length, `rules of ${node} that choose one of three pods`).toBe(3);
+      expect(some(/--probability/).length, "of which so many by chance").toBe(2);
+      expect(some(/-A KUBE-SEP-.*-j DNAT/).length, `rules of ${node} that put the pod's address in`).toBe(3);
+      expect(lines.length, `lines of the grep on ${node}: 2 and 3 for each of 3 pods`).toBe(11);
     }
   },
-  control: refused,
+  control: twoReplicas,
 });

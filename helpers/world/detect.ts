@@ -248,7 +248,7 @@ function isOwn({ metadata: { labels, ownerReferences } }: Found, all: readonly F
 async function takenNodePortsIn(kubectl: Kubectl): Promise<Record<string, string>> {
   const [services, namespaces] = await Promise.all([
     get(kubectl, Objects, "services", "--all-namespaces"),
-    get(kubectl, Named, "namespaces", `--selector=${ownLabel}`),
+    get(kubectl, Objects, "namespaces", `--selector=${ownLabel}`),
   ]);
   const own = new Set(namespaces.items.map(({ metadata }) => metadata.name));
   const others = services.items.filter(
