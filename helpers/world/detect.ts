@@ -5,6 +5,7 @@ import type { NodeAccess } from "../cluster/nodes.ts";
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { ipFamilyOf } from "../probe/ip.ts";
+import { inTheWay, Objects, takenNodePorts } from "./taken.ts";
 import { defaults, ownLabel, ProxyMode, World, type WorldNode } from "./world.ts";
 
 const Nodes = z.object({
@@ -36,22 +37,6 @@ const DaemonSets = z.object({
     }),
   ),
 });
-const Objects = z.object({
-  items: z.array(
-    z.object({
-      kind: z.string(),
-      metadata: z.object({
-        name: z.string(),
-        namespace: z.string().default(""),
-        uid: z.string(),
-        labels: z.record(z.string(), z.string()).default({}),
-        ownerReferences: z.array(z.object({ uid: z.string() })).default([]),
-      }),
-      spec: z.object({ ports: z.array(z.object({ nodePort: z.int().optional() })).default([]) }).default({ ports: [] }),
-    }),
-  ),
-});
-type Found = z.infer<typeof Objects>["items"][number];
 const ConfigMap = z.object({ data: z.object({ ClusterConfiguration: z.string() }) });
 const ClusterConfiguration = z.object({
   kubernetesVersion: z.string(),
@@ -115,12 +100,13 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
       ...["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system"],
       ...words,
     ]);
-  const [found, map, daemonSets, taken, takenNodePorts] = await Promise.all([
+  const [found, map, daemonSets, inDefault, services, ownNamespaces] = await Promise.all([
     get(kubectl, Nodes, "nodes"),
     get(kubectl, ConfigMap, "configmap", "kubeadm-config"),
     get(kubectl, DaemonSets, "daemonsets"),
-    takenIn(kubectl),
-    takenNodePortsIn(kubectl),
+    get(kubectl, Objects, "deployments,replicasets,services,pods,networkpolicies", "--namespace=default"),
+    get(kubectl, Objects, "services", "--all-namespaces"),
+    get(kubectl, Objects, "namespaces", `--selector=${ownLabel}`),
   ]);
   // One that nobody has looked at yet wants no pods yet.
   const hasKubeProxy = daemonSets.items.some(
@@ -174,7 +160,9 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     ...{ cni, podSubnets },
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
-    ...{ nodePortRange, nodeLink, taken, takenNodePorts },
+    ...{ nodePortRange, nodeLink },
+    taken: inTheWay(inDefault),
+    takenNodePorts: takenNodePorts(services, ownNamespaces),
     ...(poolRefusal === undefined ? {} : { poolRefusal }),
     features,
     nodes: worldNodes.sort((a, b) =>
@@ -222,43 +210,6 @@ async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: bo
     nft,
     ...{ ipvs, networkPolicies, tcpdump: tcpdump || uplink, uplink },
   };
-}
-
-/** Names that the article's lab gives in the namespace default. */
-const labNames = new Set(["Deployment/web-app", "Service/web-clusterip", "Service/web-nodeport", "Pod/temp"]);
-
-/** Returns what is in the way of the article's lab: its names, pods with its label, and policies for pods there. */
-async function takenIn(kubectl: Kubectl): Promise<string[]> {
-  const kinds = "deployments,replicasets,services,pods,networkpolicies";
-  const { items } = await get(kubectl, Objects, kinds, "--namespace=default");
-  const others = items.filter((item) => !isOwn(item, items));
-  const inTheWay = ({ kind, metadata: { name, labels } }: Found) =>
-    labNames.has(`${kind}/${name}`) || (kind === "Pod" && labels["app"] === "web") || kind === "NetworkPolicy";
-  return others.filter(inTheWay).map(({ kind, metadata }) => `${kind} ${metadata.name}`);
-}
-
-/** The suite's own has its label, or belongs to something that is the suite's own. */
-function isOwn({ metadata: { labels, ownerReferences } }: Found, all: readonly Found[]): boolean {
-  return (
-    ownLabel in labels ||
-    all.some((owner) => ownerReferences.some(({ uid }) => uid === owner.metadata.uid) && isOwn(owner, all))
-  );
-}
-
-async function takenNodePortsIn(kubectl: Kubectl): Promise<Record<string, string>> {
-  const [services, namespaces] = await Promise.all([
-    get(kubectl, Objects, "services", "--all-namespaces"),
-    get(kubectl, Objects, "namespaces", `--selector=${ownLabel}`),
-  ]);
-  const own = new Set(namespaces.items.map(({ metadata }) => metadata.name));
-  const others = services.items.filter(
-    ({ metadata }) => !(ownLabel in metadata.labels) && !own.has(metadata.namespace),
-  );
-  return Object.fromEntries(
-    others.flatMap(({ metadata: { namespace, name }, spec }) =>
-      spec.ports.flatMap(({ nodePort }) => (nodePort === undefined ? [] : [[nodePort, `${namespace}/${name}`]])),
-    ),
-  );
 }
 
 /** The first configuration counts (containerd's CRI, max_conf_num); plugins name theirs after themselves, behind a number. */
