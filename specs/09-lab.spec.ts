@@ -109,7 +109,7 @@ const publishedAndWatched = live(
   { lane },
 );
 
-const podsElsewhere = live(
+const podsOnTheNode = live(
   "the node that is asked has all pods itself, or where it is the only one tcpdump takes the node port",
   async (lab) => {
     if (lab.world.nodes.length === 1) return watchNodePort(lab);
@@ -868,7 +868,7 @@ claim("eth0-port-80-shows-the-nodeport-traffic", {
       `packets of the requests that the article's tcpdump printed, beside ${byAddress?.withNodePort} in a capture with port 30080`,
     ).toBeGreaterThan(0);
   },
-  control: podsElsewhere,
+  control: podsOnTheNode,
 });
 
 claim("localhost-in-the-node-reaches-the-nodeport", {
