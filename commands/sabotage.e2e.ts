@@ -19,13 +19,12 @@ const byDns = [
   "printed-externalname-service",
   "dns-has-srv-and-ptr-records",
 ];
-/** Claims that need rules for a Service which was made after kube-proxy left, and those about kube-proxy itself. */
+/** Claims that need rules for a Service which was made after kube-proxy left; those about kube-proxy itself are external then. */
 const byRules = [
   "port-is-what-the-service-exposes",
   "clusterip-is-virtual",
   "nodeport-on-every-node",
   "nodeport-allocated-when-absent",
-  "kube-proxy-implements-services",
   "service-is-an-abstraction",
 ];
 /** Claims that need the route from one worker to the pods of the other. */

@@ -1,4 +1,3 @@
-import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printed } from "../helpers/claim/article.ts";
 import { storeOtherwise } from "../helpers/claim/changes.ts";
@@ -6,8 +5,8 @@ import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
 import { withIngress } from "../helpers/claim/ingress.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
-import { lookUp } from "../helpers/probe/dns.ts";
-import { hostPort, meet } from "../helpers/probe/http.ts";
+import { hostPort, type Meeting, meet } from "../helpers/probe/http.ts";
+import type { WorldNode } from "../helpers/world/world.ts";
 
 claim("lab-deploys-the-three-types", {
   // The article's own text is what this sentence is about.
@@ -35,74 +34,81 @@ claim("lab-deploys-the-three-types", {
   },
 });
 
+type Generation = "first" | "second";
+
+/** What the pods of a Service were after a change, and who answered at its name then. */
+interface Stage {
+  readonly change: string;
+  readonly pods: readonly string[];
+  readonly answer: Meeting;
+}
+
 claim("reachable-however-the-pods-change", {
   slow: true,
   observe: async (lab) => {
-    const labels = { app: "comes-and-goes" };
+    const app = { app: "comes-and-goes" };
+    const generation = (which: Generation) => ({ ...app, generation: which });
     // With a grace period a pod's object goes last: once it is gone, nobody but the Service can refuse in its place.
-    const deployment = lab.serverDeployment("comes-and-goes", 2, labels, { terminationGracePeriodSeconds: 1 });
-    await lab.create("a Deployment", deployment);
-    const { spec } = await lab.service("comes-and-goes", { selector: labels, ports: [{ port: 80, targetPort: 8080 }] });
-    const name = `comes-and-goes.${lab.namespace}.svc.${lab.world.dnsDomain}`;
+    const deployment = (which: Generation, node: WorldNode) =>
+      lab.serverDeployment(`the-${which}`, 2, generation(which), {
+        nodeName: node.name,
+        terminationGracePeriodSeconds: 1,
+      });
+    const [first, second] = [deployment("first", lab.worker(0)), deployment("second", lab.worker(1))];
+    await lab.create("a Deployment", first);
+    const { spec } = await lab.service("comes-and-goes", { selector: app, ports: [{ port: 80, targetPort: 8080 }] });
     const client = lab.pod("client-1");
-    const ask = (timeout = lab.timeouts.attempt) => meet(client, hostPort(spec?.clusterIP ?? "", 80), timeout);
-    const answered = () =>
-      lab.until(
-        "the Service to answer",
-        () => ask(),
-        ({ outcome }) => outcome === "answered",
-        lab.timeouts.podsReady,
+    const name = `comes-and-goes.${lab.namespace}.svc.${lab.world.dnsDomain}`;
+    const ask = (target: string, timeout = lab.timeouts.attempt) => meet(client, hostPort(target, 80), timeout);
+    const stage = async (
+      change: string,
+      count: number,
+      which: Generation,
+      gone: readonly string[] = [],
+    ): Promise<Stage> => {
+      const pods = (await lab.readyPods(count, generation(which))).map(({ metadata }) => metadata?.name ?? "");
+      await lab.podsGone(gone);
+      const answer = await lab.eventually(
+        () => ask(name),
+        ({ pod = "" }) => pods.includes(pod),
       );
-    const type = lab.addressRecord;
-    const record = async () => (await lookUp(client, name, type)).records.map(({ data }) => data);
-    const before = await answered();
-    const pods = (await lab.readyPods(2, labels)).map(({ metadata }) => metadata?.name ?? "");
-    const records = [await record()];
-    await lab.patch("take all pods away", deployment, { spec: { replicas: 0 } });
-    await lab.podsGone(pods);
+      return { change, pods, answer };
+    };
+    const before = await stage("the first pods", 2, "first");
+    await lab.create("another Deployment, on another node where there is one", second);
+    await lab.patch("none of the first pods any more", first, { spec: { replicas: 0 } });
+    const replaced = await stage("others in their place", 2, "second", before.pods);
+    await lab.patch("more pods", second, { spec: { replicas: 3 } });
+    const more = await stage("one more", 3, "second");
+    await lab.patch("no pods", second, { spec: { replicas: 0 } });
+    await lab.podsGone(more.pods);
     // A node that has not heard of it yet still leads connections to where they were: no answer, but no refusal.
     const without = await lab.eventually(
-      () => ask(lab.timeouts.answer),
+      () => ask(spec?.clusterIP ?? "", lab.timeouts.answer),
       ({ outcome }) => outcome === "refused",
     );
-    records.push(await record());
-    const gap = performance.now();
-    await lab.patch("bring them back", deployment, { spec: { replicas: 2 } });
-    const after = await answered();
-    const milliseconds = Math.round(performance.now() - gap);
-    records.push(await record());
-    const { spec: later } = await lab.get<V1Service>(
-      "the Service",
-      `/api/v1/namespaces/${lab.namespace}/services/comes-and-goes`,
-    );
-    return { before, without, after, milliseconds, records, clusterIPs: [spec?.clusterIP, later?.clusterIP] };
+    lab.note("while there were no pods at all", `the Service: ${without.outcome}`);
+    await lab.patch("pods again", second, { spec: { replicas: 1 } });
+    const again = await stage("one, after there were none", 1, "second");
+    return { before, changed: [replaced, more, again], without: without.outcome };
   },
-  judge: ({ before, without, after, records, clusterIPs, milliseconds }) => {
-    positiveControl(
-      before.outcome === "answered" && after.outcome === "answered",
-      "with pods the Service answers, before and after",
-    );
-    expect(clusterIPs[1], "its clusterIP in the end").toBe(clusterIPs[0]);
-    expect(new Set(records.flat()).size, "different addresses that its name had").toBe(1);
-    expect(
-      without.outcome,
-      `the Service while it had no pods (${without.milliseconds} ms; the first answer came ${milliseconds} ms after they were asked back)`,
-    ).toBe("answered");
+  judge: ({ before, changed }) => {
+    positiveControl(before.pods.includes(before.answer.pod ?? ""), "with its first pods the Service answers");
+    let pods = before.pods;
+    for (const stage of changed) {
+      positiveControl(stage.pods.join() !== pods.join(), `the pods are others than before: ${stage.change}`);
+      expect(stage.answer.outcome, `the Service by its name; its pods were ${stage.change}`).toBe("answered");
+      expect(stage.pods, `the pods then, ${stage.change}: who answered is one`).toContain(stage.answer.pod);
+      ({ pods } = stage);
+    }
   },
-  control: live("the Service leads to a pod besides that stays", async (lab) => {
-    await lab.create("an EndpointSlice of its own", {
-      apiVersion: "discovery.k8s.io/v1",
-      kind: "EndpointSlice",
-      metadata: {
-        name: "comes-and-goes-and-stays",
-        namespace: lab.namespace,
-        labels: { "kubernetes.io/service-name": "comes-and-goes" },
-      },
-      addressType: "IPv4",
-      endpoints: [{ addresses: [lab.pod("far-server").address], conditions: { ready: true } }],
-      ports: [{ name: "", port: 8080, protocol: "TCP" }],
-    });
-  }),
+  control: live("the Service selects by a label that only the first pods have", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Service", name: "comes-and-goes" },
+      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'comes-and-goes', 'generation': 'first'}}",
+    ),
+  ),
 });
 
 claim("ingress-routes-http", {

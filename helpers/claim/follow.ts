@@ -54,8 +54,8 @@ export interface Followed<T> extends Path {
 }
 
 /**
- * Follows one flow over all nodes: captures on every interface, the kernel's trace of the rules that the packet meets, and
- * conntrack's entries. The table, the picture and the captures are kept as evidence; nothing stays on the nodes.
+ * Follows one flow over all nodes: captures on every interface, the kernel's trace of the rules that the packet meets where the
+ * nodes have nft, and conntrack's entries. The table, the picture and the captures are kept as evidence; nothing stays on the nodes.
  *
  * @param send has the client ask once
  */
@@ -208,11 +208,7 @@ interface Watch {
 async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promise<Watch> {
   const { protocol, target, servers, by } = flow;
   const steps: (() => Promise<unknown>)[] = [];
-  const stop = async () => {
-    const ends = await Promise.allSettled(steps.splice(0).map((undo) => undo()));
-    const failed = ends.find((end) => end.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
-  };
+  const stop = () => undone(steps);
   lab.afterwards(stop);
   const addresses = [target.address, ...servers.addresses, ...(by?.addresses ?? [])];
   const ports = [target.port, servers.port, ...(by === undefined ? [] : [by.port])];
@@ -221,6 +217,43 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
     `${protocol} and (${anyOf("host", addresses)}) and (${anyOf("port", ports)})`,
   );
   steps.push(() => packets.stop());
+  const trace = lab.world.features.nft ? await traced(lab, node, flow, addresses, ports) : undefined;
+  if (trace !== undefined) steps.push(trace.stop);
+  return {
+    ...{ name, packets, stop },
+    visit: async (packet) => {
+      const [pcap, rules, entries] = await Promise.all([
+        packets.pcap(),
+        trace?.rules(packet) ?? [],
+        outputOf(node, "conntrack's entries", ["conntrack", "-L", "-p", protocol]),
+      ]);
+      const original = `src=${packet.from} dst=${packet.to} sport=${packet.fromPort} dport=${packet.toPort} `;
+      return {
+        ...{ node: name, pcap, rules },
+        entry: entries.split("\n").find((line) => line.includes(original)) ?? "none",
+      };
+    },
+  };
+}
+
+/** The kernel's trace of what a flow meets on a node. */
+interface Trace {
+  /** Returns the rules that the flow's first packet met, given as it came into the node. */
+  readonly rules: (packet: Hop) => Promise<readonly MetRule[]>;
+  readonly stop: () => Promise<void>;
+}
+
+/** Has the kernel of a node trace a flow's first packet, and returns once nft listens to it. */
+async function traced(
+  lab: Lab,
+  node: Peer,
+  flow: Flow,
+  addresses: readonly string[],
+  ports: readonly number[],
+): Promise<Trace> {
+  const steps: (() => Promise<unknown>)[] = [];
+  const stop = () => undone(steps);
+  lab.afterwards(stop);
   const table = `knc-${randomBytes(4).toString("hex")}`;
   await outputOf(node, "have the kernel trace the rules that the first packet meets", [
     "nft",
@@ -230,31 +263,39 @@ async function watch(lab: Lab, flow: Flow, { name, node, host }: Station): Promi
   const command = ["stdbuf", "-oL", "timeout", "120", "nft", "--handle", "monitor", "trace"];
   const monitor = await inBackground(node, "the kernel's trace", command);
   steps.push(() => monitor.stop());
-  // Netlink's group 9, the trace of nf_tables (linux/netfilter/nfnetlink.h), as a mask.
-  const listens = 'grep -Eq "^[0-9a-f]+ +12 +$(pgrep -P "$0" nft) +00000100 " /proc/net/netlink';
   await lab.until(
-    `nft to listen to the trace on ${name}`,
+    `nft to listen to the trace on ${node.label}`,
     () => node.run("does it listen", ["sh", "-c", listens, monitor.pid]),
     ({ exitCode }) => exitCode === 0,
   );
   return {
-    ...{ name, packets, stop },
-    visit: async (packet) => {
-      const [pcap, trace, ruleset, iptables, entries] = await Promise.all([
-        packets.pcap(),
+    stop,
+    rules: async (packet) => {
+      const [trace, ruleset, iptables] = await Promise.all([
         monitor.output(),
         outputOf(node, "all rules, by handle", ["nft", "--json", "--handle", "list", "ruleset"]),
         outputOf(node, "all rules of iptables", [`${lab.iptables}-save`]),
-        outputOf(node, "conntrack's entries", ["conntrack", "-L", "-p", protocol]),
       ]);
-      const original = `src=${packet.from} dst=${packet.to} sport=${packet.fromPort} dport=${packet.toPort} `;
-      return {
-        ...{ node: name, pcap },
-        rules: rulesMet({ trace, ruleset, iptables }, table, packet),
-        entry: entries.split("\n").find((line) => line.includes(original)) ?? "none",
-      };
+      return rulesMet({ trace, ruleset, iptables }, table, packet);
     },
   };
+}
+
+/**
+ * Whether a process' child listens on netlink's group 9, the trace of nf_tables (linux/netfilter/nfnetlink.h; as a mask): nft is
+ * the child of timeout, and a netlink port has its process' ID. Nodes may lack pgrep.
+ */
+const listens = `
+  while read -r _ protocol port groups _; do
+    [ "$protocol" = 12 ] && [ "$groups" = 00000100 ] && read -r _ _ _ parent _ < "/proc/$port/stat" && [ "$parent" = "$0" ] && exit 0
+  done 2>/dev/null < /proc/net/netlink
+  exit 1`;
+
+/** Takes back what was done, all of it. @throws the first failure */
+async function undone(steps: (() => Promise<unknown>)[]): Promise<void> {
+  const ends = await Promise.allSettled(steps.splice(0).map((undo) => undo()));
+  const failed = ends.find((end) => end.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 /** Returns a filter in the language of pcap-filter(7). */

@@ -29,7 +29,7 @@ const sentinels = [
   "nodeport-on-every-node",
   "dns-full-name",
   "externalname-answers-a-cname",
-  "kube-proxy-implements-services",
+  "iptables-save-shows-the-service",
 ] as const;
 
 const semaphore = new Semaphore(places);
