@@ -8,29 +8,33 @@ import { positiveControl } from "../helpers/claim/verdict.ts";
 import { hostPort, type Meeting, meet } from "../helpers/probe/http.ts";
 import type { WorldNode } from "../helpers/world/world.ts";
 
+/** The files that the lab has applied, each with the type of the Service printed before. */
+function appliedInTheLab(): { file: string; type: string | null }[] {
+  const printedOrApplied = printed("175-358").matchAll(/^ {2}type: (\w+)|^kubectl apply -f (\S+)/gm);
+  let type: string | null = null;
+  return [...printedOrApplied].flatMap(([, printedType, file]) => {
+    const before = type;
+    type = printedType ?? null;
+    return file === undefined ? [] : [{ file, type: before }];
+  });
+}
+
 claim("lab-deploys-the-three-types", {
   // The article's own text is what this sentence is about.
-  observe: async () => ({
-    types: [...printed("175-358").matchAll(/^ {2}type: (\w+)/gm)].map(([, type]) => type ?? ""),
-    applied: [...printed("175-358").matchAll(/^kubectl apply -f (\S+)/gm)].map(([, file]) => file ?? ""),
-  }),
-  judge: ({ types, applied }) => {
+  observe: async () => appliedInTheLab(),
+  judge: (applied) => {
     positiveControl(
-      types.includes("ClusterIP") && applied.includes("web-clusterip.yaml"),
+      applied.some(({ file, type }) => file === "web-clusterip.yaml" && type === "ClusterIP"),
       "the lab's manifests and commands were found",
     );
-    expect(types, `types of the Services in the lab, which applies ${applied.join(", ")}`).toEqual([
-      "ClusterIP",
-      "NodePort",
-      "LoadBalancer",
-    ]);
+    expect(
+      applied.flatMap(({ type }) => type ?? []),
+      `types of the Services that the lab applies, by ${applied.map(({ file }) => file).join(", ")}`,
+    ).toEqual(["ClusterIP", "NodePort", "LoadBalancer"]);
   },
   control: {
-    name: "the lab had a Service of type LoadBalancer too",
-    alter: ({ types, applied }) => ({
-      types: [...types, "LoadBalancer"],
-      applied,
-    }),
+    name: "the lab applied a Service of type LoadBalancer too",
+    alter: (applied) => [...applied, { file: "web-loadbalancer.yaml", type: "LoadBalancer" }],
   },
 });
 

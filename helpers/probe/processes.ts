@@ -13,7 +13,7 @@ export async function processOf(
 ): Promise<string> {
   // Nodes may lack ps and pgrep; a process may end while it is looked at.
   const script = `
-    own=$(readlink /proc/1/ns/net)
+    own=$(readlink /proc/self/ns/net)
     for process in /proc/[0-9]*; do
       read -r name < "$process/comm" && [ "$name" = "$0" ] && echo "\${process#/proc/} $(readlink "$process/ns/net") $own"
     done 2>/dev/null | sort -n`;
