@@ -19,6 +19,7 @@ const sampleWorld: World = {
   serviceSubnets: ["10.96.0.0/16"],
   otherwise: [],
   dnsDomain: "cluster.local",
+  dnsForwardsTo: "/etc/resolv.conf",
   nodePortRange: "30000-32767",
   publishedPorts: [],
   network: "kind",

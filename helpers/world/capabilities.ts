@@ -108,6 +108,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
     features.ipvs ? undefined : "a kernel with IP_VS: this one's nodes have no /proc/net/ip_vs and no such module",
   tcpdump: ({ features }) =>
     features.tcpdump ? undefined : "tcpdump on the nodes: they do not have it, and no way to install it",
+  "engines-name-server": ({ dnsForwardsTo }) =>
+    dnsForwardsTo === defaults.dnsForwardsTo
+      ? undefined
+      : `a cluster whose DNS asks its nodes' name server about names outside, which knows the engine's containers: this one's asks ${dnsForwardsTo}`,
   "ipv4-name-server": ({ ipFamilies }) =>
     ipFamilies.includes("ipv4")
       ? undefined

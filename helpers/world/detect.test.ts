@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
-import { detectWorld, type Given, kernelFeatures } from "./detect.ts";
+import { detectWorld, forwardedTo, type Given, kernelFeatures } from "./detect.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "detect-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -30,4 +30,31 @@ test("a node that cannot be asked is told in a line", async () => {
   await expect(found).rejects.toThrow(
     /failed on c-control-plane: Error response from daemon: container abc is not running$/,
   );
+});
+
+/** As kubeadm writes it, but for whom it forwards to; a block for a domain of its own may stand on either side. */
+const corefile = (forwards: string) => `consul.local:53 {
+    forward . 10.150.0.1
+}
+.:53 {
+    errors
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       ttl 30
+    }
+    ${forwards}
+    cache 30
+}
+`;
+
+test.each([
+  ["forward . /etc/resolv.conf {\n       max_concurrent 1000\n    }", "/etc/resolv.conf"],
+  ["forward . 192.0.2.53", "192.0.2.53"],
+  ["forward . tls://9.9.9.9 8.8.8.8 # elsewhere", "tls://9.9.9.9 8.8.8.8"],
+])("%j: the cluster's DNS asks %s", (forwards, expected) => {
+  expect(forwardedTo(corefile(forwards))).toBe(expected);
+});
+
+test("a cluster without CoreDNS, as kubeadm configures it, tells nothing else", () => {
+  expect(forwardedTo("")).toBe("/etc/resolv.conf");
 });

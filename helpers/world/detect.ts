@@ -149,6 +149,9 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
   const apiServer = await output(nodes, controlPlane, ["cat", manifest]);
   const nodePortRange = /--service-node-port-range=(\d+-\d+)/.exec(apiServer)?.[1] ?? defaults.nodePortRange;
   const poolRefusal = await poolRefusalOn(nodes, controlPlane);
+  const corefile = await kubectl(
+    ...["get", "configmap", "coredns", "--ignore-not-found", "--output=jsonpath={.data.Corefile}"],
+  );
   const features = await detectFeatures(nodes, controlPlane, given.engine.owner === "user");
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
@@ -164,11 +167,18 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     taken: inTheWay(inDefault),
     takenNodePorts: takenNodePorts(services, ownNamespaces),
     ...(poolRefusal === undefined ? {} : { poolRefusal }),
+    dnsForwardsTo: forwardedTo(corefile),
     features,
     nodes: worldNodes.sort((a, b) =>
       a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1,
     ),
   } satisfies World);
+}
+
+/** Returns whom CoreDNS asks about all other names; other blocks of a Corefile are for single domains. */
+export function forwardedTo(corefile: string): string {
+  const whole = /^\.(?::53)?\s*\{.*/ms.exec(corefile)?.[0] ?? "";
+  return /^\s*forward\s+\.\s+([^{#\n]+)/m.exec(whole)?.[1]?.trim() ?? defaults.dnsForwardsTo;
 }
 
 /**

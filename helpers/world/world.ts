@@ -7,6 +7,7 @@ export const ProxyMode = z.enum(["iptables", "ipvs", "nftables", "userspace", "n
 export const defaults = {
   nodePortRange: "30000-32767",
   dnsDomain: "cluster.local",
+  dnsForwardsTo: "/etc/resolv.conf",
   podSubnets: ["10.244.0.0/16", "fd00:10:244::/56"],
   serviceSubnets: ["10.96.0.0/16", "fd00:10:96::/112"],
 } as const;
@@ -51,6 +52,10 @@ export const World = z.strictObject({
   podSubnets: z.array(z.string()).min(1),
   serviceSubnets: z.array(z.string()).min(1),
   dnsDomain: z.string(),
+  dnsForwardsTo: z
+    .string()
+    .default(defaults.dnsForwardsTo)
+    .describe("whom the cluster's DNS asks about names that are not the cluster's, as its Corefile has it"),
   nodePortRange: z.string().default(defaults.nodePortRange).describe("first and last node port that Services may have"),
   publishedPorts: z
     .array(z.string())
