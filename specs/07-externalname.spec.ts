@@ -188,11 +188,10 @@ claim("externalname-selects-no-pods", {
       (found) => found.length > 0,
     );
     await delay(lab.timeouts.window);
-    const dnsName = `${name}.${lab.namespace}.svc.${lab.world.dnsDomain}`;
     const asExternalName = {
       record: await cnameOf(lab, name),
       endpoints: await lab.endpointsOf(name),
-      asked: await meet(lab.pod("client-1"), dnsName, lab.timeouts.silence),
+      asked: await meet(lab.pod("client-1"), name, lab.timeouts.silence),
     };
     await lab.patch("make it a ClusterIP Service", object, { spec: { type: "ClusterIP", externalName: null, ports } });
     return {
@@ -202,7 +201,7 @@ claim("externalname-selects-no-pods", {
       asExternalName,
       asClusterIP: await lab.until(
         "an answer at its name",
-        () => meet(lab.pod("client-1"), dnsName, lab.timeouts.attempt),
+        () => meet(lab.pod("client-1"), name, lab.timeouts.attempt),
         ({ outcome }) => outcome === "answered",
         lab.timeouts.podsReady,
       ),
@@ -274,7 +273,11 @@ claim("externalname-brings-an-external-service-in", {
       () => read(hostPort(address, 5432), lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",
     );
-    const byTarget = await read(`${alias}:5432`, lab.timeouts.answer);
+    const byTarget = await lab.until(
+      "and at its own name",
+      () => read(`${alias}:5432`, lab.timeouts.answer),
+      ({ outcome }) => outcome === "answered",
+    );
     const ask = (service: string) => read(`${service}.${lab.namespace}:5432`, lab.timeouts.answer);
     return {
       ...{ token, byAddress, byTarget },

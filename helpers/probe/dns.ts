@@ -26,18 +26,13 @@ const Message = z.object({
 });
 
 /**
- * Asks the cluster's DNS from a pod and returns what was answered. With `search`, the name is completed by the pod's
- * own search list, as an application's look-up would be (resolv.conf(5)).
+ * Asks the cluster's DNS from a pod for exactly that name, and returns what was answered.
  *
  * @throws ProbeFailed where dig itself could not be used, or no server answered: that says nothing of the name
  */
-export async function lookUp(from: Peer, name: string, type: RecordType, { search = false } = {}): Promise<DnsAnswer> {
-  const command = ["dig", "+yaml", `+time=${seconds}`, `+tries=${tries}`, search ? "+search" : "+nosearch", name, type];
-  const result = await from.run(
-    `${from.label} asks for ${type} ${name}${search ? ", by its search list" : ""}`,
-    command,
-    tries * seconds * 1000 + 10_000,
-  );
+export async function lookUp(from: Peer, name: string, type: RecordType): Promise<DnsAnswer> {
+  const command = ["dig", "+yaml", `+time=${seconds}`, `+tries=${tries}`, "+nosearch", name, type];
+  const result = await from.run(`${from.label} asks for ${type} ${name}`, command, tries * seconds * 1000 + 10_000);
   if (result.exitCode === 9)
     throw new ProbeFailed(
       `no name server answered ${from.label} about ${type} ${name}, asked ${tries} times, ${seconds} s each`,
