@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Mutex, Semaphore } from "async-mutex";
 import { Evidence } from "../evidence/evidence.ts";
 import { missingCapability } from "../world/capabilities.ts";
+import { failureOfPolicy } from "./changes.ts";
 import { type CheckedClaim, type Decision, decide, rememberedChecks, timeoutOf } from "./check.ts";
 import { type AlteredControl, isLive, type LiveControl } from "./control.ts";
 import { expectationIn } from "./expectation.ts";
@@ -197,6 +198,9 @@ async function judgeAll(
       const given = AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(check, context.timeoutFactor))]);
       const decision = await decide(check, missingCapability(entry.needs, stage.world), anew, evidence, given);
       storeJson(join(context.out, "evidence", "controls", entry.id, `${when}.json`), decision);
+      const failure = evidence.items.map(({ text }) => failureOfPolicy(text)).find((found) => found !== undefined);
+      if (failure !== undefined)
+        return [entry.id, { judgement: { verdict: "inconclusive", why: `the change itself failed: ${failure}` } }];
       // A change that is still there would be measured by the next claims.
       if (decision.notUndone !== undefined) throw new Error(`${entry.id}: ${decision.notUndone}`);
       if (when === "changed" && decision.observation !== undefined)
