@@ -27,7 +27,15 @@ const sampleWorld: World = {
   taken: [],
   takenNodePorts: {},
   madeBy: "suite",
-  features: { networkQueue: false, networkPolicies: true, ipvs: false, nft: true, tcpdump: true, uplink: false },
+  features: {
+    networkQueue: false,
+    networkPolicies: true,
+    ipvs: false,
+    nft: true,
+    tcpdump: true,
+    packages: false,
+    uplink: false,
+  },
   nodes: (["control-plane", "worker"] as const).map((role, index) => ({
     name: `knc-0a1b2c-${role}`,
     role,

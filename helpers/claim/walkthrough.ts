@@ -215,6 +215,7 @@ const steps = {
   enterNode: async (lab: Lab) => onHostTyping(lab, 340, "hostname\ncat /etc/os-release\nexit\n"),
   installTcpdump: async (lab: Lab) => {
     const node = lab.node(lab.controlPlane);
+    if (!lab.world.features.uplink) lab.standIn("a folder of Debian's packages in the node for Debian's archive");
     const there = await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"]);
     const installed = await node.run("line 345 of the article", ["bash", "-c", printedCommand(345)], 120_000);
     const works = await node.run("does tcpdump run now", ["tcpdump", "--version"]);
@@ -298,12 +299,12 @@ async function requestsServed(lab: Lab, words: string): Promise<Record<string, n
 /** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
 export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
   // Installing takes a network; where there is none, tcpdump has to be there. Nothing is typed where others' objects would feel it.
-  const { uplink } = lab.world.features;
+  const { packages } = lab.world.features;
   const before = lab.again
     ? (needs[name] ?? [])
     : lab.world.taken.length > 0
       ? []
-      : order.slice(0, order.indexOf(name)).filter((step) => uplink || step !== "installTcpdump");
+      : order.slice(0, order.indexOf(name)).filter((step) => packages || step !== "installTcpdump");
   for (const step of before) {
     const done = lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, {
       mention: true,

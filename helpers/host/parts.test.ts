@@ -66,6 +66,15 @@ test("sweeping removes what an interrupted build left and no finished part", asy
   expect(existsSync(part.folder)).toBe(true);
 });
 
+test("what somebody builds at the moment is not swept", async () => {
+  const part = await store.make("seven", {}, silent, async (folder) => {
+    new PartStore(cache).sweep();
+    writeFileSync(join(folder, "file"), "");
+    return { seven: "here" };
+  });
+  expect(existsSync(join(part.folder, "file"))).toBe(true);
+});
+
 test("a disk that is too full is told before anything is written, with both figures", () => {
   const lines: string[] = [];
   requireDisk(cache, 1, "a test", (line) => lines.push(line));

@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
-import { acquireLock } from "./lock.ts";
+import { acquireLock, lockHolder } from "./lock.ts";
 import type { Say } from "./progress.ts";
 
 /** JSON that decides what a part is: two equal recipes give the same part. */
@@ -74,9 +74,9 @@ export class PartStore {
     return { folder, key: keyOf(recipe), provenance };
   }
 
-  /** Removes what an interrupted build left of parts. */
+  /** Removes what an interrupted build left of parts; while somebody builds, nothing. */
   sweep(): void {
-    if (!existsSync(this.folder)) return;
+    if (!existsSync(this.folder) || lockHolder(join(this.folder, "lock")) !== undefined) return;
     for (const entry of readdirSync(this.folder)) {
       if (entry.endsWith(".unfinished")) rmSync(join(this.folder, entry), { recursive: true, force: true });
     }

@@ -229,8 +229,8 @@ async function build(
   const result = await command;
   signal.throwIfAborted();
   if (result.failed) {
-    // Between the errors stand the packages that were compiled meanwhile.
-    const errors = result.stderr.split("\n").filter((line) => !/^[\w./-]+$/.test(line));
+    // Between the errors stand the packages that were downloaded and compiled meanwhile.
+    const errors = result.stderr.split("\n").filter((line) => !/^(go: (downloading|finding) |[\w./-]+$)/.test(line));
     // Modules that the first one needs are fetched now.
     const unreached = errors.find((line) => /https?:\/\/|dial tcp/.test(line));
     if (unreached !== undefined) throw new UserError(`go build of ${name} failed: ${unreached.trim()}`, reachProxy);

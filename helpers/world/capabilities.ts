@@ -120,6 +120,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
     cni === ownCni
       ? undefined
       : `pods' links that the node routes between, as kindnet makes them, so that a packet is known at every hop: ${cni} may have bridges and tunnels in between`,
+  packages: ({ features }) =>
+    features.packages
+      ? undefined
+      : "nodes that can install packages of their distribution: these have no way out of their network",
   uplink: ({ features }) =>
     features.uplink ? undefined : "nodes that reach an image registry: these have no way out of their network",
   // KEP-2885: server-side field validation, beta and on in 1.25.

@@ -204,12 +204,14 @@ export async function kernelFeatures(
 /** What nodes can do is tried, in a network namespace of its own where it would change anything. */
 async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: boolean): Promise<World["features"]> {
   const works = async (script: string) => !(await nodes.run(node, ["sh", "-c", script], { timeout: 20_000 })).failed;
-  const [{ networkQueue, ipvs }, nft, networkPolicies, tcpdump, uplink] = await Promise.all([
+  const [{ networkQueue, ipvs }, nft, networkPolicies, tcpdump, packages, uplink] = await Promise.all([
     kernelFeatures(works),
     works("command -v nft"),
     // The library by which kindnetd enforces policies is named in the program itself; an image's tag may be another's.
     works("grep -qs kube-network-policies $(grep -slx kindnetd /proc/[0-9]*/comm | sed 's/comm$/exe/') /dev/null"),
     works("command -v tcpdump"),
+    // A node image that was built here brings them; see fixtures/images/recipe.yaml.
+    works("test -s /opt/debian/Packages"),
     // The suite's own engine has none by its making. Whatever a registry answers, it can be asked, by a proxy too.
     mayHaveUplink &&
       works("unset no_proxy NO_PROXY; curl --silent --max-time 5 --output /dev/null https://registry-1.docker.io/v2/"),
@@ -218,7 +220,7 @@ async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: bo
     // Without nft nothing tells; the capability says so.
     networkQueue: networkQueue ?? false,
     nft,
-    ...{ ipvs, networkPolicies, tcpdump: tcpdump || uplink, uplink },
+    ...{ ipvs, networkPolicies, tcpdump: tcpdump || packages || uplink, packages: packages || uplink, uplink },
   };
 }
 

@@ -82,6 +82,7 @@ export const World = z.strictObject({
       ipvs: z.boolean().describe("the kernel has IP_VS"),
       nft: z.boolean().default(true).describe("nodes have nft, the program for nftables"),
       tcpdump: z.boolean().describe("nodes have tcpdump, or a way to install it"),
+      packages: z.boolean().default(false).describe("nodes can install packages of their distribution"),
       uplink: z.boolean().describe("nodes reach an image registry and their distribution's packages"),
     })
     .describe("what the nodes were found to be able to do"),
