@@ -53,11 +53,12 @@ const inputs: Record<string, Input> = {
   },
   "a kubeconfig that is empty": {
     environment: () => ({ KNC_KUBECONFIG: file("empty", "") }),
-    message: /^error: .*empty is no kubeconfig that can be used: it is empty – try it with kubectl --kubeconfig$/,
+    message:
+      /^error: KNC_KUBECONFIG=.*empty is no kubeconfig that can be used: it is empty – try it with kubectl --kubeconfig$/,
   },
   "a kubeconfig that is a folder": {
     environment: () => ({ KNC_KUBECONFIG: folder }),
-    message: /^error: KNC_KUBECONFIG=.* is no file – correct or unset KNC_KUBECONFIG$/,
+    message: /^error: KNC_KUBECONFIG=.* is a folder – correct or unset KNC_KUBECONFIG$/,
   },
   "a kubeconfig of no kind cluster": {
     environment: () => ({

@@ -20,7 +20,7 @@ export interface GivenCluster {
  */
 export async function givenCluster(engine: Engine, kubeconfig: string): Promise<GivenCluster> {
   const setting = `KNC_KUBECONFIG=${kubeconfig}`;
-  const config = readKubeconfig(kubeconfig);
+  const config = readKubeconfig(kubeconfig, setting);
   const context = config.getContextObject(config.getCurrentContext());
   // kind gives both that name; a context may have been renamed.
   const named = [context?.name, context?.cluster].flatMap((entry) => /^kind-(.+)$/.exec(entry ?? "")?.[1] ?? []);

@@ -45,7 +45,7 @@ test.each([
   ["KNC_INSTALL", "please", "KNC_INSTALL=please must be auto or never"],
   ["KNC_CACHE", "relative/path", "KNC_CACHE=relative/path must be an absolute path"],
   ["KNC_KUBECONFIG", "/no/such/file", "KNC_KUBECONFIG=/no/such/file does not exist"],
-  ["KNC_KUBECONFIG", "/tmp", "KNC_KUBECONFIG=/tmp is no file"],
+  ["KNC_KUBECONFIG", "/tmp", "KNC_KUBECONFIG=/tmp is a folder"],
   ["KNC_IMAGE_LOCK", "/no/such/file", "KNC_IMAGE_LOCK=/no/such/file does not exist"],
   [
     "KNC_NODE_IMAGE",

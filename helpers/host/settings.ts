@@ -14,7 +14,7 @@ const existingFile = z
   .string()
   .transform((path) => resolve(path))
   .refine((path) => existsSync(path), "does not exist")
-  .refine((path) => statSync(path, { throwIfNoEntry: false })?.isFile() !== false, "is no file");
+  .refine((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true, "is a folder");
 
 const Variables = z.strictObject({
   KNC_NODE_IMAGE: z

@@ -10,8 +10,13 @@ interface Written {
   readonly users?: readonly { user?: { token?: string; tokenFile?: string; exec?: { command?: string } } }[];
 }
 
-/** Returns a kubeconfig as kubectl reads it. @throws UserError where it is none, or its current context names no cluster and user */
-export function readKubeconfig(file: string): KubeConfig {
+/**
+ * Returns a kubeconfig as kubectl reads it.
+ *
+ * @param called what the file is called where it cannot be used
+ * @throws UserError where it is none, or its current context names no cluster and user
+ */
+export function readKubeconfig(file: string, called: string = file): KubeConfig {
   const config = new KubeConfig();
   const folder = dirname(file);
   try {
@@ -31,7 +36,7 @@ export function readKubeconfig(file: string): KubeConfig {
       throw new Error("its current context names no cluster and user that it has");
   } catch (error) {
     throw new UserError(
-      `${file} is no kubeconfig that can be used: ${(error as Error).message.split("\n")[0]}`,
+      `${called} is no kubeconfig that can be used: ${(error as Error).message.split("\n")[0]}`,
       "try it with kubectl --kubeconfig",
     );
   }
