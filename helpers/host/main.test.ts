@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 const here = (file: string) => JSON.stringify(join(import.meta.dirname, file));
 
 /** Runs a command whose output nobody reads beyond its first line, and returns how it ended. */
-async function unread(body: string) {
+async function unread(body: string, both = "") {
   const script = `
     import { interruption } from ${here("errors.ts")};
     import { main } from ${here("main.ts")};
@@ -17,7 +17,8 @@ async function unread(body: string) {
     };
     await main(async () => { ${body} });`;
   const words = [process.execPath, "--input-type=module-typescript", "--eval", script];
-  return execa("bash", ["-c", 'set -o pipefail; "$@" | head -n 1', "-", ...words], { reject: false, timeout: 20_000 });
+  const pipe = `set -o pipefail; "$@" ${both} | head -n 1`;
+  return execa("bash", ["-c", pipe, "-", ...words], { reject: false, timeout: 20_000 });
 }
 
 test("a command whose output is not read on ends as by SIGPIPE, without a word", async () => {
@@ -48,4 +49,12 @@ test("one that tells on its output that it is cleaning up ends all the same", as
     await endless(() => !signal.aborted);
     throw signal.reason;`;
   expect(await unread(body)).toMatchObject({ exitCode: 141, stdout: "line 1", stderr: "" });
+});
+
+test("one of which neither the output nor the progress is read ends, too", async () => {
+  const body = `
+    const signal = interruption((line) => process.stderr.write(line + "\\n"));
+    await endless(() => !signal.aborted);
+    throw signal.reason;`;
+  expect(await unread(body, "2>&1")).toMatchObject({ exitCode: 141, stdout: "line 1" });
 });

@@ -7,7 +7,8 @@ import { Interrupted, UserError } from "./errors.ts";
  * it as SIGPIPE does.
  */
 export async function main(run: () => Promise<number>): Promise<void> {
-  process.stdout.once("error", unread).on("error", () => {});
+  // Told once each: what is said of it on the way would be the next such error.
+  for (const output of [process.stdout, process.stderr]) output.once("error", unread).on("error", () => {});
   try {
     process.exitCode = await run();
   } catch (error) {
