@@ -273,11 +273,12 @@ claim("service-is-stable-while-pods-are-replaced", {
     const labels = { app: "rolled" };
     const secondsToHear = Math.round(lab.timeouts.propagation / 2_000);
     const { args, ...rest } = lab.serverContainer;
+    const timeoutSeconds = Math.ceil(lab.timeouts.readiness / 1000);
     const server = {
       ...rest,
       // Answers on until kube-proxy everywhere has heard that it goes.
       args: [...args, `--delay-shutdown=${secondsToHear}`],
-      readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1, timeoutSeconds: 30 },
+      readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1, timeoutSeconds },
     };
     const deployment = lab.serverDeployment("rolled", 2, labels, {
       containers: [server],

@@ -67,6 +67,7 @@ async function makeCast(): Promise<Cast> {
     worker1: worker1.name,
     worker2: worker2.name,
     controlPlane: controlPlaneOf(world).name,
+    readiness: String(Math.ceil(waits.readiness / 1000)),
     ...imageValues(context),
   });
   // A pod is refused until its namespace's default ServiceAccount is there.

@@ -8,6 +8,7 @@ const values = {
   worker1: "w1",
   worker2: "w2",
   controlPlane: "cp",
+  readiness: "3",
   "image.agnhost": "a:1",
   "image.probe": "p:1",
   "image.nginx": "n:1",

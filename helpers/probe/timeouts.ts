@@ -12,6 +12,8 @@ export interface Timeouts {
   readonly silence: number;
   /** One of many requests to something that answers sooner or later. */
   readonly attempt: number;
+  /** The kubelet's request by which a pod is found ready; a pod is taken for unready when several have failed. */
+  readonly readiness: number;
   /** An object is gone after it was deleted; a pod has 30 s of grace unless it says otherwise. */
   readonly deletion: number;
   /** Something that must never happen is watched for so long. */
@@ -28,6 +30,7 @@ export function timeouts(factor: number): Timeouts {
     answer: stretch(5_000),
     silence: stretch(4_000),
     attempt: stretch(1_000),
+    readiness: stretch(3_000),
     deletion: stretch(45_000),
     window: stretch(2_000),
   };
