@@ -291,7 +291,7 @@ claim("loadbalancer-gets-an-external-ip", {
       storeOtherwise(
         lab,
         { kind: "Service", name: names.metallb },
-        `JSONPatch{op: 'replace', path: '/spec/loadBalancerClass', value: '${classOf("nobody")}'}`,
+        `JSONPatch{op: 'add', path: '/spec/loadBalancerClass', value: '${classOf("nobody")}'}`,
       ),
     lane,
   ),
@@ -337,7 +337,7 @@ claim("loadbalancer-forwards-to-the-service", {
       await storeOtherwise(
         lab,
         { kind: "Service", name: names.metallb },
-        `JSONPatch{op: 'replace', path: '/spec/selector', value: {'app': '${app}'}}`,
+        `JSONPatch{op: 'add', path: '/spec/selector', value: {'app': '${app}'}}`,
       );
     },
     lane,
