@@ -14,7 +14,8 @@ import { type Conflist, configurationsOf, conflistPath, readConflist } from "../
 import { hostPort, request } from "../helpers/probe/http.ts";
 import { contains, hostPrefix, ipFamilyOf } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
-import { jsonOf, outputOf, type Peer, ProbeFailed } from "../helpers/probe/peer.ts";
+import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
+import { processOf } from "../helpers/probe/processes.ts";
 import type { World, WorldNode } from "../helpers/world/world.ts";
 
 /** The configuration that the article prints. */
@@ -398,14 +399,6 @@ claim("kindnet-rides-on-the-bridge-network", {
     await way(ofFamily(lab.worker(1).addresses));
   }),
 });
-
-/** Returns the id of a program's process on a node, containers' processes included. */
-async function processOf(node: Peer, program: string): Promise<string> {
-  const words = ["sh", "-c", 'grep -slx "$0" /proc/[0-9]*/comm || true', program];
-  const [, pid] = /^\/proc\/(\d+)\/comm$/m.exec(await outputOf(node, `${program}'s process`, words)) ?? [];
-  if (pid === undefined) throw new ProbeFailed(`no process of ${program} on ${node.label}`);
-  return pid;
-}
 
 claim("kindnet-is-made-for-kind", {
   observe: async (lab) => {
