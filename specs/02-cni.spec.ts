@@ -421,12 +421,14 @@ claim("cni-is-a-specification", {
     positiveControl(plugins.length > 0, "there are plugins");
     for (const { plugin, exitCode, version, nonsense } of plugins) {
       expect(exitCode, `${plugin}, asked for its versions`).toBe(0);
-      expect(version?.supportedVersions, `versions of the specification that ${plugin} supports`).toContain(wanted);
+      expect(version?.supportedVersions ?? [], `versions of the specification that ${plugin} supports`).toContain(
+        wanted,
+      );
       expect(nonsense?.code, `${plugin}'s error code for a command that the specification does not have`).toBe(4);
     }
   },
   control: live("one of the plugins does not speak as one", (lab) =>
-    wrapPlugin(lab, lab.worker(0), "portmap", "t", "echo hello"),
+    wrapPlugin(lab, lab.worker(0), "portmap", "t", "exit 1"),
   ),
 });
 
