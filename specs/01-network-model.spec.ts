@@ -25,6 +25,11 @@ interface Call {
 
 const answered = ({ outcome }: Pick<Meeting, "outcome">) => outcome === "answered";
 
+/** Returns who answers a peer there: on a busy machine a first try may take too long. */
+async function whoAnswers(lab: Lab, peer: Peer, target: string): Promise<Meeting> {
+  return lab.eventually(() => meet(peer, target, lab.timeouts.answer), answered);
+}
+
 /** Each client asks its server, by each family that they have; the answer tells who gives it, and the address that it saw. */
 async function talk(lab: Lab, ...pairs: [client: string, server: string][]): Promise<Call[]> {
   const calls = pairs.flatMap(([client, server]) =>
@@ -34,7 +39,7 @@ async function talk(lab: Lab, ...pairs: [client: string, server: string][]): Pro
     calls.map(async ({ peer, server, address, family }) => ({
       client: peer.addresses[family] ?? "",
       server,
-      meeting: await meet(peer, hostPort(address, 8080), lab.timeouts.silence),
+      meeting: await whoAnswers(lab, peer, hostPort(address, 8080)),
     })),
   );
 }
@@ -79,7 +84,7 @@ claim("pods-talk-without-nat-across-nodes", {
   observe: async (lab) => ({
     nodes: [lab.worker(0).name, lab.worker(1).name],
     // Proves that the servers answer at all: an unanswered call across nodes is then the network's doing.
-    nearby: await meet(lab.pod("client-2"), hostPort(lab.pod("server-2").address, 8080), lab.timeouts.answer),
+    nearby: await whoAnswers(lab, lab.pod("client-2"), hostPort(lab.pod("server-2").address, 8080)),
     calls: await talk(lab, ["client-1", "server-2"], ["client-2", "server-1"]),
   }),
   judge: ({ nodes, nearby, calls }) => {
@@ -101,10 +106,10 @@ claim("kubelet-reaches-pods-of-its-node", {
     const calls = await Promise.all(
       ([0, 1] as const).map(async (index) => ({
         server: servers[index],
-        meeting: await meet(
+        meeting: await whoAnswers(
+          lab,
           lab.node(lab.worker(index)),
           hostPort(lab.pod(`server-${index + 1}`).address, 8080),
-          lab.timeouts.silence,
         ),
       })),
     );
@@ -178,7 +183,10 @@ claim("containers-share-network-namespace", {
 
 claim("containers-reach-each-other-on-localhost", {
   observe: async (lab) => ({
-    samePod: await request(lab.pod("pair", { container: "client" }), "http://localhost:80/", lab.timeouts.answer),
+    samePod: await lab.eventually(
+      () => request(lab.pod("pair", { container: "client" }), "http://localhost:80/", lab.timeouts.answer),
+      answered,
+    ),
     otherPod: await request(lab.pod("client-1"), "http://localhost:80/", lab.timeouts.answer),
   }),
   judge: ({ samePod, otherPod }) => {
@@ -258,12 +266,8 @@ claim("pod-unreachable-from-outside-by-default", {
     // On the cluster's own network the outsider calls for whoever has the address; the packet never leaves that network.
     await lab.routeOutsider("look for the pod on the cluster's network", address, "dev", "eth0");
     return {
-      inside: await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.answer),
-      toNode: await meet(
-        lab.outsider,
-        hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort),
-        lab.timeouts.answer,
-      ),
+      inside: await whoAnswers(lab, lab.pod("client-1"), hostPort(address, 8080)),
+      toNode: await whoAnswers(lab, lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort)),
       outside: await meet(lab.outsider, hostPort(address, 8080), lab.timeouts.silence),
     };
   },
@@ -291,15 +295,14 @@ claim("outside-traffic-needs-a-service", {
     const spec = { type: "NodePort", selector: labels, ports: [{ port: 80, targetPort: 8080 }] };
     const service = await lab.service("let-in", spec);
     const node = lab.controlPlane.addresses[0] ?? "";
-    const ask = (timeout: number) =>
-      meet(lab.outsider, hostPort(node, service.spec?.ports?.[0]?.nodePort ?? 0), timeout);
-    const withService = await lab.eventually(() => ask(lab.timeouts.attempt), answered);
+    const target = hostPort(node, service.spec?.ports?.[0]?.nodePort ?? 0);
+    const withService = await whoAnswers(lab, lab.outsider, target);
     await lab.delete("the Service", lab.serviceObject("let-in", spec));
     const withoutService = await lab.eventually(
-      () => ask(lab.timeouts.silence),
+      () => meet(lab.outsider, target, lab.timeouts.silence),
       ({ outcome }) => outcome !== "answered",
     );
-    const toTheNode = await meet(lab.outsider, hostPort(node, lab.nodePort), lab.timeouts.answer);
+    const toTheNode = await whoAnswers(lab, lab.outsider, hostPort(node, lab.nodePort));
     return { withService, withoutService, toTheNode };
   },
   judge: ({ withService, withoutService, toTheNode }) => {
@@ -453,7 +456,7 @@ claim("all-pods-talk-without-nat", {
             pair: `${client.name} → ${server.name}`,
             client: client.peer.address,
             server: server.name,
-            tcp: await meet(client.peer, hostPort(server.peer.address, 8080), lab.timeouts.silence),
+            tcp: await whoAnswers(lab, client.peer, hostPort(server.peer.address, 8080)),
             udp: await meetByUdp(lab, client.peer, "localhost:8080", server.peer.address, 8081),
             pingExit: await ping(lab, client.peer, server.peer.address),
           })),
@@ -539,14 +542,14 @@ async function ping(lab: Lab, client: Peer, address: string): Promise<number | n
 claim("pods-reach-host-network-pods-without-nat", {
   observe: async (lab) => {
     const client = lab.pod("client-1");
-    const ask = (pod: string) => meet(client, hostPort(lab.pod(pod).address, 18_090), lab.timeouts.silence);
+    const ask = (pod: string) => whoAnswers(lab, client, hostPort(lab.pod(pod).address, 18_090));
     return {
       client: client.address,
       // A pod on the host network has its node's name.
       nodes: [lab.worker(0).name, lab.worker(1).name],
       ownNode: await ask("host-1"),
       otherNode: await ask("host-2"),
-      back: await meet(lab.pod("host-2"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.silence),
+      back: await whoAnswers(lab, lab.pod("host-2"), hostPort(lab.pod("server-1").address, 8080)),
       // A node has an address for each way that it sends by.
       addressOfTheOtherNode: await sourceTowards(lab.node(lab.worker(1)), lab.pod("server-1").address),
     };
@@ -567,17 +570,13 @@ claim("pods-reach-host-network-pods-without-nat", {
 claim("no-way-in-without-a-service", {
   slow: true,
   observe: async (lab) => {
-    const inside = await meet(lab.pod("client-1"), hostPort(lab.pod("far-server").address, 8080), lab.timeouts.answer);
+    const inside = await whoAnswers(lab, lab.pod("client-1"), hostPort(lab.pod("far-server").address, 8080));
     const ask = (node: WorldNode) =>
       request(lab.outsider, `http://${hostPort(node.addresses[0] ?? "", 8080)}/hostname`, lab.timeouts.silence);
     return {
       labelsOfThePod: lab.labelsOf("far-server"),
       inside,
-      toTheNode: await meet(
-        lab.outsider,
-        hostPort(lab.worker(1).addresses[0] ?? "", lab.nodePort),
-        lab.timeouts.answer,
-      ),
+      toTheNode: await whoAnswers(lab, lab.outsider, hostPort(lab.worker(1).addresses[0] ?? "", lab.nodePort)),
       atTheNodes: await Promise.all(lab.world.nodes.map(ask)),
       byOtherMeans: await byOtherMeans(lab),
     };
@@ -664,7 +663,7 @@ claim("docker-networks-are-separate", {
     return {
       between: between.exitCode ?? null,
       together: together.exitCode ?? null,
-      pods: await meet(lab.pod("client-1"), hostPort(lab.pod("far-server").address, 8080), lab.timeouts.answer),
+      pods: await whoAnswers(lab, lab.pod("client-1"), hostPort(lab.pod("far-server").address, 8080)),
     };
   },
   judge: ({ between, together, pods }) => {
@@ -704,7 +703,7 @@ claim("pods-behave-like-machines", {
         () => meet(lab.node(node), hostPort(address, port), lab.timeouts.attempt),
         ({ outcome }) => outcome === "answered",
       );
-      return meet(client, hostPort(address, port), lab.timeouts.silence);
+      return whoAnswers(lab, client, hostPort(address, port));
     };
     return {
       port,
@@ -809,15 +808,15 @@ claim("nodes-route-to-the-right-pod", {
     // Only this pod's packets: what comes in by its end of the link is not forwarded.
     const client = await lab.start(lab.clientPod("not-forwarded", { nodeName: lab.worker(0).name }));
     const device = (await route(client.address))?.dev ?? "";
-    const ask = () => meet(client, hostPort(lab.pod("far-server").address, 8080), lab.timeouts.silence);
-    const nearby = await meet(lab.pod("client-2"), hostPort(lab.pod("far-server").address, 8080), lab.timeouts.answer);
-    const before = await ask();
+    const target = hostPort(lab.pod("far-server").address, 8080);
+    const nearby = await whoAnswers(lab, lab.pod("client-2"), target);
+    const before = await whoAnswers(lab, client, target);
     const drop = (action: "-I" | "-D") => [lab.iptables, "-w", action, "FORWARD", "-i", device, "-j", "DROP"];
     lab.afterwards(async () => void (await near.run("no such rule is left", drop("-D"))));
     await outputOf(near, "do not forward what that pod sends", drop("-I"));
-    const without = await ask();
+    const without = await meet(client, target, lab.timeouts.silence);
     await outputOf(near, "forward it again", drop("-D"));
-    const after = await ask();
+    const after = await whoAnswers(lab, client, target);
     return { forwarding, own, other, otherNode: lab.worker(1).addresses, nearby, before, without, after };
   },
   judge: ({ forwarding, own, other, otherNode, nearby, before, without, after }) => {
@@ -865,13 +864,13 @@ claim("isolation-has-to-be-added", {
       ({ outcome }) => outcome === "answered",
     );
     return {
-      within: await meet(lab.pod("client-1"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.answer),
+      within: await whoAnswers(lab, lab.pod("client-1"), hostPort(lab.pod("server-1").address, 8080)),
       withinTheOther,
       // A policy selects pods of its own namespace only.
       policies: items.filter(({ metadata }) => namespaces.has(metadata?.namespace ?? "")).length,
       accepted: (await lab.tryCreate("would a policy be accepted", policy, { dryRun: true })).code,
-      into: await meet(lab.pod("client-elsewhere"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.answer),
-      outOf: await meet(lab.pod("client-1"), hostPort(elsewhere.address, 8080), lab.timeouts.answer),
+      into: await whoAnswers(lab, lab.pod("client-elsewhere"), hostPort(lab.pod("server-1").address, 8080)),
+      outOf: await whoAnswers(lab, lab.pod("client-1"), hostPort(elsewhere.address, 8080)),
     };
   },
   judge: ({ policies, accepted, within, withinTheOther, into, outOf }) => {
