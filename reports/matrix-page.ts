@@ -100,10 +100,10 @@ function filters({ sections }: Matrix): ComponentChild {
 }
 
 function columnHead(
-  { id, why, proxyMode, ipFamilies, cni, nodes }: Matrix["cells"][number],
+  { id, why, proxyMode, ipFamilies, cni, nodes, started, suite }: Matrix["cells"][number],
   linked: boolean,
 ): ComponentChild {
-  const world = `kube-proxy ${proxyMode}, ${ipFamilies.join("+")}, ${cni}, ${nodes} nodes: ${why}`;
+  const world = `kube-proxy ${proxyMode}, ${ipFamilies.join("+")}, ${cni}, ${nodes} nodes: ${why} (${started.slice(0, 10)}, commit ${suite.commit.slice(0, 7)})`;
   const name = linked ? h("a", { href: `cells/${id}/index.html` }, id) : id;
   return h("th", { scope: "col", title: world }, name);
 }

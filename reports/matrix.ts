@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
+import semver from "semver";
 import { z } from "zod";
-import type { Catalogue } from "../helpers/claim/catalogue.ts";
+import type { Catalogue, Claim } from "../helpers/claim/catalogue.ts";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Cell } from "../helpers/cluster/cells.ts";
 import { ownCni } from "../helpers/world/world.ts";
@@ -97,25 +98,54 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
 
 /**
  * Returns the recorded matrix with newer runs in place of what is recorded of their cells; what the claims say is the catalogue's.
+ * Of older runs a verdict is left out where the catalogue expects another today: an earlier check gave it, of an earlier reading
+ * of the sentence, and it would look like a border between versions.
  *
  * @param all the cells of today, in their file's order
  */
 export function recordedWith(newer: Matrix, recorded: Matrix, all: readonly Cell[], { claims }: Catalogue): Matrix {
   const cells = all.flatMap(({ id }) => [...newer.cells, ...recorded.cells].find((cell) => cell.id === id) ?? []);
   const ids = cells.map(({ id }) => id);
-  const verdictsIn = (matrix: Matrix, claim: string) => matrix.claims.find(({ id }) => id === claim)?.verdicts ?? {};
   return withFlips(
     recorded,
     all.filter(({ id }) => ids.includes(id)),
     cells,
     claims
       .filter(({ excluded }) => excluded === undefined)
-      .map(({ id, ref, section, quote, en, zh }) => {
-        const verdicts = { ...verdictsIn(recorded, id), ...verdictsIn(newer, id) };
+      .map((claim) => {
+        const { id, ref, section, quote, en, zh } = claim;
+        const verdicts = { ...verdictsOfToday(claim, recorded), ...verdictsIn(newer, id) };
         const inOrder = ids.flatMap((cell) => (verdicts[cell] === undefined ? [] : [[cell, verdicts[cell]] as const]));
         return { ...{ id, ref, section, quote, en, zh }, verdicts: Object.fromEntries(inOrder) };
       }),
   );
+}
+
+function verdictsIn({ claims }: Matrix, claim: string): Matrix["claims"][number]["verdicts"] {
+  return claims.find(({ id }) => id === claim)?.verdicts ?? {};
+}
+
+/** What is recorded of a claim and expected still. That something is not to be seen in a cell stays as it was found. */
+function verdictsOfToday(claim: Claim, recorded: Matrix): ReturnType<typeof verdictsIn> {
+  return Object.fromEntries(
+    Object.entries(verdictsIn(recorded, claim.id)).filter(([id, { verdict }]) => {
+      const cell = recorded.cells.find((each) => each.id === id);
+      return verdict === "external" || cell === undefined || verdictsExpected(claim, cell).includes(verdict ?? "");
+    }),
+  );
+}
+
+/** Which verdicts the catalogue has for a recorded cell; what was not recorded of it may be either way. */
+function verdictsExpected({ expect = [] }: Claim, cell: Matrix["cells"][number]): readonly string[] {
+  return expect.flatMap(({ when: { kubernetes, proxyMode, ipFamily, cni } = {}, verdict }) => {
+    const family = cell.ipFamilies.length > 1 ? "dual" : cell.ipFamilies[0];
+    const fits =
+      (kubernetes === undefined || semver.satisfies(cell.kubernetes, kubernetes, { includePrerelease: true })) &&
+      (proxyMode === undefined || proxyMode === cell.proxyMode) &&
+      (ipFamily === undefined || ipFamily === family) &&
+      (cni === undefined || cni === cell.cni);
+    return fits ? [verdict] : [];
+  });
 }
 
 function withFlips(
@@ -221,7 +251,21 @@ export function flipsAsMarkdown({ cells: all, claims }: Matrix): string {
           ],
     ),
     ...all.flatMap((cell) => (cell.cni === ownCni ? [] : [...withAnotherPlugin(cell, all, claims), ""])),
+    ...whenRecorded(all),
+    "",
   ].join("\n");
+}
+
+/** When and by which commit of the suite the cells were recorded, the newest first: older ones are seen to be older. */
+function whenRecorded(cells: Matrix["cells"]): string[] {
+  const byCommit = Map.groupBy(
+    cells.toSorted((a, b) => (a.started < b.started ? 1 : -1)),
+    ({ started, suite: { commit } }) => `${started.slice(0, 10)} by ${commit.slice(0, 7)}`,
+  );
+  const lines = [...byCommit].map(([when, of]) => `${of.map(({ id }) => id).join(", ")} on ${when}`);
+  return [
+    `Recorded: ${lines.join("; ")}.${byCommit.size > 1 ? " A dash stands where the check of an older run was another than today's." : ""}`,
+  ];
 }
 
 function withAnotherPlugin(
