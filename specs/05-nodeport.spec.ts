@@ -169,7 +169,7 @@ claim("nodeport-out-of-range-is-refused", {
     storeOtherwise(
       lab,
       { kind: "Service", name: `port-${first - 1}` },
-      "JSONPatch{op: 'replace', path: '/spec/ports', value: [{'port': 80, 'protocol': 'TCP', 'targetPort': 8080}]}",
+      "JSONPatch{op: 'replace', path: '/spec/ports', value: [{'port': dyn(80), 'protocol': dyn('TCP'), 'targetPort': dyn(8080)}]}",
     ),
   ),
 });
@@ -211,7 +211,7 @@ claim("nodeport-may-be-chosen", {
     storeOtherwise(
       lab,
       { kind: "Service", name: "chosen-port" },
-      "JSONPatch{op: 'replace', path: '/spec/ports', value: [{'port': 80, 'protocol': 'TCP', 'targetPort': 8080}]}",
+      "JSONPatch{op: 'replace', path: '/spec/ports', value: [{'port': dyn(80), 'protocol': dyn('TCP'), 'targetPort': dyn(8080)}]}",
     ),
   ),
 });

@@ -138,8 +138,9 @@ async function enforce(
   const inForce = async () => {
     const { code, body } = await lab.tryCreate("is it in force", specimen, { dryRun: true });
     const { metadata } = body as { metadata?: { annotations?: Record<string, string> } };
-    // A policy that fails itself forbids (403): it changes nothing, and so is never in force.
-    return code === 422 || metadata?.annotations?.[mark] !== undefined;
+    // A patch may fit the check's own object and not the specimen; one that fails there too proves nothing (prove.ts).
+    const unfit = failureOfPolicy((body as { message?: string }).message ?? "") !== undefined;
+    return code === 422 || unfit || metadata?.annotations?.[mark] !== undefined;
   };
   await putInForce(lab, verb, `${objects.kind} ${objects.name}`, { ...matching(objects), ...policy }, inForce);
 }
