@@ -49,8 +49,10 @@ await main(async () => {
       if (!session.signal.aborted) await saveLogs(session, cluster);
       throw error;
     } finally {
-      // A fresh cluster goes as it is.
-      if (!cluster.fresh || settings.keepCluster) await undo();
+      await undo().catch((error: unknown) => {
+        // A fresh cluster goes as it is.
+        if (!cluster.fresh || settings.keepCluster) throw error;
+      });
     }
   });
   progress.say("reports", `report: ${await value.report}`);

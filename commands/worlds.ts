@@ -39,7 +39,14 @@ await main(async () => {
   const onKept = groups.filter((group) => members(group).every(staysOnACluster));
   const ownClusters = groups.filter((group) => !onKept.includes(group));
   const made = onKept.length > 0 && keptRun(settings.cache) === undefined;
-  if (made) await command(["cluster", "up"], {}, interrupt);
+  if (made) {
+    const { exitCode, all } = await command(["cluster", "up"], {}, interrupt);
+    if (exitCode !== 0)
+      throw new UserError(
+        `no cluster could be made: ${all.split("\n").findLast((line) => line.startsWith("error: ")) ?? ""}`,
+        "npm run cluster -- up tells more",
+      );
+  }
   const judged: WorldsFile["groups"] = [];
   try {
     const before = await judge(plain, [], settings, interrupt);
@@ -78,8 +85,9 @@ async function judgeGroup(
   const started = performance.now();
   const { results, exitCode, lastWords, folder } = await judge(group, worlds, settings, interrupt);
   const end = worlds.find(({ ends }) => ends !== undefined)?.ends;
+  // Where the machine can do what the world says it cannot, the run is judged as any other.
   const wrong =
-    end === undefined
+    end === undefined || (results !== undefined && exitCode !== 2)
       ? results === undefined
         ? [{ id: "", why: `the run ended with ${exitCode}: ${lastWords}` }]
         : wrongIn({ worlds, results, before, claims })
@@ -98,7 +106,7 @@ async function judgeGroup(
   return {
     group,
     worlds: worlds.map(({ id, what }) => ({ id, what })),
-    stayed: end === undefined ? (stayed ?? []) : [],
+    stayed: stayed ?? [],
     wrong,
     seconds,
   };

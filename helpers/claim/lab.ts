@@ -49,7 +49,7 @@ export class Lab {
   readonly otherNamespace: string;
   readonly #stage: Stage;
   readonly #evidence: Evidence;
-  readonly #signal: AbortSignal;
+  #signal: AbortSignal;
   readonly #undo: (() => Promise<void>)[] = [];
   readonly #created: KubernetesObject[] = [];
 
@@ -599,6 +599,8 @@ export class Lab {
   /** Undoes what the check did, the last thing first, and has what it created deleted; nothing waits for that unless the stage is used again. @throws AggregateError of what failed */
   async close(): Promise<void> {
     const errors: unknown[] = [];
+    // What a check did is undone after its time, too, when the signal that ended it would end every command at once.
+    this.#signal = AbortSignal.timeout(this.timeouts.podsReady);
     for (const undo of this.#undo.splice(0).toReversed()) await undo().catch((error: unknown) => errors.push(error));
     const deleted = await Promise.allSettled(
       this.#created.splice(0).map((object) =>

@@ -5,6 +5,7 @@ import { cellOf, imageLockFor, settingsOf } from "../cluster/cells.ts";
 import { contextVariable, writeContext } from "../cluster/context.ts";
 import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
 import { containerNodes, controlPlaneContainers, defaultBridge, publishedPorts } from "../cluster/nodes.ts";
+import { settingsIn, worldsOf } from "../cluster/worlds.ts";
 import { inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
 import { acquireLock, type Lock } from "../host/lock.ts";
@@ -93,7 +94,7 @@ export async function beginRun(
       ...{ cluster: name, fresh, madeBy, network },
       publishedPorts: await publishedPorts(engine, nodes, name),
       kind: imageLockFor(settings).kind.version,
-      otherwise: cell === undefined ? [] : settingsOf(cell),
+      otherwise: [...(cell === undefined ? [] : settingsOf(cell)), ...settingsIn(worldsOf(settings))],
       ...(cell?.mayNotStart === true ? { mayNotStart: true } : {}),
       engine: {
         ...{ name: engine.cli, version: engine.version, owner: engine.owner, cgroup: engine.cgroup },

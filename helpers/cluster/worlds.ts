@@ -4,6 +4,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { type Engine, inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
+import { runMarker } from "../host/process.ts";
 import type { Say } from "../host/progress.ts";
 import type { Settings } from "../host/settings.ts";
 import type { ClusterConfig } from "./cells.ts";
@@ -71,6 +72,15 @@ export function needOwnCluster(worlds: readonly World[]): boolean {
   return worlds.some(({ config, environment }) => config !== undefined || Object.keys(environment).length > 0);
 }
 
+/** Returns the names of cells' settings that the worlds have otherwise than kind when it is told nothing. */
+export function settingsIn(worlds: readonly World[]): string[] {
+  const networking = worlds.flatMap(({ config }) => Object.keys(config?.networking ?? {}));
+  return [
+    ...(networking.includes("kubeProxyMode") ? ["proxyMode"] : []),
+    ...(networking.includes("ipFamily") ? ["ipFamily"] : []),
+  ];
+}
+
 /** Returns a kind configuration with what the worlds have otherwise in it. */
 export function configIn(config: ClusterConfig, worlds: readonly World[]): ClusterConfig {
   const changes = worlds.flatMap((world) => world.config ?? []);
@@ -103,7 +113,7 @@ export interface Changeable {
   readonly name: string;
   readonly nodes: readonly string[];
   readonly network: string;
-  readonly run: { readonly folder: string };
+  readonly run: { readonly id: string; readonly folder: string };
 }
 
 /**
@@ -119,21 +129,28 @@ export async function changeCluster(
 ): Promise<() => Promise<void>> {
   const undo: { readonly title: string; readonly run: () => Promise<void> }[] = [];
   const undoAll = async () => {
+    const failures: unknown[] = [];
     for (const { title, run } of undo.splice(0).toReversed()) {
       say(`undo: ${title}`);
-      await run();
+      await run().catch((error: unknown) => failures.push(error));
     }
+    if (failures.length > 0)
+      throw new AggregateError(failures, failures.map((error) => (error as Error).message).join("; "));
   };
   try {
     for (const { id, what, change } of worlds) {
       if (change.length > 0) say(`world ${id}: ${what}`);
       for (const { on, do: script, undo: back } of change) {
-        undo.push({ title: id, run: () => carryOut(back, on, cluster) });
         await carryOut(script, on, cluster);
+        undo.push({ title: id, run: () => carryOut(back, on, cluster) });
       }
     }
   } catch (error) {
-    await undoAll();
+    await undoAll().catch((undoing: unknown) => {
+      throw new AggregateError([error, undoing], `${(error as Error).message}; then ${(undoing as Error).message}`, {
+        cause: error,
+      });
+    });
     throw error;
   }
   return undoAll;
@@ -144,6 +161,8 @@ async function carryOut(script: string, on: z.infer<typeof Change>["on"], cluste
   if (on === "machine") {
     const [command, ...words] = inEngineNetwork(engine, ["sh", "-ec", script]);
     const environment = {
+      // What a killed run leaves running is found by it.
+      [runMarker]: run.id,
       CLUSTER: name,
       NETWORK: network,
       FOLDER: run.folder,
@@ -164,7 +183,7 @@ async function carryOut(script: string, on: z.infer<typeof Change>["on"], cluste
   const kubectl = 'export KUBECONFIG=/etc/kubernetes/admin.conf CLUSTER="$0"; set -e\n';
   for (const node of on === "nodes" ? all : ofRole.slice(0, 1)) {
     const result = await containerNodes(engine).run(node, ["bash", "-c", `${kubectl}${script}`, name], {
-      timeout: 180_000,
+      timeout: 420_000,
     });
     if (result.failed) throw new Error(`a world's script failed on ${node}: ${result.stderr.trim()}\n${script}`);
   }
