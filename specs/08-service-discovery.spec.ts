@@ -170,6 +170,11 @@ claim("dns-short-name-in-same-namespace", {
         .exec(await outputOf(lab.pod(pod), `${pod}'s resolver configuration`, ["cat", "/etc/resolv.conf"]))?.[1]
         ?.split(" ") ?? [];
     const type = lab.addressRecord;
+    const answerTo = (pod: string, name: string) =>
+      lab.eventually(
+        () => meet(lab.pod(pod), name, lab.timeouts.answer),
+        ({ outcome }) => outcome === "answered",
+      );
     return {
       namespace: lab.namespace,
       otherNamespace: lab.otherNamespace,
@@ -177,14 +182,14 @@ claim("dns-short-name-in-same-namespace", {
       searched: await searchOf("client-1"),
       searchedElsewhere: await searchOf("client-elsewhere"),
       servers: ["server-1", "server-2"],
-      answer: await meet(lab.pod("client-1"), "web", lab.timeouts.silence),
+      answer: await answerTo("client-1", "web"),
       // What the other pod's search list makes of the bare name; the bare name itself would go to a server outside.
       elsewhere: await lookUp(
         lab.pod("client-elsewhere"),
         `web.${lab.otherNamespace}.svc.${lab.world.dnsDomain}`,
         type,
       ),
-      elsewhereQualified: await meet(lab.pod("client-elsewhere"), `web.${lab.namespace}`, lab.timeouts.silence),
+      elsewhereQualified: await answerTo("client-elsewhere", `web.${lab.namespace}`),
     };
   },
   judge: ({
@@ -390,7 +395,13 @@ claim("two-discovery-mechanisms", {
       address,
       withoutDns: {
         name: await meet(variables, `found.${namespace}.svc.${lab.world.dnsDomain}`, lab.timeouts.silence),
-        variable: host === "" ? null : await meet(variables, hostOf(host), lab.timeouts.answer),
+        variable:
+          host === ""
+            ? null
+            : await lab.eventually(
+                () => meet(variables, hostOf(host), lab.timeouts.answer),
+                ({ outcome }) => outcome === "answered",
+              ),
       },
       withoutVariables: {
         variable: await variable(names),
