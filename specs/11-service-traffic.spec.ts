@@ -225,11 +225,15 @@ claim("nodeport-path", {
     for (const { title, there, answer } of paths)
       expect(answer.pod, `who answered: ${title}, by ${wayOf(there) || "a way that was not followed"}`).toBe("only");
   },
-  control: live("the nodes drop what comes from outside to their node ports", async (lab) => {
-    const flow = ["-s", lab.outsiderAddress, "-p", "tcp", "--dport", lab.world.nodePortRange.replace("-", ":")];
-    for (const node of new Set([lab.worker(0), lab.worker(1)]))
-      await iptablesRule(lab, node, "raw", "PREROUTING", ...flow, "-j", "DROP");
-  }),
+  control: live(
+    "the nodes drop what comes from outside to their node ports",
+    async (lab) => {
+      const flow = ["-s", lab.outsiderAddress, "-p", "tcp", "--dport", lab.world.nodePortRange.replace("-", ":")];
+      for (const node of new Set([lab.worker(0), lab.worker(1)]))
+        await iptablesRule(lab, node, "raw", "PREROUTING", ...flow, "-j", "DROP");
+    },
+    { alone: true },
+  ),
 });
 
 /** Which modes this version's kube-proxy takes: it checks the name before it does anything. */

@@ -5,8 +5,7 @@ import { Lab } from "./lab.ts";
 import type { Stage } from "./stage.ts";
 import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
 
-const claimTimeoutMs = 120_000;
-const slowClaimTimeoutMs = 240_000;
+const claimTimeoutMs = 240_000;
 
 /** What decides a claim. */
 export interface Check<Observation> {
@@ -39,8 +38,8 @@ export function rememberedChecks(): ReadonlyMap<string, CheckedClaim> {
 }
 
 /** Milliseconds after which a check is given up; a factor stretches them on slow machines. */
-export function timeoutOf<Observation>({ slow }: Check<Observation>, factor: number): number {
-  return (slow === true ? slowClaimTimeoutMs : claimTimeoutMs) * factor;
+export function claimTimeout(factor: number): number {
+  return claimTimeoutMs * factor;
 }
 
 /** What came of a check: the judgement, and the observation where there is one. */

@@ -5,7 +5,7 @@ import { Evidence } from "../evidence/evidence.ts";
 import { missingCapability } from "../world/capabilities.ts";
 import { describeClaim, reportVerdict } from "./allure.ts";
 import { type Claim, readCatalogue } from "./catalogue.ts";
-import { type Check, decide, remember, timeoutOf } from "./check.ts";
+import { type Check, claimTimeout, decide, remember } from "./check.ts";
 import { controlsVariable } from "./control.ts";
 import { expectationIn, expectedResult, statementResult } from "./expectation.ts";
 import { decidingValues } from "./mutants.ts";
@@ -51,7 +51,7 @@ function wayOf<Observation>(
     };
   const opened = openRun();
   return {
-    timeout: timeoutOf(check, opened.run.context.timeoutFactor),
+    timeout: claimTimeout(opened.run.context.timeoutFactor),
     carryOut: async (context) => {
       named(context);
       await run(entry, check, opened, context.signal);

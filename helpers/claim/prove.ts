@@ -4,7 +4,7 @@ import { Mutex, Semaphore } from "async-mutex";
 import { Evidence } from "../evidence/evidence.ts";
 import { missingCapability } from "../world/capabilities.ts";
 import { failureOfPolicy } from "./changes.ts";
-import { type CheckedClaim, type Decision, decide, rememberedChecks, timeoutOf } from "./check.ts";
+import { type CheckedClaim, claimTimeout, type Decision, decide, rememberedChecks } from "./check.ts";
 import { type AlteredControl, isLive, type LiveControl } from "./control.ts";
 import { expectationIn } from "./expectation.ts";
 import { Lab } from "./lab.ts";
@@ -195,7 +195,7 @@ async function judgeAll(
   const decisions = await Promise.all(
     claims.map(async ({ entry, check }): Promise<[string, Decision]> => {
       const evidence = new Evidence(context.out, join("controls", entry.id, when));
-      const given = AbortSignal.any([signal, AbortSignal.timeout(timeoutOf(check, context.timeoutFactor))]);
+      const given = AbortSignal.any([signal, AbortSignal.timeout(claimTimeout(context.timeoutFactor))]);
       const decision = await decide(check, missingCapability(entry.needs, stage.world), anew, evidence, given);
       storeJson(join(context.out, "evidence", "controls", entry.id, `${when}.json`), decision);
       const failure = evidence.items.map(({ text }) => failureOfPolicy(text)).find((found) => found !== undefined);

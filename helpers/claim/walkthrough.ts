@@ -5,6 +5,7 @@ import { type Background, inBackground } from "../probe/background.ts";
 import { startCapture } from "../probe/capture.ts";
 import { hostOf, hostPort, type Request, request } from "../probe/http.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
+import type { WorldNode } from "../world/world.ts";
 import { printed, printedCommand } from "./article.ts";
 import { namespaceLabel } from "./cast.ts";
 import type { Lab } from "./lab.ts";
@@ -122,6 +123,11 @@ function urlIn(line: number): string {
   return /https?:\/\/\S+/.exec(printedCommand(line))?.[0] ?? "";
 }
 
+/** The node port's URL at a node's own address. */
+function nodePortUrl({ addresses: [address = ""] }: WorldNode): string {
+  return urlIn(322).replace("<node-ip>", hostOf(address));
+}
+
 const steps = {
   deploy: async (lab: Lab) => {
     await forget(lab, "deployment", "web-app");
@@ -170,7 +176,7 @@ const steps = {
     const result = await lab.outsider.run(
       "line 255 of the article, and what is typed in the pod",
       ["sh", "-c", script, typed, ...lines],
-      lab.timeouts.propagation * 2,
+      lab.timeouts.podsReady,
     );
     if (result.timedOut) {
       await strike(lab, "pod", "temp", "--wait=false");
@@ -201,9 +207,9 @@ const steps = {
   inspectNode: (lab: Lab) => onHost(lab, 318),
   curlNode: async (lab: Lab) => ({
     answers: await Promise.all(
-      lab.world.nodes.map(({ addresses: [address = ""] }) =>
+      lab.world.nodes.map((node) =>
         lab.eventually(
-          () => lab.fromHost(urlIn(322).replace("<node-ip>", hostOf(address))),
+          () => lab.fromHost(nodePortUrl(node)),
           ({ outcome }) => outcome === "answered",
         ),
       ),
@@ -213,6 +219,17 @@ const steps = {
   }),
   portForward: async (lab: Lab) => portForward(lab),
   enterNode: async (lab: Lab) => onHostTyping(lab, 340, "hostname\ncat /etc/os-release\nexit\n"),
+  // Line 355 typed in the node, before the capture that has to count no packets of it.
+  curlInNode: async (lab: Lab) => {
+    const node = lab.node(lab.controlPlane);
+    return {
+      none: await request(node, `http://localhost:${closedPort}`, lab.timeouts.silence),
+      asked: await lab.eventually(
+        () => request(node, urlIn(355), lab.timeouts.attempt),
+        ({ outcome }) => outcome === "answered",
+      ),
+    };
+  },
   installTcpdump: async (lab: Lab) => {
     const node = lab.node(lab.controlPlane);
     if (!lab.world.features.uplink) lab.standIn("a folder of Debian's packages in the node for Debian's archive");
@@ -251,6 +268,7 @@ const needs: Partial<Record<keyof Steps, readonly (keyof Steps)[]>> = {
   curlLocalhost: ["deploy", "applyNodePort"],
   curlNode: ["deploy", "applyNodePort"],
   portForward: ["deploy", "applyClusterIp"],
+  curlInNode: ["deploy", "applyNodePort", "curlNode"],
   capture: ["deploy", "applyNodePort", "curlNode"],
   greps: ["deploy", "applyClusterIp"],
 };
@@ -276,13 +294,21 @@ async function apply(lab: Lab, line: number, object: string): Promise<Typed> {
 
 /** Asks the host once more, and returns which of the Deployment's pods have that request in their logs: none where somebody else answers. */
 async function servedBy(lab: Lab, url: string): Promise<string[]> {
-  const request = `asked-${randomBytes(6).toString("hex")}`;
-  await lab.fromHost(`${url}/${request}`);
-  // A log may lag behind.
-  return lab.eventually(
-    async () => Object.keys(await requestsServed(lab, `/${request} `)),
-    (pods) => pods.length > 0,
+  const asked = `asked-${randomBytes(6).toString("hex")}`;
+  const last = `${asked}-last`;
+  await lab.fromHost(`${url}/${asked}`);
+  await lab.eventually(
+    () => lab.fromHost(`${nodePortUrl(lab.controlPlane)}/${last}`),
+    ({ outcome }) => outcome === "answered",
   );
+  const servers = async (path: string) => Object.keys(await requestsServed(lab, `/${path} `));
+  const some = (pods: readonly string[]) => pods.length > 0;
+  // Logs lag behind: where one has what the node's address was asked last, the others are not far from it.
+  const [pods] = await lab.eventually(
+    async () => [await servers(asked), await servers(last)] as const,
+    (found) => found.some(some),
+  );
+  return some(pods) ? pods : lab.eventually(() => servers(asked), some, lab.timeouts.window);
 }
 
 /** Returns how many lines of the logs of the Deployment's pods have these words, by pod; pods that have none are left out. */
@@ -413,15 +439,14 @@ async function askOften(from: Peer, url: string, count: number): Promise<number>
   return stdout.split("\n").filter((status) => status !== "" && status !== "000").length;
 }
 
-/** Asks five times, so that a packet which is lost decides nothing, and returns how many were answered. */
-async function fiveTimes(ask: () => Promise<Request>): Promise<number> {
-  let answered = 0;
-  for (let n = 0; n < 5; n++) if ((await ask()).outcome === "answered") answered++;
-  return answered;
+/** Asks 20 times, so that neither a lost packet nor the choice of a pod decides, and returns how many were answered. */
+async function twentyTimes(ask: () => Promise<Request>): Promise<number> {
+  const asked = await Promise.all(Array.from({ length: 20 }, ask));
+  return asked.filter(({ outcome }) => outcome === "answered").length;
 }
 
 /** A port on which nobody listens: it is none of the node ports that Services may have. */
-export const closedPort = 65_009;
+const closedPort = 65_009;
 
 /** What the article's capture shows while the Service is asked, beside one of the node port. */
 async function capture(lab: Lab) {
@@ -441,10 +466,10 @@ async function capture(lab: Lab) {
   const pods = await lab.endpointsOf("web-nodeport", articleNamespace);
   const ends = [...pods.map((pod) => `${pod}.80`), `${address}.30080`];
   const ways = [
-    { name: "localhost, asked on the host", ask: () => fiveTimes(() => lab.fromHost(url)) },
+    { name: "localhost, asked on the host", ask: () => twentyTimes(() => lab.fromHost(url)) },
     {
       name: "the node's address, asked on the host",
-      ask: () => fiveTimes(() => lab.fromHost(`http://${hostPort(address, 30_080)}`)),
+      ask: () => twentyTimes(() => lab.fromHost(`http://${hostPort(address, 30_080)}`)),
     },
   ];
   const seen = [];
