@@ -177,6 +177,12 @@ claim("externalname-selects-no-pods", {
   slow: true,
   observe: async (lab) => {
     const name = "selecting";
+    const servers = ["server-1", "server-2"];
+    // Somebody may have the external name, and answer as no server of the suite's does.
+    const ask = async (timeout: number) => {
+      const { body, ...asked } = await request(lab.pod("client-1"), `http://${name}/hostname`, timeout);
+      return { ...asked, pod: servers.find((server) => server === body.trim()) ?? null };
+    };
     const selector = { app: "server" };
     const ports = [{ port: 80, targetPort: 8080 }];
     const object = lab.serviceObject(name, { type: "ExternalName", externalName: target, selector });
@@ -191,7 +197,7 @@ claim("externalname-selects-no-pods", {
     const asExternalName = {
       record: await cnameOf(lab, name),
       endpoints: await lab.endpointsOf(name),
-      asked: await meet(lab.pod("client-1"), name, lab.timeouts.silence),
+      asked: await ask(lab.timeouts.silence),
     };
     await lab.patch("make it a ClusterIP Service", object, { spec: { type: "ClusterIP", externalName: null, ports } });
     return {
@@ -200,9 +206,9 @@ claim("externalname-selects-no-pods", {
       leftAlone: semver.gte(lab.world.kubernetes, "1.27.0"),
       asExternalName,
       asClusterIP: await lab.until(
-        "an answer at its name",
-        () => meet(lab.pod("client-1"), name, lab.timeouts.attempt),
-        ({ outcome }) => outcome === "answered",
+        "a pod's answer at its name",
+        () => ask(lab.timeouts.attempt),
+        ({ pod }) => pod !== null,
         lab.timeouts.podsReady,
       ),
     };

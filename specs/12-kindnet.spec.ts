@@ -325,10 +325,10 @@ claim("one-veth-per-pod", {
   },
   control: live("a second link leads to a pod", async (lab) => {
     const node = lab.node(lab.worker(0));
-    const route = (await routesOf(node, lab.family)).find(({ dst }) => dst === lab.pod("pair").address);
-    const other = (await vethsOf(node)).find(({ ifname }) => ifname.startsWith("veth") && ifname !== route?.dev);
+    // Another pod of the cast's, since others come and go, and their links with them.
+    const other = (await routesOf(node, lab.family)).find(({ dst }) => dst === lab.pod("client-1").address);
     // Behind the first one, so that no packet takes it.
-    const words = [hostPrefix(lab.pod("pair").address), "dev", other?.ifname ?? "", "metric", "500"];
+    const words = [hostPrefix(lab.pod("pair").address), "dev", other?.dev ?? "", "metric", "500"];
     lab.afterwards(async () => void (await outputOf(node, "one way again", ["ip", "route", "del", ...words])));
     await outputOf(node, "another way to the pod", ["ip", "route", "add", ...words]);
   }),
@@ -460,6 +460,8 @@ claim("kindnet-is-light", {
       "the kubelets to tell what kindnet uses",
       () => Promise.all(lab.world.nodes.map(usedOn)),
       (all) => all.every(({ bytes }) => bytes > 0),
+      // They ask cAdvisor for a new pod's figures when they come to it.
+      lab.timeouts.podsReady,
     );
     return {
       containers: daemonSet.spec?.template.spec?.containers.length,
