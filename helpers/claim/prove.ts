@@ -30,7 +30,7 @@ const sentinels = [
   "nodeport-on-every-node",
   "dns-full-name",
   "externalname-answers-a-cname",
-  "iptables-save-shows-the-service",
+  "nodeport-reachable-from-outside",
 ] as const;
 
 const semaphore = new Semaphore(places);
