@@ -112,7 +112,7 @@ async function kernelRows(): Promise<Row[]> {
     {
       what: "kernel: IP_VS",
       here: ipvs ? "yes" : "no",
-      cost: ipvs ? "" : `${costInClaims("ipvs")}; the cells of ipvs`,
+      cost: ipvs ? "" : "the cells of ipvs",
     },
     {
       what: "kernel: NFT_QUEUE",

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import type { V1NetworkPolicy, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { answered, whoAnswers } from "../helpers/claim/ask.ts";
 import { isReady } from "../helpers/claim/cast.ts";
 import { iptablesRule, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
@@ -21,13 +22,6 @@ interface Call {
   readonly client: string;
   readonly server: string;
   readonly meeting: Meeting;
-}
-
-const answered = ({ outcome }: Pick<Meeting, "outcome">) => outcome === "answered";
-
-/** Returns who answers a peer there: on a busy machine a first try may take too long. */
-async function whoAnswers(lab: Lab, peer: Peer, target: string): Promise<Meeting> {
-  return lab.eventually(() => meet(peer, target, lab.timeouts.answer), answered);
 }
 
 /** Each client asks its server, by each family that they have; the answer tells who gives it, and the address that it saw. */
@@ -402,7 +396,10 @@ claim("docker-containers-need-port-mapping", {
       () => lab.containerEngine.run("ask from itself", ["exec", server, "curl", ...limits, url]),
       ({ exitCode }) => exitCode === 0,
     );
-    const answer = await ask("ask the other container by its address");
+    const answer = await lab.eventually(
+      () => ask("ask the other container by its address"),
+      ({ exitCode }) => exitCode === 0,
+    );
     return {
       published: published.trim(),
       exitCodeBefore: before.exitCode ?? null,
@@ -522,9 +519,8 @@ async function meetByUdp(
     const query = new URLSearchParams({ host, port: String(port), protocol: "udp", request: question, tries: "1" });
     const url = `http://${dialer}/dial?${query.toString()}`;
     const { body } = await lab.eventually(
-      () => request(client, url, lab.timeouts.silence),
+      () => request(client, url, lab.timeouts.answer),
       (answer) => answer.body.includes('"responses"'),
-      3 * lab.timeouts.silence,
     );
     return (JSON.parse(body || "{}") as { responses?: string[] }).responses?.[0] ?? null;
   };
@@ -532,23 +528,27 @@ async function meetByUdp(
   return { pod, source: source?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") ?? null };
 }
 
-/** Returns ping's exit code, which is 0 where one of its packets at least was answered (ping(8)). */
+/** Pings until an answer comes. Returns ping's exit code, which is 0 where one of its packets at least was answered (ping(8)). */
 async function ping(lab: Lab, client: Peer, address: string): Promise<number | null> {
   const seconds = String(Math.ceil(lab.timeouts.silence / 1000));
   const command = ["ping", "-c", "3", "-i", "0.2", "-W", seconds, address];
-  return (await client.run(`${client.label} pings ${address}`, command)).exitCode ?? null;
+  const { exitCode } = await lab.eventually(
+    () => client.run(`${client.label} pings ${address}`, command),
+    (end) => end.exitCode === 0,
+  );
+  return exitCode ?? null;
 }
 
 claim("pods-reach-host-network-pods-without-nat", {
   observe: async (lab) => {
     const client = lab.pod("client-1");
-    const ask = (pod: string) => whoAnswers(lab, client, hostPort(lab.pod(pod).address, 18_090));
+    const ask = (pod: string, port: number) => whoAnswers(lab, client, hostPort(lab.pod(pod).address, port));
     return {
       client: client.address,
       // A pod on the host network has its node's name.
       nodes: [lab.worker(0).name, lab.worker(1).name],
-      ownNode: await ask("host-1"),
-      otherNode: await ask("host-2"),
+      ownNode: await ask("host-1", 18_090),
+      otherNode: await ask("host-2", 18_092),
       back: await whoAnswers(lab, lab.pod("host-2"), hostPort(lab.pod("server-1").address, 8080)),
       // A node has an address for each way that it sends by.
       addressOfTheOtherNode: await sourceTowards(lab.node(lab.worker(1)), lab.pod("server-1").address),
@@ -561,7 +561,7 @@ claim("pods-reach-host-network-pods-without-nat", {
     expect(back.source, "the source that a pod sees of a host-network pod").toBe(addressOfTheOtherNode);
   },
   control: live("the pod's node leads what the pod sends to one host-network pod to another", async (lab) => {
-    const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("host-2").address, "-p", "tcp", "--dport", "18090"];
+    const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("host-2").address, "-p", "tcp", "--dport", "18092"];
     const other = hostPort(lab.pod("host-1").address, 18_090);
     await iptablesRule(lab, lab.worker(0), "nat", "PREROUTING", ...flow, "-j", "DNAT", "--to-destination", other);
   }),
@@ -611,7 +611,7 @@ async function byOtherMeans(lab: Lab) {
   const ask = async (target: string) =>
     lab.eventually(() => request(lab.outsider, `http://${target}/hostname`, lab.timeouts.attempt), answered);
   const [hostPortOfAPod, hostNetwork, portForward] = await Promise.all(
-    [hostPort(node, 18_081), hostPort(node, 18_090), "localhost:18082"].map(ask),
+    [hostPort(node, 18_081), hostPort(node, 18_092), "localhost:18082"].map(ask),
   );
   return { hostPortOfAPod, hostNetwork, portForward };
 }
@@ -659,7 +659,10 @@ claim("docker-networks-are-separate", {
       networks[0],
       client,
     ]);
-    const together = await ask("ask on the same network");
+    const together = await lab.eventually(
+      () => ask("ask on the same network"),
+      ({ exitCode }) => exitCode === 0,
+    );
     return {
       between: between.exitCode ?? null,
       together: together.exitCode ?? null,
@@ -727,8 +730,9 @@ claim("pods-may-be-on-different-nodes", {
   slow: true,
   observe: async (lab) => {
     const labels = { app: "spread" };
-    // It names no node and asks for no spreading: the scheduler decides.
-    await lab.create("a Deployment", lab.serverDeployment("spread", 4, labels));
+    // It says nothing of nodes: the scheduler decides.
+    const silentOnNodes = { affinity: undefined, tolerations: [] };
+    await lab.create("a Deployment", lab.serverDeployment("spread", 4, labels, silentOnNodes));
     const pods = await lab.readyPods(4, labels);
     return pods.map(({ metadata, spec }) => ({ pod: metadata?.name, node: spec?.nodeName }));
   },

@@ -299,12 +299,12 @@ claim("kubernetes-uses-cni", {
   observe: async (lab) => {
     const node = lab.node(lab.worker(0));
     const name = "needs-a-network";
-    await lab.create("a pod", lab.clientPod(name, { nodeName: lab.worker(0).name }));
+    const { metadata } = await lab.create<V1Pod>("a pod", lab.clientPod(name, { nodeName: lab.worker(0).name }));
     const look = async () => {
       const { status } = await lab.get<V1Pod>("the pod", `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
       const { items } = await lab.get<{ items: CoreV1Event[] }>(
         "what is told of it",
-        `/api/v1/namespaces/${lab.namespace}/events?fieldSelector=involvedObject.name%3D${name}`,
+        `/api/v1/namespaces/${lab.namespace}/events?fieldSelector=involvedObject.uid%3D${metadata?.uid}`,
       );
       const refusal = items.find(({ reason }) => reason === "FailedCreatePodSandBox")?.message ?? null;
       return { address: status?.podIP ?? null, refusal };

@@ -1,6 +1,7 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { answered, whoAnswers } from "../helpers/claim/ask.ts";
 import { refuse, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
@@ -135,7 +136,7 @@ claim("port-is-what-the-service-exposes", {
         ({ outcome }) => outcome === "answered",
       ),
       onTargetPort: await ask(8080, lab.timeouts.silence),
-      direct: await meet(lab.pod("client-1"), hostPort(lab.pod("server-1").address, 8080), lab.timeouts.answer),
+      direct: await whoAnswers(lab, lab.pod("client-1"), hostPort(lab.pod("server-1").address, 8080)),
     };
   },
   judge: ({ onPort, onTargetPort, direct }) => {
@@ -195,12 +196,11 @@ claim("service-makes-an-application-reachable-and-discoverable", {
       ports: [{ port: 80, targetPort: 8080 }],
     });
     await lab.create<V1Service>("the Service", service);
-    const reached = await lab.eventually(
-      () => meet(client, name, lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
-    );
+    // A name that was asked for may be kept for half a minute as it was then.
+    const uncached = lab.timeouts.podsReady;
+    const reached = await lab.eventually(() => meet(client, name, lab.timeouts.answer), answered, uncached);
     await lab.delete("the Service", service);
-    const after = await lab.until("its name to be gone", look, ({ status }) => status === "NXDOMAIN");
+    const after = await lab.until("its name to be gone", look, ({ status }) => status === "NXDOMAIN", uncached);
     return { before, reached, after };
   },
   judge: ({ before, reached, after }) => {
@@ -434,7 +434,7 @@ claim("service-is-an-abstraction", {
 });
 
 /** Returns the pods that answer many new connections of one client by a Service with that policy. */
-async function whoAnswers(
+async function podsThatAnswer(
   lab: Lab,
   client: Peer,
   name: string,
@@ -466,9 +466,9 @@ claim("service-defines-policies-for-access", {
   observe: async (lab) => {
     const client = lab.pod("client-1");
     return {
-      none: await whoAnswers(lab, client, "without", {}),
-      affinity: await whoAnswers(lab, client, "affine", { sessionAffinity: "ClientIP" }),
-      local: await whoAnswers(lab, client, "local", { internalTrafficPolicy: "Local" }),
+      none: await podsThatAnswer(lab, client, "without", {}),
+      affinity: await podsThatAnswer(lab, client, "affine", { sessionAffinity: "ClientIP" }),
+      local: await podsThatAnswer(lab, client, "local", { internalTrafficPolicy: "Local" }),
     };
   },
   judge: ({ none, affinity, local }) => {
@@ -492,8 +492,8 @@ claim("service-defines-policies-of-the-pods", {
   observe: async (lab) => {
     const client = lab.pod("pair", { container: "client" });
     return {
-      byService: await whoAnswers(lab, client, "strict", { internalTrafficPolicy: "Local" }),
-      past: await meet(client, hostPort(lab.pod("server-2").address, 8080), lab.timeouts.answer),
+      byService: await podsThatAnswer(lab, client, "strict", { internalTrafficPolicy: "Local" }),
+      past: await whoAnswers(lab, client, hostPort(lab.pod("server-2").address, 8080)),
     };
   },
   judge: ({ byService, past }) => {
@@ -643,7 +643,7 @@ claim("example-services-select-my-app", {
       () => ask(),
       ({ outcome }) => outcome === "answered",
     );
-    const direct = await meet(client, hostPort(address, 8080), lab.timeouts.answer);
+    const direct = await whoAnswers(lab, client, hostPort(address, 8080));
     return { alone, without, served, direct };
   },
   judge: ({ alone, without, served, direct }) => {
@@ -680,7 +680,7 @@ claim("port-80-leads-to-target-port-9376", {
         () => ask(clusterIP, 80),
         ({ outcome }) => outcome === "answered",
       ),
-      direct: await ask(pod.address, 9376, lab.timeouts.answer),
+      direct: await lab.eventually(() => ask(pod.address, 9376, lab.timeouts.answer), answered),
       direct80: await ask(pod.address, 80, lab.timeouts.silence),
       wrongPort: await ask(clusterIP, 9376, lab.timeouts.silence),
     };

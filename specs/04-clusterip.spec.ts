@@ -1,6 +1,7 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { whoAnswers } from "../helpers/claim/ask.ts";
 import { meanwhile, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
@@ -18,8 +19,8 @@ async function askInsideAndOutside(lab: Lab, service: string) {
   const node = hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort);
   return {
     clusterIP,
-    inside: await meet(lab.pod("client-1"), target, lab.timeouts.answer),
-    toNode: await meet(lab.outsider, node, lab.timeouts.answer),
+    inside: await whoAnswers(lab, lab.pod("client-1"), target),
+    toNode: await whoAnswers(lab, lab.outsider, node),
     // Where the machine's own network has a proxy that answers for everybody, that is none of the Service's pods.
     outside: await request(lab.outsider, `http://${target}/hostname`, lab.timeouts.silence),
   };
@@ -82,7 +83,7 @@ claim("clusterip-is-virtual", {
     return {
       clusterIP,
       nodes: lab.world.nodes.map(({ name, addresses }) => ({ name, address: addresses[0] })),
-      answer: await meet(lab.pod("client-1"), hostPort(clusterIP, 80), lab.timeouts.answer),
+      answer: await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 80)),
       interfaces: interfaces.flat(),
     };
   },

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { whoAnswers } from "../helpers/claim/ask.ts";
 import { iptablesRule, refuse, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
@@ -9,8 +10,8 @@ import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import type { ApiAnswer, KubernetesObject } from "../helpers/probe/api.ts";
 import { inBackground } from "../helpers/probe/background.ts";
-import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
-import { outputOf, type Peer, ProbeFailed } from "../helpers/probe/peer.ts";
+import { hostPort, meet, request } from "../helpers/probe/http.ts";
+import { outputOf, ProbeFailed } from "../helpers/probe/peer.ts";
 
 /** The range that the article gives. */
 const first = 30_000;
@@ -67,14 +68,6 @@ async function createWithPort(
   throw new ProbeFailed(`somebody has each node port that was asked for, of ${lowest}-${highest}`);
 }
 
-/** Asks until somebody answers: a node may not have heard of the Service yet. */
-async function askFor(lab: Lab, from: Peer, target: string): Promise<Meeting> {
-  return lab.eventually(
-    () => meet(from, target, lab.timeouts.attempt),
-    ({ outcome }) => outcome === "answered",
-  );
-}
-
 const closedOnOneNode = live(
   "one node drops what comes for the node port from outside",
   async (lab) => {
@@ -89,7 +82,7 @@ claim("nodeport-has-a-clusterip", {
     const { spec } = await lab.serviceOfCast("web-nodeport");
     return {
       clusterIP: spec?.clusterIP ?? "",
-      answer: await askFor(lab, lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80)),
+      answer: await whoAnswers(lab, lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80)),
     };
   },
   judge: ({ clusterIP, answer }) => {
@@ -113,7 +106,7 @@ claim("nodeport-on-every-node", {
         lab.world.nodes.map(async ({ name, addresses }) => ({
           node: name,
           hasEndpoint: nodesWithEndpoint.has(name),
-          answer: await askFor(lab, lab.outsider, hostPort(addresses[0] ?? "", port)),
+          answer: await whoAnswers(lab, lab.outsider, hostPort(addresses[0] ?? "", port)),
         })),
       ),
     };
@@ -179,14 +172,15 @@ claim("nodeport-reachable-from-outside", {
     const port = nodePortOf(await lab.serviceOfCast("web-nodeport"));
     const node = lab.worker(0).addresses[0] ?? "";
     const [lowest, highest] = rangeOf(lab);
+    // Not of the range, so that nobody is given it; a range may leave none.
+    const outside = [lowest - 1, highest + 1].find((other) => other > 0 && other < 65_536);
     return {
-      // Not of the range, so that nobody is given it.
-      closed: await meet(lab.outsider, hostPort(node, lowest > 1 ? lowest - 1 : highest + 1), lab.timeouts.silence),
-      answer: await askFor(lab, lab.outsider, hostPort(node, port)),
+      closed: outside === undefined ? null : await meet(lab.outsider, hostPort(node, outside), lab.timeouts.silence),
+      answer: await whoAnswers(lab, lab.outsider, hostPort(node, port)),
     };
   },
   judge: ({ closed, answer }) => {
-    positiveControl(closed.outcome !== "answered", "a port that no Service has does not answer");
+    positiveControl(closed?.outcome !== "answered", "a port that no Service has does not answer");
     expect(answer.outcome, `${answer.to}, asked from outside the cluster`).toBe("answered");
   },
   control: closedOnOneNode,
@@ -200,7 +194,7 @@ claim("nodeport-may-be-chosen", {
     );
     const stored = code === 201 ? nodePortOf(await lab.serviceOfCast(name)) : null;
     const node = lab.worker(0).addresses[0] ?? "";
-    return { chosen, code, stored, answer: await askFor(lab, lab.outsider, hostPort(node, chosen)) };
+    return { chosen, code, stored, answer: await whoAnswers(lab, lab.outsider, hostPort(node, chosen)) };
   },
   judge: ({ chosen, code, stored, answer }) => {
     expect(code, `HTTP status for a Service with nodePort ${chosen}`).toBe(201);
@@ -222,7 +216,7 @@ claim("nodeport-allocated-when-absent", {
       await lab.service("absent-port", { type: "NodePort", selector: { app: "server" }, ports: ports() }),
     );
     const node = lab.worker(0).addresses[0] ?? "";
-    return { port, answer: port === 0 ? null : await askFor(lab, lab.outsider, hostPort(node, port)) };
+    return { port, answer: port === 0 ? null : await whoAnswers(lab, lab.outsider, hostPort(node, port)) };
   },
   judge: ({ port, answer }) => {
     expect(port, "the node port of a Service that asked for none").toBeGreaterThan(0);
@@ -344,7 +338,7 @@ claim("nodeport-range-can-be-another", {
       node.run(title, [
         "sh",
         "-c",
-        'input=$1; shift; printf %s "$input" | kubectl --kubeconfig=/etc/kubernetes/admin.conf --server="https://$0" "$@"',
+        'input=$1; shift; printf %s "$input" | kubectl --kubeconfig=/etc/kubernetes/admin.conf --server="https://$0" --tls-server-name=localhost "$@"',
         hostPort(loopback, 16_443),
         input,
         ...words,
@@ -360,6 +354,12 @@ claim("nodeport-range-can-be-another", {
       () => kubectl("the namespace default", ["get", "namespace", "default"]),
       ({ exitCode }) => exitCode === 0,
     );
+    const plain = ["create", "service", "clusterip", "plain", "--tcp=80:80"];
+    await lab.until(
+      "it to take a Service that asks for no node port",
+      () => kubectl("a plain Service", plain),
+      ({ exitCode, stderr }) => exitCode === 0 || stderr.includes("already exists"),
+    );
     const printed = ["create", "service", "nodeport", "printed", "--tcp=80:80", "--node-port=30080"];
     const refused = await kubectl("the article's node port", printed);
     const items = ["a", "b", "c", "d", "e"].map((name) =>
@@ -371,9 +371,15 @@ claim("nodeport-range-can-be-another", {
       JSON.stringify({ apiVersion: "v1", kind: "List", items }),
     );
     const picks = created.stdout.trim().split(" ").map(Number);
-    return { range, refused: { exitCode: refused.exitCode, message: refused.stderr.trim() }, picks };
+    return {
+      range,
+      refused: { exitCode: refused.exitCode, message: refused.stderr.trim() },
+      created: created.exitCode ?? null,
+      picks,
+    };
   },
-  judge: ({ range, refused, picks }) => {
+  judge: ({ range, refused, created, picks }) => {
+    positiveControl(created === 0, "that API server takes NodePort Services that ask for no port");
     positiveControl(refused.exitCode !== 0, "with that range the article's port 30080 is refused");
     expect(refused.message, "why").toContain(range);
     for (const port of picks)
@@ -384,7 +390,7 @@ claim("nodeport-range-can-be-another", {
   },
   control: {
     name: "that API server picks ports of the default range (its program is the cluster's own)",
-    alter: ({ range, refused }) => ({ range, refused, picks: [30_080, 31_234, 31_001, 31_002, 31_003] }),
+    alter: (found) => ({ ...found, picks: [30_080, 31_234, 31_001, 31_002, 31_003] }),
   },
 });
 
@@ -398,8 +404,8 @@ claim("port-is-for-access-inside", {
     const { chosen, service } = await createWithPort(lab, 30_007, asking);
     const clusterIP = service.spec?.clusterIP ?? "";
     const node = lab.worker(0).addresses[0] ?? "";
-    const atNodePort = await askFor(lab, lab.outsider, hostPort(node, chosen));
-    const inside = await askFor(lab, lab.pod("client-1"), hostPort(clusterIP, 80));
+    const atNodePort = await whoAnswers(lab, lab.outsider, hostPort(node, chosen));
+    const inside = await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 80));
     // Somebody else may listen there, so who answers is asked for.
     const outside = await request(lab.outsider, `http://${hostPort(node, 80)}/hostname`, lab.timeouts.silence);
     return { atNodePort, inside, outside };

@@ -1,6 +1,7 @@
 import type { V1DaemonSet, V1Deployment, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { printedObject } from "../helpers/claim/article.ts";
+import { answered, whoAnswers } from "../helpers/claim/ask.ts";
 import { iptablesRule, meanwhile, storeOtherwise } from "../helpers/claim/changes.ts";
 import { claim } from "../helpers/claim/claim.ts";
 import { live } from "../helpers/claim/control.ts";
@@ -9,19 +10,12 @@ import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
 import { collectionPath, type KubernetesObject } from "../helpers/probe/api.ts";
 import { startCapture } from "../helpers/probe/capture.ts";
-import { distribution, hostPort, type Meeting, meet, meetOften } from "../helpers/probe/http.ts";
+import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
 import { ipFamilyOf, lastAddresses } from "../helpers/probe/ip.ts";
-import { outputOf, type Peer, ProbeFailed } from "../helpers/probe/peer.ts";
+import { outputOf, ProbeFailed } from "../helpers/probe/peer.ts";
 import { ownCni } from "../helpers/world/world.ts";
 
 const spec = { type: "LoadBalancer", selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] };
-
-const answered = ({ outcome }: Meeting) => outcome === "answered";
-
-/** Asks until somebody answers: a node may not have heard of the Service yet. */
-async function askFor(lab: Lab, from: Peer, target: string): Promise<Meeting> {
-  return lab.eventually(() => meet(from, target, lab.timeouts.attempt), answered);
-}
 
 claim("loadbalancer-has-a-clusterip-and-a-nodeport", {
   observe: async (lab) => {
@@ -32,8 +26,8 @@ claim("loadbalancer-has-a-clusterip-and-a-nodeport", {
     return {
       clusterIP,
       nodePort,
-      atClusterIP: await askFor(lab, lab.pod("client-1"), hostPort(clusterIP, 80)),
-      atNodePort: nodePort === 0 ? null : await askFor(lab, lab.outsider, hostPort(node, nodePort)),
+      atClusterIP: await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 80)),
+      atNodePort: nodePort === 0 ? null : await whoAnswers(lab, lab.outsider, hostPort(node, nodePort)),
     };
   },
   judge: ({ clusterIP, nodePort, atClusterIP, atNodePort }) => {
@@ -60,8 +54,8 @@ claim("printed-loadbalancer-service-works", {
     const nodePort = created?.ports?.[0]?.nodePort ?? 0;
     return {
       nodePort,
-      atClusterIP: await askFor(lab, lab.pod("client-1"), hostPort(created?.clusterIP ?? "", 80)),
-      atNodePort: await askFor(lab, lab.outsider, hostPort(node, nodePort)),
+      atClusterIP: await whoAnswers(lab, lab.pod("client-1"), hostPort(created?.clusterIP ?? "", 80)),
+      atNodePort: await whoAnswers(lab, lab.outsider, hostPort(node, nodePort)),
       columns: await lab.columns("the Service, as kubectl get prints it", path),
     };
   },
@@ -389,7 +383,7 @@ claim("loadbalancer-traffic-passes-the-node-port", {
       "any",
       `tcp and src host ${balancer} and dst port ${nodePort}`,
     );
-    const answer = await askFor(lab, lab.outsider, hostPort(balancer, 80));
+    const answer = await whoAnswers(lab, lab.outsider, hostPort(balancer, 80));
     const packets = await lab.eventually(
       () => capture.packets(),
       (seen) => seen.length > 0,

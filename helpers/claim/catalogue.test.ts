@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
-import { missingCapability } from "../world/capabilities.ts";
+import { capabilityNames, missingCapability } from "../world/capabilities.ts";
 import { quotePosition, readArticle, readCatalogue } from "./catalogue.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "catalogue-"));
@@ -40,6 +40,11 @@ test("the project's own catalogue is valid, with every quote in the article and 
   expect(claims.length).toBeGreaterThan(40);
   for (const { needs } of claims)
     expect(() => missingCapability(needs, { nodes: [], engine: {}, features: {} } as never)).not.toThrow(RangeError);
+});
+
+test("every capability is needed by a claim", () => {
+  const needed = new Set(readCatalogue().claims.flatMap(({ needs }) => needs));
+  expect(capabilityNames.filter((name) => !needed.has(name))).toEqual([]);
 });
 
 test("each claim has exactly one spec, and each spec a claim", () => {

@@ -36,24 +36,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
     dnsDomain === defaults.dnsDomain
       ? undefined
       : `a cluster with the default DNS domain ${defaults.dnsDomain}: this one's is ${dnsDomain}`,
-  "default-subnets": ({ podSubnets, serviceSubnets }) => {
-    const other = [...podSubnets, ...serviceSubnets].filter(
-      (subnet) => ![...defaults.podSubnets, ...defaults.serviceSubnets].some((known) => known === subnet),
-    );
-    return other.length === 0
-      ? undefined
-      : `a cluster with kind's default subnets of pods and Services: this one has ${other.join(" and ")}`;
-  },
   "default-port-mappings": ({ publishedPorts }) =>
     publishedPorts.length === 0
       ? undefined
       : `a cluster of which only the API server's port is published, as kind does when told nothing: this one publishes ${publishedPorts.join(", ")}`,
-  "one-control-plane": ({ nodes }) => {
-    const count = nodes.filter(({ role }) => role === "control-plane").length;
-    return count === 1
-      ? undefined
-      : `a cluster with one control plane, as kind makes it when told nothing: this one has ${count}, behind a load balancer`;
-  },
   "kube-proxy": ({ proxyMode }) =>
     proxyMode === "none" ? "kube-proxy on the nodes: this cluster runs none, whatever its rules are" : undefined,
   "addresses-for-load-balancers": ({ poolRefusal }) =>
@@ -70,13 +56,11 @@ const capabilities: Readonly<Record<string, Probe>> = {
     taken.length === 0
       ? undefined
       : `the namespace default as the article's lab finds it: here it already has ${taken.join(", ")}, not this suite's, and nothing is changed there`,
-  "node-port-30007": nodePort(30_007),
   "node-port-30080": nodePort(30_080),
   "nginx-1-21": ({ images }) =>
     images["nginx"]?.endsWith("nginx:1.21") === true
       ? undefined
       : `the image nginx:1.21: here ${images["nginx"]} stands in for it`,
-  nft: ({ features }) => (features.nft ? undefined : "nft on the nodes: their image does not have it"),
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,
   "default-bridge": ({ engine }) =>
@@ -104,8 +88,6 @@ const capabilities: Readonly<Record<string, Probe>> = {
     images["skipper"] === undefined
       ? "an Ingress controller's image: no registry has the suite's own, and Go to build it from its module is not on PATH"
       : undefined,
-  ipvs: ({ features }) =>
-    features.ipvs ? undefined : "a kernel with IP_VS: this one's nodes have no /proc/net/ip_vs and no such module",
   tcpdump: ({ features }) =>
     features.tcpdump ? undefined : "tcpdump on the nodes: they do not have it, and no way to install it",
   "engines-name-server": ({ dnsForwardsTo }) =>
@@ -144,6 +126,8 @@ const capabilities: Readonly<Record<string, Probe>> = {
       ? undefined
       : "two nodes that take pods are needed, and this cluster has one",
 };
+
+export const capabilityNames: readonly string[] = Object.keys(capabilities);
 
 /**
  * Returns why the world lacks the first of the needed capabilities that it lacks; where kube-proxy does not run, everything.

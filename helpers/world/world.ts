@@ -8,8 +8,6 @@ export const defaults = {
   nodePortRange: "30000-32767",
   dnsDomain: "cluster.local",
   dnsForwardsTo: "/etc/resolv.conf",
-  podSubnets: ["10.244.0.0/16", "fd00:10:244::/56"],
-  serviceSubnets: ["10.96.0.0/16", "fd00:10:96::/112"],
 } as const;
 
 /** Label of what the suite makes in a cluster: whatever has it may be deleted, and nothing else. */
