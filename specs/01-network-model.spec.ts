@@ -209,20 +209,27 @@ claim("containers-reach-each-other-on-localhost", {
 
 claim("pod-ips-are-unique", {
   observe: async (lab) => {
-    const pods = await lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods");
-    // One that ends may have given its address back already.
-    const running = pods.items.filter(
-      ({ metadata, status }) => status?.phase === "Running" && metadata?.deletionTimestamp === undefined,
-    );
-    const own = running.filter(({ spec }) => spec?.hostNetwork !== true);
-    return {
-      hostNetworkPods: running.length - own.length,
-      addresses: own.map((pod) => ({
-        pod: `${pod.metadata?.namespace}/${pod.metadata?.name}`,
-        node: pod.spec?.nodeName,
-        ip: pod.status?.podIP ?? "",
-      })),
+    const look = async () => {
+      const pods = await lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods");
+      // One that ends may have given its address back already.
+      const running = pods.items.filter(
+        ({ metadata, status }) => status?.phase === "Running" && metadata?.deletionTimestamp === undefined,
+      );
+      const own = running.filter(({ spec }) => spec?.hostNetwork !== true);
+      return {
+        hostNetworkPods: running.length - own.length,
+        addresses: own.map((pod) => ({
+          pod: `${pod.metadata?.namespace}/${pod.metadata?.name}`,
+          node: pod.spec?.nodeName,
+          ip: pod.status?.podIP ?? "",
+        })),
+      };
     };
+    // What is told of a pod may be late: of one that has a new sandbox, or is gone.
+    return lab.eventually(look, ({ addresses }) => {
+      const ips = addresses.map(({ ip }) => ip);
+      return !ips.includes("") && new Set(ips).size === ips.length;
+    });
   },
   judge: ({ addresses }) => {
     positiveControl(addresses.length >= 2, "there are pods with a network of their own");
@@ -292,9 +299,10 @@ claim("outside-traffic-needs-a-service", {
     const target = hostPort(node, service.spec?.ports?.[0]?.nodePort ?? 0);
     const withService = await whoAnswers(lab, lab.outsider, target);
     await lab.delete("the Service", lab.serviceObject("let-in", spec));
+    // Its port is anybody's now, so who answers there is asked for.
     const withoutService = await lab.eventually(
-      () => meet(lab.outsider, target, lab.timeouts.silence),
-      ({ outcome }) => outcome !== "answered",
+      () => request(lab.outsider, `http://${target}/hostname`, lab.timeouts.silence),
+      ({ body }) => body !== "let-in",
     );
     const toTheNode = await whoAnswers(lab, lab.outsider, hostPort(node, lab.nodePort));
     return { withService, withoutService, toTheNode };
@@ -307,7 +315,10 @@ claim("outside-traffic-needs-a-service", {
     expect(withService.pod, `who answers an outsider by way of the pod's Service (${withService.outcome})`).toBe(
       "let-in",
     );
-    expect(withoutService.outcome, "the same port once the Service is gone").not.toBe("answered");
+    expect(
+      withoutService.body,
+      `who answers at the same port once the Service is gone (${withoutService.outcome})`,
+    ).not.toBe("let-in");
   },
   control: live("the Service does not select the pod", (lab) =>
     storeOtherwise(
@@ -578,7 +589,11 @@ claim("no-way-in-without-a-service", {
       inside,
       toTheNode: await whoAnswers(lab, lab.outsider, hostPort(lab.worker(1).addresses[0] ?? "", lab.nodePort)),
       atTheNodes: await Promise.all(lab.world.nodes.map(ask)),
-      byOtherMeans: await byOtherMeans(lab),
+      // No verdict hangs on it: somebody may have a port that it needs.
+      byOtherMeans: await byOtherMeans(lab).catch((error: unknown) => {
+        lab.note("other means could not be tried", (error as Error).message);
+        return null;
+      }),
     };
   },
   judge: ({ labelsOfThePod, inside, toTheNode, atTheNodes }) => {

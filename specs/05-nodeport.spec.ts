@@ -404,8 +404,8 @@ claim("port-is-for-access-inside", {
     const { chosen, service } = await createWithPort(lab, 30_007, asking);
     const clusterIP = service.spec?.clusterIP ?? "";
     const node = lab.worker(0).addresses[0] ?? "";
-    const atNodePort = await whoAnswers(lab, lab.outsider, hostPort(node, chosen));
-    const inside = await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 80));
+    const atNodePort = await whoAnswers(lab, lab.outsider, hostPort(node, chosen), "my-app");
+    const inside = await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 80), "my-app");
     // Somebody else may listen there, so who answers is asked for.
     const outside = await request(lab.outsider, `http://${hostPort(node, 80)}/hostname`, lab.timeouts.silence);
     return { atNodePort, inside, outside };

@@ -54,8 +54,8 @@ claim("printed-loadbalancer-service-works", {
     const nodePort = created?.ports?.[0]?.nodePort ?? 0;
     return {
       nodePort,
-      atClusterIP: await whoAnswers(lab, lab.pod("client-1"), hostPort(created?.clusterIP ?? "", 80)),
-      atNodePort: await whoAnswers(lab, lab.outsider, hostPort(node, nodePort)),
+      atClusterIP: await whoAnswers(lab, lab.pod("client-1"), hostPort(created?.clusterIP ?? "", 80), "my-app"),
+      atNodePort: await whoAnswers(lab, lab.outsider, hostPort(node, nodePort), "my-app"),
       columns: await lab.columns("the Service, as kubectl get prints it", path),
     };
   },
@@ -383,7 +383,7 @@ claim("loadbalancer-traffic-passes-the-node-port", {
       "any",
       `tcp and src host ${balancer} and dst port ${nodePort}`,
     );
-    const answer = await whoAnswers(lab, lab.outsider, hostPort(balancer, 80));
+    const answer = await whoAnswers(lab, lab.outsider, hostPort(balancer, 80), "server-1", "server-2");
     const packets = await lab.eventually(
       () => capture.packets(),
       (seen) => seen.length > 0,

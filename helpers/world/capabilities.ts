@@ -77,6 +77,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
       : undefined,
   flannel: ({ cni }) =>
     cni === "flannel" ? undefined : `a cluster that runs Flannel: what configures CNI on this one's nodes is ${cni}'s`,
+  "flannel-vxlan": ({ flannelBackend }) =>
+    flannelBackend === undefined || flannelBackend === "vxlan"
+      ? undefined
+      : `a Flannel with the backend of its published manifest, vxlan: this one's is ${flannelBackend}`,
   // A kindnetd that knows no policies needs none.
   "network-queue": ({ features }) =>
     features.networkQueue || !features.networkPolicies

@@ -11,7 +11,11 @@ import { defaults, ownLabel, ProxyMode, World, type WorldNode } from "./world.ts
 const Nodes = z.object({
   items: z.array(
     z.object({
-      metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()) }),
+      metadata: z.object({
+        name: z.string(),
+        labels: z.record(z.string(), z.string()),
+        annotations: z.record(z.string(), z.string()).default({}),
+      }),
       spec: z.object({
         podCIDRs: z.array(z.string()).default([]),
         unschedulable: z.boolean().default(false),
@@ -145,6 +149,10 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
       ?.split(/\s+/)[1] ?? "none";
   const proxyFailure = described.find(({ failure }) => failure !== undefined)?.failure;
   const cni = await cniOn(nodes, controlPlane);
+  // flannel, pkg/subnet/kube/annotations.go; not there yet while Flannel starts.
+  const flannelBackend = found.items
+    .map(({ metadata }) => metadata.annotations["flannel.alpha.coreos.com/backend-type"])
+    .find(Boolean);
   const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
   const apiServer = await output(nodes, controlPlane, ["cat", manifest]);
   const nodePortRange = /--service-node-port-range=(\d+-\d+)/.exec(apiServer)?.[1] ?? defaults.nodePortRange;
@@ -161,6 +169,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     ...(proxyFailure === undefined ? {} : { proxyFailure }),
     ipFamilies: podSubnets.map(ipFamilyOf),
     ...{ cni, podSubnets },
+    ...(cni === "flannel" && flannelBackend !== undefined ? { flannelBackend } : {}),
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
     ...{ nodePortRange, nodeLink },

@@ -47,6 +47,7 @@ export const World = z.strictObject({
     .describe("the matrix cell says that kube-proxy does not start in its mode on some machines"),
   ipFamilies: z.array(z.enum(["ipv4", "ipv6"])).min(1),
   cni: z.string().default(ownCni).describe("the CNI plugin, as its configuration file on the nodes is named"),
+  flannelBackend: z.string().optional().describe("by what Flannel connects nodes, as it has noted on them"),
   podSubnets: z.array(z.string()).min(1),
   serviceSubnets: z.array(z.string()).min(1),
   dnsDomain: z.string(),
