@@ -34,6 +34,11 @@ await main(async () => {
       here: engine === undefined ? "the private engine has no way out" : "a run asks for it from a node",
       cost: engine === undefined ? costInClaims("uplink") : `without: ${costInClaims("uplink")}`,
     },
+    {
+      what: "nodes' addresses",
+      here: engine === undefined ? "reached, in the private engine's network" : "a run tries to reach them",
+      cost: engine === undefined ? "" : `without: ${costInClaims("host-reaches-nodes")}`,
+    },
     ...machineRows(settings),
     engine === undefined
       ? leftBehind(settings)

@@ -28,6 +28,7 @@ const sampleWorld: World = {
   takenNodePorts: {},
   madeBy: "suite",
   features: {
+    hostReachesNodes: true,
     networkQueue: false,
     networkPolicies: true,
     ipvs: false,

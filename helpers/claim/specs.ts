@@ -4,7 +4,13 @@ import { execa } from "execa";
 import { cellOf, imageLockFor, settingsOf } from "../cluster/cells.ts";
 import { contextVariable, writeContext } from "../cluster/context.ts";
 import type { RunningCluster, Session } from "../cluster/lifecycle.ts";
-import { containerNodes, controlPlaneContainers, defaultBridge, publishedPorts } from "../cluster/nodes.ts";
+import {
+  containerNodes,
+  controlPlaneContainers,
+  defaultBridge,
+  publishedPorts,
+  reachesNode,
+} from "../cluster/nodes.ts";
 import { settingsIn, worldsOf } from "../cluster/worlds.ts";
 import { inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
@@ -90,7 +96,7 @@ export async function beginRun(
     throw new UserError(`${name} has no node that is a control plane`, "check a cluster that kind made");
   const cell = cellOf(settings);
   await progress.phase("world", async (say) => {
-    const world = await detectWorld(containerNodes(engine), controlPlane, {
+    const given = {
       ...{ cluster: name, fresh, madeBy, network },
       publishedPorts: await publishedPorts(engine, nodes, name),
       kind: imageLockFor(settings).kind.version,
@@ -103,7 +109,9 @@ export async function beginRun(
       images: Object.fromEntries(Object.entries(image.workloads).map(([which, { reference }]) => [which, reference])),
       provenance: { ...image.provenance, "kind program": kind.provenance },
       adaptations: [...adaptations],
-    });
+    };
+    const reaches = (address: string, authority: string) => reachesNode(engine, address, authority);
+    const world = await detectWorld(containerNodes(engine), controlPlane, given, reaches);
     writeOutput(settings, "world.json", world);
     if (world.proxyFailure !== undefined && world.mayNotStart !== true)
       throw new UserError(
@@ -145,7 +153,8 @@ export async function runSpecs(
   environment: Readonly<Record<string, string>> = {},
 ): Promise<boolean> {
   const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
-  const words = [process.execPath, vitest, "run", "--config", config, ...selection];
+  // Any other loader writes beside the project's packages, which may be somebody else's.
+  const words = [process.execPath, vitest, "run", "--configLoader", "native", "--config", config, ...selection];
   const [command, ...rest] = inEngineNetwork(engine, words);
   const result = await execa(command, rest, {
     cwd: projectRoot,

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { V1Deployment, V1Pod, V1Service } from "@kubernetes/client-node";
 import type { CommandResult } from "../host/command.ts";
 import { type Background, inBackground } from "../probe/background.ts";
-import { startCapture } from "../probe/capture.ts";
+import { type Packet, startCapture } from "../probe/capture.ts";
 import { hostOf, hostPort, type Request, request } from "../probe/http.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
 import type { WorldNode } from "../world/world.ts";
@@ -204,6 +204,16 @@ const steps = {
     // Others may answer there.
     return { asked, servedBy: asked.outcome === "answered" ? await servedBy(lab, urlIn(312)) : [] };
   },
+  /** Not every machine reaches its nodes' addresses; what is beside the nodes does. */
+  askNodes: (lab: Lab) =>
+    Promise.all(
+      lab.world.nodes.map(({ addresses: [address = ""] }) =>
+        lab.eventually(
+          () => request(lab.outsider, `http://${hostPort(address, 30_080)}`, lab.timeouts.attempt),
+          ({ outcome }) => outcome === "answered",
+        ),
+      ),
+    ),
   inspectNode: (lab: Lab) => onHost(lab, 318),
   curlNode: async (lab: Lab) => ({
     answers: await Promise.all(
@@ -266,10 +276,11 @@ const needs: Partial<Record<keyof Steps, readonly (keyof Steps)[]>> = {
   temporaryPod: ["deploy", "applyClusterIp"],
   getNodePort: ["applyNodePort"],
   curlLocalhost: ["deploy", "applyNodePort"],
+  askNodes: ["deploy", "applyNodePort"],
   curlNode: ["deploy", "applyNodePort"],
   portForward: ["deploy", "applyClusterIp"],
-  curlInNode: ["deploy", "applyNodePort", "curlNode"],
-  capture: ["deploy", "applyNodePort", "curlNode"],
+  curlInNode: ["deploy", "applyNodePort", "askNodes"],
+  capture: ["deploy", "applyNodePort", "askNodes"],
   greps: ["deploy", "applyClusterIp"],
 };
 
@@ -325,12 +336,13 @@ async function requestsServed(lab: Lab, words: string): Promise<Record<string, n
 /** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
 export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
   // Installing takes a network; where there is none, tcpdump has to be there. Nothing is typed where others' objects would feel it.
-  const { packages } = lab.world.features;
+  const { packages, hostReachesNodes } = lab.world.features;
+  const left = [...(packages ? [] : ["installTcpdump"]), ...(hostReachesNodes ? [] : ["curlNode"])];
   const before = lab.again
     ? (needs[name] ?? [])
     : lab.world.taken.length > 0
       ? []
-      : order.slice(0, order.indexOf(name)).filter((step) => packages || step !== "installTcpdump");
+      : order.slice(0, order.indexOf(name)).filter((step) => !left.includes(step));
   for (const step of before) {
     const done = lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, {
       mention: true,
@@ -468,8 +480,8 @@ async function capture(lab: Lab) {
   const ways = [
     { name: "localhost, asked on the host", ask: () => twentyTimes(() => lab.fromHost(url)) },
     {
-      name: "the node's address, asked on the host",
-      ask: () => twentyTimes(() => lab.fromHost(`http://${hostPort(address, 30_080)}`)),
+      name: "the node's address, asked beside it",
+      ask: () => twentyTimes(() => request(lab.outsider, `http://${hostPort(address, 30_080)}`, lab.timeouts.answer)),
     },
   ];
   const seen = [];
@@ -489,12 +501,14 @@ async function capture(lab: Lab) {
     const answered = await ask();
     // Captures lag behind: one that has seen what was sent last has seen all that was sent before.
     const last = lab.outsiderAddress;
+    const isLast = ({ from, fromPort, to, toPort }: Packet) =>
+      (to === last && toPort === 30_080) || (from === last && fromPort === 30_080);
     for (const port of [80, 30_080])
       await request(node, `http://${hostPort(last, port)}/sent-last-and-not-counted`, lab.timeouts.attempt);
     const [text, byNodePort] = await lab.until(
       "both captures to have seen the packets that were sent last",
       () => Promise.all([asPrinted.output(), withNodePort.packets()]),
-      ([printed, packets]) => printed.includes(`> ${last}.80:`) && packets.some(({ to }) => to === last),
+      ([printed, packets]) => printed.includes(`> ${last}.80:`) && packets.some(isLast),
     );
     await Promise.all([asPrinted.stop(), withNodePort.stop()]);
     const lines = text.split("\n");
@@ -504,7 +518,7 @@ async function capture(lab: Lab) {
       listening: lines.find((line) => line.includes("listening on")) ?? "",
       // Others may use port 80 too.
       asPrinted: lines.filter((line) => ends.some((end) => line.includes(` ${end}`))),
-      withNodePort: byNodePort.filter(({ from, to }) => from !== last && to !== last).length,
+      withNodePort: byNodePort.filter((packet) => !isLast(packet)).length,
     });
   }
   return { options: options.trim(), seen };

@@ -31,16 +31,27 @@ export async function findKind(
   const onPath = await execa("kind", ["version", "--quiet"], { reject: false, stdin: "ignore" });
   if (!onPath.failed && `v${onPath.stdout.trim()}` === lock.version)
     return { program: "kind", provenance: `kind ${lock.version} on PATH` };
-  if (engine.owner === "user") {
-    try {
-      return await downloadKind(lock, join(cache, "kind"), say, signal);
-    } catch (error) {
-      if (error instanceof UserError) throw error;
-      signal.throwIfAborted();
-      say(`the release of kind ${lock.version} cannot be downloaded (${(error as Error).message}); building it`);
-    }
+  if (engine.owner === "suite") return builtKind(lock.version, cache, say, signal);
+  try {
+    return await downloadKind(lock, join(cache, "kind"), say, signal);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    signal.throwIfAborted();
+    const why = `kind ${lock.version} is not on PATH, and its release cannot be downloaded (${reasonOfFetch(error as Error)})`;
+    say(`${why}; building it`);
+    return builtKind(lock.version, cache, say, signal).catch((failed: unknown) => {
+      if (!(failed instanceof UserError)) throw failed;
+      throw new UserError(
+        `${why} or built: ${failed.message}`,
+        `put kind ${lock.version} on PATH, or ${failed.remedy}`,
+      );
+    });
   }
-  return builtKind(lock.version, cache, say, signal);
+}
+
+/** Node's own message is "fetch failed", whatever failed. */
+function reasonOfFetch({ message, cause }: Error): string {
+  return cause instanceof Error && cause.message !== "" ? cause.message : message;
 }
 
 /**
@@ -197,6 +208,10 @@ function kindEnvironment(engine: Engine): Record<string, string> {
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "CONTAINER_HOST",
+    "SSH_AUTH_SOCK",
     "XDG_RUNTIME_DIR",
     ...Object.values(networkVariables),
     "HTTP_PROXY",

@@ -210,7 +210,8 @@ async function cniPlugin(session: Session, lock: ImageLock, say: Say): Promise<C
   const { cache, install } = settings;
   const { cni } = cellOf(settings) ?? {};
   if (cni === undefined) return undefined;
-  const tools = session.tools ?? (await engineTools(new PartStore(cache), cache, install, say, signal));
+  const lack = { what: `no registry has ${cni} of the suite's own`, remedy: "choose another cell" };
+  const tools = session.tools ?? (await engineTools(new PartStore(cache), cache, install, say, signal, lack));
   return buildCniPlugin(cni, lock.node.kubernetes, run.folder, { tools, cache, say, signal });
 }
 

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
+import { join } from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
-import { type CommandOptions, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
+import { type CommandOptions, type Engine, engineCommand, engineOutput, inEngineNetwork } from "../engine/engine.ts";
 import type { CommandResult } from "../host/command.ts";
 import { Shells } from "../host/shell.ts";
 
@@ -127,6 +128,18 @@ export async function publishedPorts(engine: Engine, nodes: readonly string[], c
       (bindings ?? []).length === 0 || port === "6443/tcp" ? [] : [`${Name.replace(`${cluster}-`, "")} ${port}`],
     ),
   );
+}
+
+/** Returns whether this machine reaches the API server of a cluster, known by its authority's certificate, at a node's own address. */
+export async function reachesNode(
+  engine: Pick<Engine, "networkNamespace">,
+  address: string,
+  authority: string,
+): Promise<boolean> {
+  const program = join(import.meta.dirname, "reach.ts");
+  const [command, ...words] = inEngineNetwork(engine, [process.execPath, program, address]);
+  // Where nobody has the address, perhaps nobody says so.
+  return !(await execa(command, words, { input: authority, reject: false, timeout: 10_000 })).failed;
 }
 
 /** Returns what Docker's default network is like: containers on a closed one cannot talk (dockerd, `--icc=false`, `--bridge=none`). */

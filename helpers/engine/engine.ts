@@ -28,6 +28,8 @@ export interface CommandOptions {
   readonly timeout?: number;
   readonly input?: string;
   readonly inputFile?: string;
+  /** Takes the output, of which the result has nothing then. */
+  readonly outputFile?: string;
   readonly cwd?: string;
 }
 
@@ -47,11 +49,12 @@ export async function engineCommand(
   words: readonly string[],
   options: CommandOptions = {},
 ): Promise<CommandResult> {
-  const { signal, ...rest } = options;
+  const { signal, outputFile, ...rest } = options;
   const result = await execa(engine.program, words, {
     ...rest,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     ...(rest.input === undefined && rest.inputFile === undefined ? { stdin: "ignore" } : {}),
+    ...(outputFile === undefined ? {} : { stdout: { file: outputFile } }),
     env: engine.environment,
     reject: false,
   });
@@ -111,7 +114,7 @@ export function inEngineNetwork(
  * Returns the engine that the user has, or undefined where there is none: `KIND_EXPERIMENTAL_PROVIDER=podman` asks for
  * Podman, else Docker is tried (`DOCKER_HOST`, its context), then Podman.
  *
- * @throws UserError where one was asked for by name and does not answer
+ * @throws UserError where one was asked for by name and does not answer, or where this user may not use the one that there is
  */
 export async function findUserEngine(environment: NodeJS.ProcessEnv = process.env): Promise<Engine | undefined> {
   // kind and docker take an empty variable for one that is not set.
@@ -123,13 +126,21 @@ export async function findUserEngine(environment: NodeJS.ProcessEnv = process.en
       const info = Info.parse(json);
       return { version: info.ServerVersion, cgroup: info.CgroupVersion === "2" ? "v2" : "v1" };
     });
-    if (docker !== undefined) return docker;
+    if (!("why" in docker)) return docker;
+    if (/permission denied/.test(docker.why))
+      throw new UserError(
+        `docker may not be used by this user: ${docker.why}`,
+        "become a member of the group that its socket belongs to, or name one of your own in DOCKER_HOST",
+      );
     const host = environment["DOCKER_HOST"] || undefined;
     if (host !== undefined)
-      throw new UserError(`no Docker engine answers at DOCKER_HOST=${host}`, "start it, or unset DOCKER_HOST");
+      throw new UserError(
+        `no Docker engine answers at DOCKER_HOST=${host}: ${docker.why}`,
+        "start it, or unset DOCKER_HOST",
+      );
     if (provider === "docker")
       throw new UserError(
-        "KIND_EXPERIMENTAL_PROVIDER=docker, and no Docker engine answers",
+        `KIND_EXPERIMENTAL_PROVIDER=docker, and no Docker engine answers: ${docker.why}`,
         "start it, or unset the variable",
       );
   }
@@ -137,21 +148,24 @@ export async function findUserEngine(environment: NodeJS.ProcessEnv = process.en
     const info = PodmanInfo.parse(json);
     return { version: info.version.Version, cgroup: info.host.cgroupVersion === "v2" ? "v2" : "v1" };
   });
-  if (podman === undefined && provider === "podman")
+  if (!("why" in podman)) return podman;
+  if (provider === "podman")
     throw new UserError(
-      "KIND_EXPERIMENTAL_PROVIDER=podman, and Podman does not answer",
+      `KIND_EXPERIMENTAL_PROVIDER=podman, and Podman does not answer: ${podman.why}`,
       "install or start it, or unset the variable",
     );
-  return podman;
+  return undefined;
 }
 
+/** Returns the engine behind a client on PATH, or why there is none. */
 async function ask(
   cli: Engine["cli"],
   words: readonly string[],
   read: (json: unknown) => Pick<Engine, "version" | "cgroup">,
-): Promise<Engine | undefined> {
+): Promise<Engine | { readonly why: string }> {
   const result = await execa(cli, words, { reject: false, timeout: 20_000, stdin: "ignore" });
-  if (result.failed) return undefined;
+  if (result.code === "ENOENT") return { why: `${cli} is not on PATH` };
+  if (result.failed) return { why: lastLine(result.stderr) || "it gave no answer in time" };
   try {
     return {
       cli,
@@ -163,6 +177,6 @@ async function ask(
       ...read(JSON.parse(result.stdout)),
     };
   } catch {
-    return undefined;
+    return { why: `${cli} ${words[0]} tells of no engine` };
   }
 }

@@ -26,6 +26,14 @@ const netfilter = { iptables: "iptables-nft", ip6tables: "ip6tables-nft" };
 /** Package lists, packages and the unpacked tree. Measured: 0.6 GB. */
 const diskForEngine = 1e9;
 
+/** Something that a machine does not have and that can be made on Debian as root, and what else would mend that. */
+interface Lack {
+  readonly what: string;
+  readonly remedy: string;
+}
+
+const noEngine: Lack = { what: "no container engine answers", remedy: "start Docker or Podman" };
+
 /** What the private engine needs, unpacked below the cache folder. */
 export interface EngineTools extends Part {
   /** Value for PATH: the unpacked programs first. */
@@ -36,6 +44,7 @@ export interface EngineTools extends Part {
  * Returns the private engine and the host tools it needs. They are unpacked, not installed: packages that the machine
  * has are used as they are.
  *
+ * @param lack what is not there, wherefore they are wanted, and what else would mend that
  * @throws UserError off Debian, without root, and where they are not there yet and may not be fetched
  */
 export async function engineTools(
@@ -44,19 +53,23 @@ export async function engineTools(
   install: "auto" | "never",
   say: Say,
   signal?: AbortSignal,
+  lack: Lack = noEngine,
 ): Promise<EngineTools> {
   if (process.getuid?.() !== 0)
+    throw new UserError(`${lack.what}, and making one here needs root on Debian`, `${lack.remedy}, or run as root`);
+  const mirror = await debianMirror().catch((error: unknown) => {
+    if (!(error instanceof UserError)) throw error;
     throw new UserError(
-      "no container engine answers, and making a private one needs root",
-      "start Docker or Podman, or run as root",
+      `${lack.what}, and none can be made here: ${error.message}`,
+      `${lack.remedy}, or ${error.remedy}`,
     );
-  const mirror = await debianMirror();
+  });
   const recipe = { format: 3, codename: mirror.codename, engineSuite, fromEngineSuite, fromOwnSuite };
   if (install === "never" && store.find("engine", recipe) === undefined) {
     const names = [...fromEngineSuite.map((name) => `${name} (${engineSuite})`), ...fromOwnSuite];
     throw new UserError(
-      `no container engine answers, and KNC_INSTALL=never forbids unpacking one: ${names.join(", ")}`,
-      "start Docker or Podman, or unset KNC_INSTALL",
+      `${lack.what}, and KNC_INSTALL=never forbids unpacking what it takes to make one: ${names.join(", ")}`,
+      `${lack.remedy}, or unset KNC_INSTALL`,
     );
   }
   const part = await store.make(

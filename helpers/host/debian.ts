@@ -30,10 +30,7 @@ export async function debianMirror(): Promise<DebianMirror> {
   const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
   const codename = /^VERSION_CODENAME=(\w+)$/m.exec(release)?.[1];
   if (!/^ID=debian$/m.test(release) || codename === undefined)
-    throw new UserError(
-      "this is not Debian, so no container engine can be made here",
-      "install Docker or Podman, or set DOCKER_HOST",
-    );
+    throw new UserError("this is not Debian, of whose packages it would be made", "run on Debian");
   const targets = await execa`apt-get indextargets --format ${"$(REPO_URI) $(RELEASE)"}`;
   const uri = targets.stdout
     .split("\n")

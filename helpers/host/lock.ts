@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { UserError } from "./errors.ts";
 import { identify, isAlive, type ProcessIdentity } from "./process.ts";
 import type { Say } from "./progress.ts";
 
@@ -25,7 +26,11 @@ export interface Lock {
 export async function acquireLock(file: string, purpose: string, say: Say, signal?: AbortSignal): Promise<Lock> {
   mkdirSync(dirname(file), { recursive: true });
   const own = identify(process.pid);
-  if (own === undefined) throw new Error("/proc does not show this process");
+  if (own === undefined)
+    throw new UserError(
+      "this is not Linux: the suite knows its processes by /proc",
+      "run it in WSL on Windows, or in a Linux machine or container on a Mac",
+    );
   const token = randomUUID();
   const candidate = `${file}.${token}`;
   writeFileSync(

@@ -63,14 +63,17 @@ export async function findNodeImage(search: NodeImageSearch): Promise<NodeImage>
   const { published } = lock.node;
   for (const reference of published === undefined ? [built] : [published, built])
     if (await isPresent(engine, reference)) return describe(search, reference, "present");
+  let what = `no registry has a node image of ${lock.node.kubernetes}`;
   // The private engine has no uplink, so there is nothing that it could pull from.
   if (engine.owner === "user" && published !== undefined) {
     const pulled = await pull(search, published);
     if (pulled.ok) return describe(search, published, "pulled");
     say(`${published} cannot be pulled (${pulled.reason}); building one`);
+    what = `the node image ${published} cannot be pulled (${pulled.reason})`;
   }
-  const tools =
-    search.tools ?? (await engineTools(new PartStore(search.cache), search.cache, search.install, say, search.signal));
+  const lack = { what, remedy: "check the network, or name another image in KNC_NODE_IMAGE" };
+  const { cache, install, signal } = search;
+  const tools = search.tools ?? (await engineTools(new PartStore(cache), cache, install, say, signal, lack));
   return describe(search, await buildNodeImage(lock, { ...search, tools }), "built");
 }
 
@@ -95,7 +98,8 @@ export async function loadWorkloads(
     for (const [name, { reference }] of Object.entries(image.workloads)) {
       say(`loading ${reference}`);
       const archive = join(folder, `${name}.tar`);
-      await engineOutput(engine, ["image", "save", ...platform, "--output", archive, reference], { signal });
+      // Not by --output: a client may be confined to other folders than the cache, as Docker's snap is.
+      await engineOutput(engine, ["image", "save", ...platform, reference], { signal, outputFile: archive });
       await load(archive);
     }
   } finally {

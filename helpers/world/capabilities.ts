@@ -61,6 +61,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
     images["nginx"]?.endsWith("nginx:1.21") === true
       ? undefined
       : `the image nginx:1.21: here ${images["nginx"]} stands in for it`,
+  "host-reaches-nodes": ({ features }) =>
+    features.hostReachesNodes
+      ? undefined
+      : "a machine that reaches its nodes' addresses, as Linux with a local engine does: this one does not (Docker Desktop, or a rootless or remote engine)",
   docker: ({ engine }) =>
     engine.name === "docker" ? undefined : `the statement is about Docker, and the nodes run on ${engine.name}`,
   "default-bridge": ({ engine }) =>

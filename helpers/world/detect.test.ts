@@ -25,7 +25,7 @@ test("a node that cannot be asked is told in a line", async () => {
         reject: false,
       }),
   };
-  const found = detectWorld(gone, "c-control-plane", {} as Given);
+  const found = detectWorld(gone, "c-control-plane", {} as Given, () => Promise.resolve(true));
   await expect(found).rejects.toThrow(UserError);
   await expect(found).rejects.toThrow(
     /failed on c-control-plane: Error response from daemon: container abc is not running$/,

@@ -93,12 +93,20 @@ export type Given = Pick<
   | "adaptations"
 >;
 
+/** Returns whether this machine reaches the API server of a cluster, known by its authority's certificate, at a node's own address. */
+export type Reaches = (address: string, authority: string) => Promise<boolean>;
+
 /**
  * Returns the world as the cluster shows it, asked through its control plane and each node.
  *
  * @throws UserError where a node does not answer, or where the nodes differ in what has to be the same
  */
-export async function detectWorld(nodes: NodeAccess, controlPlane: string, given: Given): Promise<World> {
+export async function detectWorld(
+  nodes: NodeAccess,
+  controlPlane: string,
+  given: Given,
+  reaches: Reaches,
+): Promise<World> {
   const kubectl: Kubectl = async (...words) =>
     output(nodes, controlPlane, [
       ...["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system"],
@@ -160,7 +168,11 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
   const corefile = await kubectl(
     ...["get", "configmap", "coredns", "--ignore-not-found", "--output=jsonpath={.data.Corefile}"],
   );
-  const features = await detectFeatures(nodes, controlPlane, given.engine.owner === "user");
+  const authority = await output(nodes, controlPlane, ["cat", "/etc/kubernetes/pki/ca.crt"]);
+  const [ofNodes, hostReachesNodes] = await Promise.all([
+    detectFeatures(nodes, controlPlane, given.engine.owner === "user"),
+    reaches(address, authority),
+  ]);
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
     ...given,
@@ -177,7 +189,7 @@ export async function detectWorld(nodes: NodeAccess, controlPlane: string, given
     takenNodePorts: takenNodePorts(services, ownNamespaces),
     ...(poolRefusal === undefined ? {} : { poolRefusal }),
     dnsForwardsTo: forwardedTo(corefile),
-    features,
+    features: { ...ofNodes, hostReachesNodes },
     nodes: worldNodes.sort((a, b) =>
       a.role === b.role ? a.name.localeCompare(b.name) : a.role === "control-plane" ? -1 : 1,
     ),
@@ -211,7 +223,11 @@ export async function kernelFeatures(
 }
 
 /** What nodes can do is tried, in a network namespace of its own where it would change anything. */
-async function detectFeatures(nodes: NodeAccess, node: string, mayHaveUplink: boolean): Promise<World["features"]> {
+async function detectFeatures(
+  nodes: NodeAccess,
+  node: string,
+  mayHaveUplink: boolean,
+): Promise<Omit<World["features"], "hostReachesNodes">> {
   const works = async (script: string) => !(await nodes.run(node, ["sh", "-c", script], { timeout: 20_000 })).failed;
   const [{ networkQueue, ipvs }, nft, networkPolicies, tcpdump, packages, uplink] = await Promise.all([
     kernelFeatures(works),

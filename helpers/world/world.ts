@@ -83,8 +83,12 @@ export const World = z.strictObject({
       tcpdump: z.boolean().describe("nodes have tcpdump, or a way to install it"),
       packages: z.boolean().default(false).describe("nodes can install packages of their distribution"),
       uplink: z.boolean().describe("nodes reach an image registry and their distribution's packages"),
+      hostReachesNodes: z
+        .boolean()
+        .default(true)
+        .describe("the machine that checks reaches nodes at their own addresses"),
     })
-    .describe("what the nodes were found to be able to do"),
+    .describe("what the nodes, and the machine that checks them, were found to be able to do"),
   engine: z.strictObject({
     name: z.enum(["docker", "podman"]),
     version: z.string(),
