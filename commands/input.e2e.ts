@@ -84,7 +84,7 @@ const inputs: Record<string, Input> = {
   },
   "an engine that was asked for and does not answer": {
     environment: () => ({ DOCKER_HOST: `unix://${folder}/no.sock` }),
-    message: /^error: no Docker engine answers at DOCKER_HOST=unix:.*no\.sock – start it, or unset DOCKER_HOST$/,
+    message: /^error: no Docker engine answers at DOCKER_HOST=unix:.*no\.sock: .* – start it, or unset DOCKER_HOST$/,
   },
   "an engine of a kind that is not supported": {
     environment: () => ({ KIND_EXPERIMENTAL_PROVIDER: "nerdctl" }),
@@ -93,7 +93,7 @@ const inputs: Record<string, Input> = {
   "no engine, and nothing may be unpacked": {
     environment: () => ({ ...emptyCache(), KNC_INSTALL: "never" }),
     message:
-      /^error: no container engine answers, and KNC_INSTALL=never forbids unpacking one: docker\.io \(trixie\), .* – start Docker or Podman, or unset KNC_INSTALL$/,
+      /^error: no container engine answers, and KNC_INSTALL=never forbids unpacking what it takes to make one: docker\.io \(trixie\), .* – start Docker or Podman, or unset KNC_INSTALL$/,
   },
   "no engine and no root": {
     environment: () => ({
@@ -103,7 +103,7 @@ const inputs: Record<string, Input> = {
     }),
     before: ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
     message:
-      /^error: no container engine answers, and making a private one needs root – start Docker or Podman, or run as root$/,
+      /^error: no container engine answers, and making one here needs root on Debian – start Docker or Podman, or run as root$/,
   },
   "no disk": {
     environment: () => ({ KNC_CACHE: join(folder, "small") }),

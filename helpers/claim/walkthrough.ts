@@ -335,14 +335,15 @@ async function requestsServed(lab: Lab, words: string): Promise<Record<string, n
 
 /** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
 export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
-  // Installing takes a network; where there is none, tcpdump has to be there. Nothing is typed where others' objects would feel it.
+  // Installing takes a network; where there is none, tcpdump has to be there. Asking nodes takes a way to them. Nothing is typed where others' objects would feel it.
   const { packages, hostReachesNodes } = lab.world.features;
-  const left = [...(packages ? [] : ["installTcpdump"]), ...(hostReachesNodes ? [] : ["curlNode"])];
+  const possible = (step: keyof Steps) =>
+    step === "installTcpdump" ? packages : step === "curlNode" ? hostReachesNodes : true;
   const before = lab.again
     ? (needs[name] ?? [])
     : lab.world.taken.length > 0
       ? []
-      : order.slice(0, order.indexOf(name)).filter((step) => !left.includes(step));
+      : order.slice(0, order.indexOf(name)).filter(possible);
   for (const step of before) {
     const done = lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, {
       mention: true,

@@ -58,3 +58,15 @@ test("one of which neither the output nor the progress is read ends, too", async
     throw signal.reason;`;
   expect(await unread(body, "2>&1")).toMatchObject({ exitCode: 141, stdout: "line 1" });
 });
+
+test("a folder that may not be written to is told in a line", async () => {
+  const script = `import { main } from ${here("main.ts")}; 
+    await main(async () => { throw Object.assign(new Error("EACCES: permission denied, mkdir '/x'"), { code: "EACCES", path: "/x" }); });`;
+  const words = ["--input-type=module-typescript", "--eval", script];
+  const { exitCode, stderr } = await execa(process.execPath, words, { reject: false });
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 2,
+    stderr:
+      "error: EACCES: permission denied, mkdir '/x' – let this user write there, or set KNC_OUT and KNC_CACHE to folders of its own",
+  });
+});

@@ -15,11 +15,21 @@ export async function main(run: () => Promise<number>): Promise<void> {
     process.exitCode = 2;
     if (error instanceof UserError) process.stderr.write(`error: ${error.message} – ${error.remedy}\n`);
     else if (error instanceof Interrupted) process.exitCode = error.exitCode;
+    else if (isRefused(error))
+      process.stderr.write(
+        `error: ${error.message} – let this user write there, or set KNC_OUT and KNC_CACHE to folders of its own\n`,
+      );
     else
       process.stderr.write(
         `error: ${error instanceof Error ? error.message : String(error)} – this is a defect of the suite, or of what it stands on\n${error instanceof Error ? `${error.stack}\n` : ""}`,
       );
   }
+}
+
+/** A file or folder that may not be made or changed: somebody else's, or of a disk that is not written to. */
+function isRefused(error: unknown): error is NodeJS.ErrnoException {
+  const { code, path } = error as NodeJS.ErrnoException;
+  return error instanceof Error && path !== undefined && ["EACCES", "EPERM", "EROFS"].includes(code ?? "");
 }
 
 /** Node ignores SIGPIPE, which any pipe and socket can give, and has the stream's error in its place. */
