@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { Engine } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
-import { givenCluster } from "./given.ts";
+import { givenCluster, requireApiServer } from "./given.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "given-"));
 let server: Server;
@@ -79,4 +79,11 @@ test.each([
   const given = givenCluster(engineWith(uid), kubeconfig(context, context, at));
   await expect(given).rejects.toThrow(UserError);
   await expect(given).rejects.toThrow(message);
+});
+
+test("a new cluster's API server that is published on another machine's loopback is told in a line", async () => {
+  await expect(requireApiServer(engineWith("1-2-3"), kubeconfig("kind-new", "kind-new"))).resolves.toBeUndefined();
+  const elsewhere = requireApiServer(engineWith("1-2-3"), kubeconfig("kind-new", "kind-new", "http://127.0.0.1:1"));
+  await expect(elsewhere).rejects.toThrow(UserError);
+  await expect(elsewhere).rejects.toThrow(/does not answer on this machine's loopback.*ECONNREFUSED/);
 });

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { execa } from "execa";
 import { type Engine, inEngineNetwork } from "../engine/engine.ts";
-import { lastLine } from "../host/command.ts";
+import { type CommandResult, lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { readKubeconfig } from "../probe/kubeconfig.ts";
 import { containerNodes, controlPlaneContainers, nodeContainers } from "./nodes.ts";
@@ -42,15 +42,33 @@ export async function givenCluster(engine: Engine, kubeconfig: string): Promise<
 }
 
 async function uidBy(engine: Engine, kubeconfig: string, setting: string): Promise<string> {
-  const program = join(import.meta.dirname, "identity.ts");
-  const [command, ...words] = inEngineNetwork(engine, [process.execPath, program, kubeconfig]);
-  const result = await execa(command, words, { reject: false, stdin: "ignore", timeout: 60_000 });
-  if (result.failed)
+  const { failed, stdout, stderr } = await identify(engine, kubeconfig);
+  if (failed)
     throw new UserError(
-      `${setting}: its API server gave no answer that tells which cluster it is of: ${lastLine(result.stderr) || "none in time"}`,
+      `${setting}: its API server gave no answer that tells which cluster it is of: ${lastLine(stderr) || "none in time"}`,
       "try it with kubectl --kubeconfig",
     );
-  return result.stdout;
+  return stdout;
+}
+
+/**
+ * Waits for an answer of a new cluster's API server, which kind has published on loopback.
+ *
+ * @throws UserError where none comes
+ */
+export async function requireApiServer(engine: Engine, kubeconfig: string): Promise<void> {
+  const { failed, stderr } = await identify(engine, kubeconfig);
+  if (failed)
+    throw new UserError(
+      `the new cluster's API server does not answer on this machine's loopback, where kind has it published: ${lastLine(stderr) || "no answer in time"}`,
+      "run on the engine's machine, or with an engine that publishes ports on this one",
+    );
+}
+
+async function identify(engine: Engine, kubeconfig: string): Promise<CommandResult> {
+  const program = join(import.meta.dirname, "identity.ts");
+  const [command, ...words] = inEngineNetwork(engine, [process.execPath, program, kubeconfig]);
+  return execa(command, words, { reject: false, stdin: "ignore", timeout: 60_000 });
 }
 
 async function uidOn(engine: Engine, name: string): Promise<string> {

@@ -29,7 +29,7 @@ import type { ImageLock } from "../image/lock.ts";
 import { adaptConfig } from "./adapt.ts";
 import { cellOf, configOf, imageLockFor } from "./cells.ts";
 import { installCni } from "./cni.ts";
-import { givenCluster } from "./given.ts";
+import { givenCluster, requireApiServer } from "./given.ts";
 import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
 import { clusterContainers, containerNodes, networkOf, nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
@@ -163,6 +163,8 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
     const { plan, adaptations } = planCluster(session, lock, image);
     for (const adaptation of adaptations) say(`adapted: ${adaptation}`);
     await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
+    // The private engine's network is at hand.
+    if (engine.owner === "user") await requireApiServer(engine, run.kubeconfig);
     const load = (archive: string) => loadArchive(kind, engine, run.cluster, archive, signal);
     const bare = { engine, controlPlane: `${run.cluster}-control-plane`, load };
     const installed =
