@@ -294,12 +294,13 @@ async function openKept(session: Session, run: Run, kept: Kept): Promise<Running
     );
   const lock = imageLockFor(settings);
   const say = (line: string) => progress.say("cluster", line);
-  const image = await findImage(session, lock, kept.image, say);
+  const reference = await imageOf(engine, nodes[0] as string);
+  const image = await findImage(session, lock, reference, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
   await loadLackingWorkloads(session, { kind, name: run.cluster, nodes, image }, say);
   const [outsider] = await outsiders(engine, run.id);
   const network = await networkOf(engine, nodes);
-  const name = outsider?.name ?? (await startOutsider(engine, run.id, kept.image, network)).name;
+  const name = outsider?.name ?? (await startOutsider(engine, run.id, reference, network)).name;
   return {
     run,
     name: run.cluster,
@@ -319,7 +320,7 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
   const { name, nodes } = await givenCluster(engine, kubeconfig);
   const lock = imageLockFor(settings);
   const say = (line: string) => progress.say("cluster", line);
-  const reference = await engineOutput(engine, ["inspect", "--format", "{{.Config.Image}}", nodes[0] as string]);
+  const reference = await imageOf(engine, nodes[0] as string);
   const image = await findImage(session, lock, reference, say);
   const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
   await loadLackingWorkloads(session, { kind, name, nodes, image }, say);
@@ -331,6 +332,13 @@ async function openGiven(session: Session, kubeconfig: string): Promise<RunningC
     adaptations: [],
     fresh: false,
   };
+}
+
+/** Returns the name of a node's image, or its digest where the engine has that name no more: an image stays as long as its containers. */
+async function imageOf(engine: Engine, node: string): Promise<string> {
+  const inspected = await engineOutput(engine, ["inspect", "--format", "{{.Config.Image}} {{.Image}}", node]);
+  const [name = "", digest = ""] = inspected.trim().split(" ");
+  return (await engineCommand(engine, ["image", "inspect", name])).failed ? digest : name;
 }
 
 /** Nodes of a cluster that is used again may have let go of images that they cannot pull, or may never have had them. */
