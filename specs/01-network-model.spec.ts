@@ -686,6 +686,8 @@ claim("docker-networks-are-separate", {
   },
   judge: ({ between, together, pods }) => {
     positiveControl(together === 0, "on one network the same container is answered");
+    // curl(1), EXIT CODES: it failed to connect, or nothing came in time.
+    positiveControl(between !== null && [0, 7, 28].includes(between), "curl tells whether it was answered");
     expect(between, "exit code of curl between containers of two bridge networks").not.toBe(0);
     expect(pods.pod, `who answers at ${pods.to}, asked from a pod on another node (${pods.outcome})`).toBe(
       "far-server",

@@ -164,7 +164,10 @@ claim("kindnet-allots-the-subnet", {
   },
   judge: (nodes) => {
     for (const { node, subnet, writers } of nodes) {
-      positiveControl(subnet !== null && writers.length > 0, `the API tells who wrote the subnet of ${node}`);
+      positiveControl(
+        subnet !== null && writers.includes("kube-controller-manager"),
+        `the API tells that kube-controller-manager wrote the subnet of ${node}`,
+      );
       expect(writers, `who wrote ${subnet} into spec.podCIDR of ${node}`).toContain("kindnetd");
     }
   },
@@ -203,10 +206,14 @@ claim("cross-node-traffic-by-iptables", {
     const withoutItsRoute = await ask();
     await routeBack();
     const after = await lab.until("an answer after all is as it was", ask, answered);
-    return { before, withoutItsRules, route, withoutItsRoute, after };
+    return { farAddresses: far.addresses, before, withoutItsRules, route, withoutItsRoute, after };
   },
-  judge: ({ before, withoutItsRules, route, withoutItsRoute, after }) => {
+  judge: ({ farAddresses, before, withoutItsRules, route, withoutItsRoute, after }) => {
     positiveControl(before.pod === "behind-the-route" && after.pod === before.pod, "the pods talk before and after");
+    positiveControl(
+      farAddresses.includes(route?.gateway ?? ""),
+      "the node has a route to the other node's subnet by way of that node",
+    );
     const needed = [
       ...(withoutItsRules.outcome === "answered" ? [] : ["rules of iptables"]),
       ...(withoutItsRoute.outcome === "answered" ? [] : [`the route ${route?.dst} via ${route?.gateway}`]),

@@ -160,6 +160,12 @@ claim("target-port-is-the-pods-port", {
       return (timeout: number) => meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), timeout);
     };
     const [right, wrong] = [await ask("right-target", 8080), await ask("wrong-target", 8099)];
+    // A Service without endpoints is refused too, for another reason.
+    await lab.until(
+      "both pods among the endpoints",
+      () => lab.endpointsOf("wrong-target"),
+      (found) => found.length === 2,
+    );
     return {
       right: await lab.eventually(
         () => right(lab.timeouts.attempt),
