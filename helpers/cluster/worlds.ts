@@ -74,10 +74,10 @@ export function needOwnCluster(worlds: readonly World[]): boolean {
 
 /** Returns the names of cells' settings that the worlds have otherwise than kind when it is told nothing. */
 export function settingsIn(worlds: readonly World[]): string[] {
-  const networking = worlds.flatMap(({ config }) => Object.keys(config?.networking ?? {}));
+  const networking = new Set(worlds.flatMap(({ config }) => Object.keys(config?.networking ?? {})));
   return [
-    ...(networking.includes("kubeProxyMode") ? ["proxyMode"] : []),
-    ...(networking.includes("ipFamily") ? ["ipFamily"] : []),
+    ...(networking.has("kubeProxyMode") ? ["proxyMode"] : []),
+    ...(networking.has("ipFamily") ? ["ipFamily"] : []),
   ];
 }
 
