@@ -207,9 +207,9 @@ const steps = {
   /** Not every machine reaches its nodes' addresses; what is beside the nodes does. */
   askNodes: (lab: Lab) =>
     Promise.all(
-      lab.world.nodes.map(({ addresses: [address = ""] }) =>
+      lab.world.nodes.map((node) =>
         lab.eventually(
-          () => request(lab.outsider, `http://${hostPort(address, 30_080)}`, lab.timeouts.attempt),
+          () => request(lab.outsider, nodePortUrl(node), lab.timeouts.attempt),
           ({ outcome }) => outcome === "answered",
         ),
       ),
@@ -309,7 +309,7 @@ async function servedBy(lab: Lab, url: string): Promise<string[]> {
   const last = `${asked}-last`;
   await lab.fromHost(`${url}/${asked}`);
   await lab.eventually(
-    () => lab.fromHost(`${nodePortUrl(lab.controlPlane)}/${last}`),
+    () => request(lab.outsider, `${nodePortUrl(lab.controlPlane)}/${last}`, lab.timeouts.attempt),
     ({ outcome }) => outcome === "answered",
   );
   const servers = async (path: string) => Object.keys(await requestsServed(lab, `/${path} `));
@@ -482,7 +482,7 @@ async function capture(lab: Lab) {
     { name: "localhost, asked on the host", ask: () => twentyTimes(() => lab.fromHost(url)) },
     {
       name: "the node's address, asked beside it",
-      ask: () => twentyTimes(() => request(lab.outsider, `http://${hostPort(address, 30_080)}`, lab.timeouts.answer)),
+      ask: () => twentyTimes(() => request(lab.outsider, nodePortUrl(lab.controlPlane), lab.timeouts.answer)),
     },
   ];
   const seen = [];
