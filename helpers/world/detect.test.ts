@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
-import { detectWorld, forwardedTo, type Given, kernelFeatures } from "./detect.ts";
+import { detectWorld, forwardedTo, type Given, kernelFeatures, takesPods } from "./detect.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "detect-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -57,4 +57,19 @@ test.each([
 
 test("a cluster without CoreDNS, as kubeadm configures it, tells nothing else", () => {
   expect(forwardedTo("")).toBe("/etc/resolv.conf");
+});
+
+test.each([
+  ["no taint", false, [], true],
+  ["one that only asks", false, [{ key: "example.com/quiet", effect: "PreferNoSchedule" }], true],
+  [
+    "one that tells that it is not ready yet",
+    false,
+    [{ key: "node.kubernetes.io/not-ready", effect: "NoSchedule" }],
+    true,
+  ],
+  ["the control plane's", false, [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }], false],
+  ["a cordon", true, [{ key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" }], false],
+])("a node with %s", (_name, unschedulable, taints, expected) => {
+  expect(takesPods({ unschedulable, taints })).toBe(expected);
 });

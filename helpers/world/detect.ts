@@ -19,7 +19,7 @@ const Nodes = z.object({
       spec: z.object({
         podCIDRs: z.array(z.string()).default([]),
         unschedulable: z.boolean().default(false),
-        taints: z.array(z.object({ effect: z.string() })).default([]),
+        taints: z.array(z.object({ key: z.string(), effect: z.string() })).default([]),
       }),
       status: z.object({
         addresses: z.array(z.object({ type: z.string(), address: z.string() })),
@@ -142,7 +142,7 @@ export async function detectWorld(
         kernel: status.nodeInfo.kernelVersion,
         os: status.nodeInfo.osImage,
         proxyMode: mode,
-        takesPods: !spec.unschedulable && spec.taints.every(({ effect }) => effect === "PreferNoSchedule"),
+        takesPods: takesPods(spec),
       };
       return { node, failure };
     }),
@@ -220,6 +220,23 @@ export async function kernelFeatures(
     works("test -e /proc/net/ip_vs || modprobe --dry-run --quiet ip_vs"),
   ]);
   return { networkQueue: nftables ? queue : undefined, ipvs };
+}
+
+/**
+ * Returns whether the scheduler may put pods on a node. Taints by which Kubernetes tells of a node's condition come and go, and a
+ * node that has joined a moment ago has one (Kubernetes docs, "Taints and Tolerations", taint-based evictions).
+ */
+export function takesPods({
+  unschedulable,
+  taints,
+}: {
+  readonly unschedulable: boolean;
+  readonly taints: readonly { readonly key: string; readonly effect: string }[];
+}): boolean {
+  return (
+    !unschedulable &&
+    taints.every(({ key, effect }) => effect === "PreferNoSchedule" || key.startsWith("node.kubernetes.io/"))
+  );
 }
 
 /** What nodes can do is tried, in a network namespace of its own where it would change anything. */
