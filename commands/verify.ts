@@ -13,6 +13,10 @@ const workflows = readdirSync(join(projectRoot, ".github", "workflows")).map((na
   join(".github", "workflows", name),
 );
 
+function folders(place: string): string[] {
+  return readdirSync(place, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+}
+
 const recordedRun = "recorded run";
 
 const checks: Readonly<Record<string, readonly string[]>> = {
@@ -21,7 +25,7 @@ const checks: Readonly<Record<string, readonly string[]>> = {
   lint: ["oxlint", "--type-aware", "--deny-warnings", ...sources],
   "dead code": ["knip", "--no-progress"],
   ...Object.fromEntries(
-    readdirSync(join(projectRoot, "fixtures", "recordings")).map((run) => [
+    folders(join(projectRoot, "fixtures", "recordings")).map((run) => [
       `${recordedRun} ${run}`,
       ["node", "commands/run.js", "rejudge", join("fixtures", "recordings", run)],
     ]),
