@@ -76,12 +76,20 @@ test("the page asks nobody for anything", () => {
   expect(html.match(/(?:src|@import|url\()[=\s"']*https?:/g)).toBeNull();
 });
 
-test("the errata have every refuted claim, with what it could say and its line", () => {
+test("the errata have every refuted claim with its line, each sentence with one correction, and notes apart", () => {
   const errata = errataAsMarkdown(results, article, catalogue);
   const refuted = judged.filter(({ verdict }) => verdict === "refuted");
-  for (const { id, instead } of refuted) {
+  for (const { id, instead, repeats } of refuted) {
     expect(errata).toContain(`(\`${id}\`)`);
-    expect(errata).toContain(instead?.zh.split("\n")[0]);
+    expect(instead === undefined, `${id} has a correction, or repeats a claim that has it`).toBe(repeats !== undefined);
+    expect(errata).toContain(instead?.zh.split("\n")[0] ?? id);
+  }
+  const [corrections = "", notes = ""] = errata.split("## 附註 · Notes");
+  const noted = judged.filter(({ verdict, note }) => verdict === "holds" && note !== undefined);
+  expect(noted.length).toBeGreaterThan(5);
+  for (const { id } of noted) {
+    expect(notes).toContain(`(\`${id}\`)`);
+    expect(corrections).not.toContain(`(\`${id}\`)`);
   }
   // Line 260 prints the first of them too, in a command that is another claim.
   expect(errata).toContain("行 · lines 250, 293 (`sample-cluster-ips-are-possible`)");

@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const never = new AbortController().signal;
 // What is tried here asks nothing of the cluster.
-const stage = {} as Stage;
+const stage = { timeouts: { podsReady: 5_000 } } as Stage;
 
 test("a clean-up that fails is told beside the verdict, in whose place it does not come", async () => {
   const evidence = new Evidence(folder, "some-claim");
