@@ -7,18 +7,29 @@ import { projectRoot } from "../helpers/host/settings.ts";
 import { matrixOf } from "./matrix.ts";
 import { matrixPage } from "./matrix-page.ts";
 
-const recorded = (version: string) =>
-  Results.parse(
-    JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", `v${version}`, "results.json"), "utf8")),
-  );
-const matrix = matrixOf(["1.24.0", "1.37.0"].map((id) => ({ cell: cellNamed(id), results: recorded(id) })));
+const flipping = "userspace-mode-exists";
+const recorded = Results.parse(
+  JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
+);
+/** The same run as if it had been of an older version, on which one sentence held. */
+const older: Results = {
+  ...recorded,
+  world: { ...recorded.world, kubernetes: "v1.24.0" },
+  claims: recorded.claims.map((claim) =>
+    claim.id === flipping ? { ...claim, verdict: "holds", expected: "holds" } : claim,
+  ),
+};
+const matrix = matrixOf([
+  { cell: cellNamed("1.24.0"), results: older },
+  { cell: cellNamed("1.37.0"), results: recorded },
+]);
 const page = matrixPage(matrix);
 
 test("each claim is a row, with a symbol and a word for each cell", () => {
   const rows = page.match(/<tr id="[^"]+".*?<\/tr>/g) ?? [];
   expect(rows).toHaveLength(matrix.claims.length);
-  const flipped = matrix.claims.find(({ id }) => id === "userspace-mode-exists");
-  const row = rows.find((each) => each.includes('id="userspace-mode-exists"'));
+  const flipped = matrix.claims.find(({ id }) => id === flipping);
+  const row = rows.find((each) => each.includes(`id="${flipping}"`));
   expect(flipped?.flips).toHaveLength(1);
   expect(row).toMatch(
     /<td><span class="verdict holds">✓ .*?holds.*?<td class="flip"><span class="verdict refuted">✗ .*?refuted/,
