@@ -41,8 +41,8 @@ test("each path is kept with its table, its picture, the rules and the captures"
   const files = [...kept("packets-can-be-watched"), ...kept("nodeport-path")];
   const of = (end: RegExp) => files.filter(([name]) => end.test(name)).length;
   const tables = files.filter(([name]) => name.includes("the-path-"));
-  expect(tables).toHaveLength(9);
-  expect(of(/\.svg$/)).toBe(9);
+  expect(tables).toHaveLength(7);
+  expect(of(/\.svg$/)).toBe(7);
   expect(of(/\.pcap$/)).toBeGreaterThanOrEqual(9);
   const byService = tables.find(([name]) => name.includes("pod-to-clusterip"))?.[1];
   expect(byService).toMatch(/ {2}destination {2}nat KUBE-SEP-\w+: DNAT --to-destination /);
