@@ -376,10 +376,10 @@ claim("sample-cluster-ips-are-possible", {
     };
   },
   judge: ({ samples, subnet, possible }) => {
-    // A Service of others may have it.
+    // A Service of others may have it, and with a second range for Services only the other may be looked at.
     positiveControl(
-      possible.isAnAddress && (possible.code === 201 || possible.message.includes("already allocated")),
-      `an address of ${subnet} is accepted`,
+      possible.isAnAddress && !possible.message.includes("must be a valid IP"),
+      `an address of ${subnet} is not refused for being none`,
     );
     for (const { clusterIP, code, message, isAnAddress } of samples)
       expect(
