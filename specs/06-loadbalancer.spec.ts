@@ -296,17 +296,22 @@ function whoAnswered(forwarded: { counts: Record<string, number> } | null): stri
   return Object.keys(forwarded?.counts ?? {}).filter((key) => !key.startsWith("curl exit"));
 }
 
-claim("loadbalancer-needs-a-provider", {
-  slow: true,
-  observe: byProvider,
-  judge: ({ provider, ip, forwarded, ipFromNobody, ipFromTheCluster }) => {
+/** Judges that a Service has an external IP where a provider, or a tool that is one, serves it, and none where nothing does. */
+function onlyWithWhatServesIt(what: "provider" | "tool") {
+  return ({ provider, ip, forwarded, ipFromNobody, ipFromTheCluster }: Awaited<ReturnType<typeof byProvider>>) => {
     expect(
       ipFromNobody,
-      `the external IP of a Service that no provider serves (for the cluster's own: ${pending(ipFromTheCluster)})`,
+      `the external IP of a Service that no ${what} serves (for the cluster's own: ${pending(ipFromTheCluster)})`,
     ).toBeNull();
     expect(ip, `the external IP that ${provider} gave`).not.toBeNull();
     expect(whoAnswered(forwarded), `who answered at ${ip}`).not.toEqual([]);
-  },
+  };
+}
+
+claim("loadbalancer-needs-a-provider", {
+  slow: true,
+  observe: byProvider,
+  judge: onlyWithWhatServesIt("provider"),
   control: givenByHand,
 });
 
@@ -341,14 +346,7 @@ claim("loadbalancer-forwards-to-the-service", {
 claim("local-loadbalancers-need-a-tool", {
   slow: true,
   observe: byProvider,
-  judge: ({ provider, ip, forwarded, ipFromNobody, ipFromTheCluster }) => {
-    expect(
-      ipFromNobody,
-      `the external IP of a Service that no tool serves (for the cluster's own: ${pending(ipFromTheCluster)})`,
-    ).toBeNull();
-    expect(ip, `the external IP with ${provider}`).not.toBeNull();
-    expect(whoAnswered(forwarded), `who answered at ${ip}`).not.toEqual([]);
-  },
+  judge: onlyWithWhatServesIt("tool"),
   control: givenByHand,
 });
 

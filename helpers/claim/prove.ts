@@ -198,11 +198,11 @@ async function judgeAll(
       const given = AbortSignal.any([signal, AbortSignal.timeout(claimTimeout(context.timeoutFactor))]);
       const decision = await decide(check, missingCapability(entry.needs, stage.world), anew, evidence, given);
       storeJson(join(context.out, "evidence", "controls", entry.id, `${when}.json`), decision);
+      // A change that is still there would be measured by the next claims.
+      if (decision.notUndone !== undefined) throw new Error(`${entry.id}: ${decision.notUndone}`);
       const failure = evidence.items.map(({ text }) => failureOfPolicy(text)).find((found) => found !== undefined);
       if (failure !== undefined)
         return [entry.id, { judgement: { verdict: "inconclusive", why: `the change itself failed: ${failure}` } }];
-      // A change that is still there would be measured by the next claims.
-      if (decision.notUndone !== undefined) throw new Error(`${entry.id}: ${decision.notUndone}`);
       if (when === "changed" && decision.observation !== undefined)
         storeJson(join(context.out, observationFile(entry.id, true)), decision.observation);
       return [entry.id, decision];

@@ -180,7 +180,7 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
     const nodes = await nodeContainers(engine, run.cluster);
     const network = await networkOf(engine, nodes);
     const outsider = await startOutsider(engine, run.id, image.reference, network);
-    const removed = image.origin === "built" || image.carriesWorkloads ? await asPublished(session, nodes) : [];
+    const removed = image.carriesWorkloads ? await asPublished(session, nodes) : [];
     for (const line of removed) say(`adapted: ${line}`);
     return {
       run,

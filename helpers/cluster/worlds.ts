@@ -178,10 +178,9 @@ async function carryOut(script: string, on: z.infer<typeof Change>["on"], cluste
     if (result.failed) throw new Error(`a world's script failed on the machine:\n${script}`);
     return;
   }
-  const all = nodes.filter((node) => !node.endsWith("-external-load-balancer"));
-  const ofRole = all.filter((node) => /-control-plane\d*$/.test(node) === (on === "control-plane"));
+  const ofRole = nodes.filter((node) => /-control-plane\d*$/.test(node) === (on === "control-plane"));
   const kubectl = 'export KUBECONFIG=/etc/kubernetes/admin.conf CLUSTER="$0"; set -e\n';
-  for (const node of on === "nodes" ? all : ofRole.slice(0, 1)) {
+  for (const node of on === "nodes" ? nodes : ofRole.slice(0, 1)) {
     const result = await containerNodes(engine).run(node, ["bash", "-c", `${kubectl}${script}`, name], {
       timeout: 420_000,
     });
