@@ -6,8 +6,10 @@ import { execa } from "execa";
 import { type Claim, readCatalogue } from "../helpers/claim/catalogue.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { type WorldsFile, wrongIn } from "../helpers/claim/worlds.ts";
+import { engineOfKept } from "../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
 import { readWorlds, type World } from "../helpers/cluster/worlds.ts";
+import { findUserEngine } from "../helpers/engine/engine.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
@@ -28,7 +30,11 @@ await main(async () => {
   if (settings.kubeconfig !== undefined || settings.worlds.length > 0 || settings.cell !== undefined)
     throw new UserError("the worlds have their own clusters", "leave KNC_KUBECONFIG, KNC_CELL and KNC_WORLDS out");
   const { claims } = readCatalogue();
-  const worlds = readWorlds();
+  const all = readWorlds();
+  const usersEngine = (await findUserEngine()) !== undefined;
+  const worlds = all.filter(({ engine }) => engine === undefined || !usersEngine);
+  for (const { id } of all.filter((world) => !worlds.includes(world)))
+    process.stdout.write(`left out, since the engine is the user's: ${id}\n`);
   const { groups, list, record } = options(worlds);
   if (list) {
     process.stdout.write(`${JSON.stringify(groups)}\n`);
@@ -49,6 +55,7 @@ await main(async () => {
   }
   const judged: WorldsFile["groups"] = [];
   try {
+    process.stdout.write(`\n${plain}: no change\n`);
     const before = await judge(plain, [], settings, interrupt);
     if (before.results === undefined || before.results.claims.some(({ verdict, expected }) => verdict !== expected))
       throw new UserError(
@@ -131,16 +138,11 @@ async function judge(
   mkdirSync(folder, { recursive: true });
   const scratch = mkdtempSync(join(tmpdir(), "knc-world-"));
   try {
-    const kubeconfig = keptRun(settings.cache)?.kubeconfig;
     for (const { prepare } of worlds)
       if (prepare !== undefined)
         await execa("sh", ["-ec", prepare], {
           cwd: projectRoot,
-          env: {
-            FOLDER: scratch,
-            NODE: process.execPath,
-            ...(kubeconfig === undefined ? {} : { KUBECONFIG: kubeconfig }),
-          },
+          env: { FOLDER: scratch, NODE: process.execPath, ...(await ofKept(settings, interrupt)) },
         });
     const environment = Object.fromEntries(
       worlds.flatMap((world) =>
@@ -162,6 +164,14 @@ async function judge(
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Returns what a script needs in its environment to get at the cluster that stays. */
+async function ofKept(settings: Settings, interrupt: AbortSignal): Promise<Record<string, string>> {
+  const kept = keptRun(settings.cache);
+  if (kept === undefined) return {};
+  const engine = await engineOfKept(settings, kept, () => {}, interrupt);
+  return { ...engine.environment, KUBECONFIG: kept.kubeconfig, CLUSTER: kept.cluster, ENGINE: engine.program };
 }
 
 async function command(

@@ -34,7 +34,7 @@ import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadA
 import { clusterContainers, containerNodes, networkOf, nodeContainers } from "./nodes.ts";
 import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
-import { configIn, needOwnCluster, worldsOf } from "./worlds.ts";
+import { configIn, engineConfigIn, needOwnCluster, worldsOf } from "./worlds.ts";
 
 /** A cluster that is up, and what it stands on. */
 export interface RunningCluster {
@@ -93,12 +93,15 @@ export async function withEngine<T>(
       await endStrayProcesses(settings.cache, run.id);
       new PartStore(settings.cache).sweep();
       engine = await findUserEngine();
-      if (engine !== undefined) say(`${engine.cli} ${engine.version}, the user's`);
-      else {
+      if (engine !== undefined) {
+        say(`${engine.cli} ${engine.version}, the user's`);
+        engineConfigIn(worldsOf(settings), true);
+      } else {
         tools = await engineTools(new PartStore(settings.cache), settings.cache, settings.install, say, interrupt);
         engine =
           keptRun(settings.cache)?.kept?.engine === "suite" ? await runningPrivateEngine(place, tools) : undefined;
-        engine ??= await startPrivateEngine(place, tools, run.id, say, interrupt);
+        const config = engineConfigIn(worldsOf(settings), engine !== undefined);
+        engine ??= await startPrivateEngine(place, tools, run.id, say, interrupt, config);
       }
       await forgetLostCluster(settings.cache, engine, say);
       for (const dead of deadRuns(settings.cache)) {
@@ -259,6 +262,25 @@ export function keepCluster(session: Session, cluster: RunningCluster): Run {
     adaptations: [...adaptations],
     ...(session.settings.cell === undefined ? {} : { cell: session.settings.cell }),
   });
+}
+
+/** Returns the engine that a kept cluster is on, for commands beside a run. @throws UserError where it does not run */
+export async function engineOfKept(
+  { cache, install }: Settings,
+  kept: Run,
+  say: Say,
+  signal: AbortSignal,
+): Promise<Engine> {
+  const engine =
+    kept.kept?.engine === "user"
+      ? await findUserEngine()
+      : await runningPrivateEngine(
+          privateEnginePlace(cache),
+          await engineTools(new PartStore(cache), cache, install, say, signal),
+        );
+  if (engine === undefined)
+    throw new UserError(`the engine of the kept cluster ${kept.cluster} does not run`, "npm run cluster -- up");
+  return engine;
 }
 
 /** Returns lines that tell a user how to reach a kept cluster, and how to be rid of it. */

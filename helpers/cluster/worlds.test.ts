@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { configOf } from "./cells.ts";
-import { configIn, needOwnCluster, readWorlds, worldsOf } from "./worlds.ts";
+import { configIn, engineConfigIn, needOwnCluster, readWorlds, worldsOf } from "./worlds.ts";
 
 const file = (...worlds: string[]) => `worlds:\n${worlds.map((world) => `  - ${world}\n`).join("")}`;
 const small =
@@ -35,4 +35,16 @@ test("a world that only changes a running cluster needs none of its own", () => 
 test("two worlds of one name and an unknown one are told", () => {
   expect(() => readWorlds(file(small, small))).toThrow("has the world small twice");
   expect(() => worldsOf({ worlds: ["nonsense"] })).toThrow("there is no world nonsense");
+});
+
+test("an engine is started with what all worlds have in its configuration, and one that runs is not changed", () => {
+  const worlds = readWorlds(
+    file(
+      "{ id: apart, what: containers apart, group: g, engine: { daemon: { icc: false } } }",
+      "{ id: told, what: a proxy told to docker, group: g, engine: { client: { proxies: {} } } }",
+    ),
+  );
+  expect(engineConfigIn(worlds, false)).toEqual({ daemon: { icc: false }, client: { proxies: {} } });
+  expect(() => engineConfigIn(worlds, true)).toThrow("the world apart needs an engine");
+  expect(engineConfigIn([], true)).toEqual({ daemon: {}, client: {} });
 });

@@ -3,6 +3,7 @@ import { execa } from "execa";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type Engine, inEngineNetwork } from "../engine/engine.ts";
+import type { EngineConfig } from "../engine/private.ts";
 import { UserError } from "../host/errors.ts";
 import { runMarker } from "../host/process.ts";
 import type { Say } from "../host/progress.ts";
@@ -27,6 +28,8 @@ const Change = z.strictObject({
   undo: z.string(),
 });
 
+const JsonObject = z.record(z.string(), z.unknown()).default({});
+
 const World = z.strictObject({
   id: z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be kebab-case"),
   what: z.string().min(10),
@@ -34,6 +37,7 @@ const World = z.strictObject({
   group: z.string(),
   config: Config.optional(),
   change: z.array(Change).default([]),
+  engine: z.strictObject({ daemon: JsonObject, client: JsonObject }).optional(),
   prepare: z.string().optional(),
   environment: z.record(z.string(), z.string()).default({}),
   claims: z.string().optional(),
@@ -70,6 +74,24 @@ export function worldsOf({ worlds: ids }: Pick<Settings, "worlds">): World[] {
 /** Returns whether worlds need a cluster of their own: they change its configuration, or the environment in which it is made. */
 export function needOwnCluster(worlds: readonly World[]): boolean {
   return worlds.some(({ config, environment }) => config !== undefined || Object.keys(environment).length > 0);
+}
+
+/**
+ * Returns what the worlds have in the configuration of the suite's own engine and of its client.
+ *
+ * @throws UserError for a world that has it, where an engine runs already: the user's, or a kept cluster's
+ */
+export function engineConfigIn(worlds: readonly World[], runs: boolean): Required<EngineConfig> {
+  const other = worlds.find(({ engine }) => engine !== undefined);
+  if (runs && other !== undefined)
+    throw new UserError(
+      `the world ${other.id} needs an engine that is started with another configuration, and one runs already`,
+      "leave that world out, or stop the engine (npm run cluster -- down, where it is the suite's)",
+    );
+  return {
+    daemon: Object.assign({}, ...worlds.map(({ engine }) => engine?.daemon)) as object,
+    client: Object.assign({}, ...worlds.map(({ engine }) => engine?.client)) as object,
+  };
 }
 
 /** Returns the names of cells' settings that the worlds have otherwise than kind when it is told nothing. */

@@ -35,6 +35,12 @@ export interface PrivateEnginePlace {
   readonly runtime: string;
 }
 
+/** What the engine (daemon.json) and its client (config.json) have in their configuration; see Docker's reference of dockerd and of docker. */
+export interface EngineConfig {
+  readonly daemon?: object;
+  readonly client?: object;
+}
+
 /** Returns where the private engine of that cache folder lives. */
 export function privateEnginePlace(cache: string): PrivateEnginePlace {
   const name = `knc-${createHash("sha256").update(cache).digest("hex").slice(0, 6)}`;
@@ -53,6 +59,7 @@ export async function startPrivateEngine(
   run: string,
   say: Say,
   signal: AbortSignal,
+  { daemon: daemonConfig = {}, client: clientConfig = {} }: EngineConfig = {},
 ): Promise<Engine> {
   await clearPrivateEngine(place, tools);
   for (const folder of [place.data, place.runtime]) mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -69,7 +76,8 @@ export async function startPrivateEngine(
         "run where root may do that (CAP_SYS_ADMIN, CAP_NET_ADMIN), or start Docker or Podman",
       );
   }
-  writeFileSync(join(place.runtime, "daemon.json"), "{}");
+  writeFileSync(join(place.runtime, "daemon.json"), JSON.stringify(daemonConfig));
+  writeFileSync(join(place.runtime, "config.json"), JSON.stringify(clientConfig));
   const log = join(place.runtime, "dockerd.log");
   const output = openSync(log, "a");
   // Detached, so that Ctrl-C reaches the command and not the engine that its clean-up needs.

@@ -116,7 +116,12 @@ export async function detectWorld(
     get(kubectl, Nodes, "nodes"),
     get(kubectl, ConfigMap, "configmap", "kubeadm-config"),
     get(kubectl, DaemonSets, "daemonsets"),
-    get(kubectl, Objects, "deployments,replicasets,services,pods,networkpolicies", "--namespace=default"),
+    get(
+      kubectl,
+      Objects,
+      "deployments,replicasets,services,pods,networkpolicies,resourcequotas,limitranges",
+      "--namespace=default",
+    ),
     get(kubectl, Objects, "services", "--all-namespaces"),
     get(kubectl, Objects, "namespaces", `--selector=${ownLabel}`),
   ]);

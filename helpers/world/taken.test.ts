@@ -17,8 +17,9 @@ test("what others have under the lab's names and labels is in its way, and what 
     { kind: "Pod", metadata: { name: "shop", labels: { app: "web" } } },
     { kind: "Pod", metadata: { name: "stranger", labels: { app: "other" } } },
     { kind: "NetworkPolicy", metadata: { name: "deny" } },
+    { kind: "ResourceQuota", metadata: { name: "small" } },
   );
-  expect(inTheWay(found)).toEqual(["Service web-nodeport", "Pod shop", "NetworkPolicy deny"]);
+  expect(inTheWay(found)).toEqual(["Service web-nodeport", "Pod shop", "NetworkPolicy deny", "ResourceQuota small"]);
 });
 
 test("node ports of others are taken, and those of the suite are not", () => {

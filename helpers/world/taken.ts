@@ -22,13 +22,16 @@ type Objects = z.infer<typeof Objects>;
 /** Names that the article's lab gives in the namespace default. */
 const labNames = new Set(["Deployment/web-app", "Service/web-clusterip", "Service/web-nodeport", "Pod/temp"]);
 
-/** Returns what is in the way of the article's lab, of the objects in the namespace default: its names, pods with its label, and policies for pods there. */
+/** What a namespace has that keeps its pods from starting or from being asked. */
+const restrictions: ReadonlySet<string> = new Set(["NetworkPolicy", "ResourceQuota", "LimitRange"]);
+
+/** Returns what is in the way of the article's lab, of the objects in the namespace default: its names, pods with its label, and what restricts pods there. */
 export function inTheWay({ items }: Objects): string[] {
   return items
     .filter((item) => !isOwn(item, items))
     .filter(
       ({ kind, metadata: { name, labels } }) =>
-        labNames.has(`${kind}/${name}`) || (kind === "Pod" && labels["app"] === "web") || kind === "NetworkPolicy",
+        labNames.has(`${kind}/${name}`) || (kind === "Pod" && labels["app"] === "web") || restrictions.has(kind),
     )
     .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
 }
