@@ -14,7 +14,7 @@ import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { resultsAt, suiteCommit } from "../reports/results.ts";
-import { recordedWorlds } from "../reports/worlds.ts";
+import { readRecordedWorlds, recordedWorlds } from "../reports/worlds.ts";
 
 /** The group that stands for no change at all. */
 const plain = "plain";
@@ -23,7 +23,7 @@ const plain = "plain";
  * Judges the claims in worlds that must change nothing: the counterpart of controls. Each group of worlds of
  * fixtures/clusters/worlds.yaml is one run of `npm test`, on a cluster that stays where the group only changes a running one.
  * `--groups a,b` names some, `--quick` takes the first alone, `--list` only names them, and `--record` keeps what came out for
- * the pages of other runs.
+ * the pages of other runs, beside what is kept of other groups.
  */
 await main(async () => {
   const settings = readSettings();
@@ -103,17 +103,19 @@ async function judgeGroup(
         : [{ id: "", why: `the run should end with 2 and say ${end}; it ended with ${exitCode}: ${lastWords}` }];
   const seconds = Math.round((performance.now() - started) / 1000);
   for (const { id, why } of wrong) process.stdout.write(`  ✗ ${id === "" ? group : id}: ${why}\n`);
-  const count = results?.claims.filter(({ verdict }) => verdict !== undefined).length ?? 0;
-  process.stdout.write(
-    `  ${wrong.length === 0 ? "✓" : "✗"} ${count} claims in ${seconds} s, wrong: ${wrong.length}${wrong.length === 0 ? "" : `; look at ${folder}`}\n`,
+  const right = (results?.claims ?? []).filter(
+    ({ id, verdict }) => verdict !== undefined && !wrong.some((each) => each.id === id),
   );
-  const stayed = results?.claims.flatMap(({ id, verdict }) =>
-    verdict === undefined || wrong.some((each) => each.id === id) ? [] : [id],
+  process.stdout.write(
+    `  ${wrong.length === 0 ? "✓" : "✗"} ${right.length} claims right in ${seconds} s, wrong: ${wrong.length}${wrong.length === 0 ? "" : `; look at ${folder}`}\n`,
   );
   return {
     group,
+    commit: suiteCommit(),
+    date: new Date().toISOString().slice(0, 10),
     worlds: worlds.map(({ id, what }) => ({ id, what })),
-    stayed: stayed ?? [],
+    stayed: right.filter(({ verdict }) => verdict !== "external").map(({ id }) => id),
+    external: right.filter(({ verdict }) => verdict === "external").map(({ id }) => id),
     wrong,
     seconds,
   };
@@ -190,21 +192,32 @@ async function command(
 }
 
 function conclude(groups: WorldsFile["groups"], { out }: Settings, record: boolean): 0 | 1 {
-  const file: WorldsFile = {
-    format: "kind-network-conformance/worlds/1",
-    commit: suiteCommit(),
-    date: new Date().toISOString().slice(0, 10),
-    groups,
-  };
-  const text = `${JSON.stringify(file, undefined, 2)}\n`;
-  writeFileSync(join(out, "worlds.json"), text);
+  const file: WorldsFile = { format: "kind-network-conformance/worlds/1", groups };
+  writeFileSync(join(out, "worlds.json"), asText(file));
   const worlds = groups.flatMap((group) => group.worlds).length;
-  const pairs = groups.reduce((sum, group) => sum + group.worlds.length * group.stayed.length, 0);
+  const pairs = groups.reduce(
+    (sum, { worlds, stayed, external }) => sum + worlds.length * (stayed.length + external.length),
+    0,
+  );
   const wrong = groups.flatMap((group) => group.wrong).length;
-  process.stdout.write(`\n${worlds} worlds, ${pairs} verdicts that stayed (worlds × claims), wrong: ${wrong}\n`);
-  if (record && wrong === 0) writeFileSync(recordedWorlds, text);
+  process.stdout.write(`\n${worlds} worlds, ${pairs} verdicts that are right (worlds × claims), wrong: ${wrong}\n`);
+  if (record && wrong === 0) writeFileSync(recordedWorlds, asText(withNewer(file)));
   else if (record) process.stdout.write("not recorded, since verdicts are wrong\n");
   return wrong === 0 ? 0 : 1;
+}
+
+/** Returns what is recorded, with newer groups in place of the ones recorded, in the order of the worlds' file. */
+function withNewer({ format, groups }: WorldsFile): WorldsFile {
+  const known = [...groups, ...(readRecordedWorlds()?.groups ?? [])];
+  return { format, groups: groupsOf(readWorlds()).flatMap((name) => known.find(({ group }) => group === name) ?? []) };
+}
+
+function asText(file: WorldsFile): string {
+  return `${JSON.stringify(file, undefined, 2)}\n`;
+}
+
+function groupsOf(worlds: readonly World[]): string[] {
+  return [...new Set(worlds.map(({ group }) => group))];
 }
 
 interface Options {
@@ -214,7 +227,7 @@ interface Options {
 }
 
 function options(worlds: readonly World[]): Options {
-  const all = [...new Set(worlds.map(({ group }) => group))];
+  const all = groupsOf(worlds);
   const usage = "npm run worlds -- [--groups a,b | --quick] [--list] [--record]";
   try {
     const flag = { type: "boolean", default: false } as const;

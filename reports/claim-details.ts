@@ -231,8 +231,14 @@ function controlsInWords(
 function worldsInWords({ id, verdict }: ClaimResult, { recordedWorlds }: KnownOfClaims): ComponentChild[] {
   if (recordedWorlds === undefined || (verdict !== "holds" && verdict !== "refuted")) return [];
   const stayed = worldsByClaim(recordedWorlds).get(id) ?? 0;
-  if (stayed === 0) return [both({ en: "Not tried: it is slow.", zh: "尚未嘗試：這項檢查較慢。" })];
-  const { date } = recordedWorlds;
+  if (stayed === 0)
+    return [
+      both({
+        en: "Not tried: the check is slow, or none of them has what it needs.",
+        zh: "尚未嘗試：這項檢查較慢，或缺少所需的功能。",
+      }),
+    ];
+  const [date = ""] = recordedWorlds.groups.map((group) => group.date).toSorted();
   return [
     both({
       en: `Its verdict was right in ${stayed} clusters and machines that are otherwise (recorded on ${date}; npm run worlds).`,

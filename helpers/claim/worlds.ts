@@ -14,13 +14,14 @@ const Wrong = z.strictObject({ id: z.string().describe("the claim; empty for the
 /** What came out in worlds that must change nothing. */
 export const WorldsFile = z.strictObject({
   format: z.literal("kind-network-conformance/worlds/1"),
-  commit: z.string(),
-  date: z.iso.date(),
   groups: z.array(
     z.strictObject({
       group: z.string(),
+      commit: z.string(),
+      date: z.iso.date(),
       worlds: z.array(z.strictObject({ id: z.string(), what: z.string() })),
-      stayed: z.array(z.string()).describe("claims whose verdict was right in all worlds of the group"),
+      stayed: z.array(z.string()).describe("claims that were judged in all worlds of the group at once, rightly"),
+      external: z.array(z.string()).describe("claims that could not be judged there, as they should not"),
       wrong: z.array(Wrong),
       seconds: z.number(),
     }),
