@@ -1,5 +1,9 @@
+import { appendFileSync } from "node:fs";
+import { join } from "node:path";
 import { setGlobalTestRuntime, type TestRuntime } from "allure-js-commons/sdk/runtime";
 import { chai } from "vitest";
+import { readSettings } from "../host/settings.ts";
+import { type Wait, waits } from "../probe/until.ts";
 
 // allure-vitest 3.12 gives Allure its runtime in a `beforeAll` of the first spec file only. Where `-t` selects nothing
 // of that file, the hook never runs, and every other file's labels and steps would be lost; so it is given here.
@@ -10,3 +14,16 @@ setGlobalTestRuntime(new VitestTestRuntime());
 // Its own setup, which comes after this file, would make a step of every assertion, for the reporter to leave them out again:
 // of tens of thousands, since a judge is tried with every value of an observation changed.
 Object.defineProperty(chai.Assertion.prototype, Symbol.for("allure.vitest.expectPatched"), { value: true });
+
+// One worker takes several spec files, and this file is run before each.
+if (!waits.hasSubscribers) {
+  const file = join(readSettings().out, "waits.jsonl");
+  waits.subscribe((message) => {
+    const { stack, ...wait } = message as Wait;
+    const calls = stack.split("\n").flatMap((line) => /(?:specs|helpers)\/[^):]+/.exec(line) ?? []);
+    appendFileSync(
+      file,
+      `${JSON.stringify({ ...wait, by: calls.find((call) => !call.endsWith("/until.ts")) ?? "" })}\n`,
+    );
+  });
+}

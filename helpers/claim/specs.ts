@@ -38,6 +38,7 @@ const ofARun = [
   "phases.json",
   "results.json",
   "run.json",
+  "waits.jsonl",
   "world.json",
 ];
 

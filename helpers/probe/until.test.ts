@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { NotInTime, until } from "./until.ts";
+import { NotInTime, until, type Wait, waits } from "./until.ts";
 
 test("the first value that is done is returned", async () => {
   let asked = 0;
@@ -44,4 +44,19 @@ test("waiting ends when it is aborted", async () => {
       AbortSignal.timeout(200),
     ),
   ).rejects.toThrow();
+});
+
+test("how each wait went is told to whoever listens", async () => {
+  const heard: Wait[] = [];
+  const listener = (message: unknown) => heard.push(message as Wait);
+  waits.subscribe(listener);
+  await until("now", 5_000, async () => 1, Boolean);
+  await until("never", 200, async () => 0, Boolean).catch(() => {});
+  waits.unsubscribe(listener);
+  expect(heard.map(({ what, limit, came }) => ({ what, limit, came }))).toEqual([
+    { what: "now", limit: 5_000, came: true },
+    { what: "never", limit: 200, came: false },
+  ]);
+  expect(heard[1]?.lasted).toBeGreaterThanOrEqual(150);
+  expect(heard[0]?.stack).toContain("until.test.ts");
 });

@@ -1,4 +1,21 @@
+import { channel } from "node:diagnostics_channel";
+import { performance } from "node:perf_hooks";
 import pRetry from "p-retry";
+
+/** How a wait went. */
+export interface Wait {
+  readonly what: string;
+  /** Milliseconds until it came, or until it was given up. */
+  readonly lasted: number;
+  /** Milliseconds after which it would have been given up. */
+  readonly limit: number;
+  readonly came: boolean;
+  /** The calls that led to it, as in an error's stack. */
+  readonly stack: string;
+}
+
+/** Every wait that ended is a message on this channel: a {@link Wait}. A run whose waits come near their limits is about to be wrong. */
+export const waits = channel("kind-network-conformance:waits");
 
 /** Thrown when something awaited did not come about in time; tells what, for how long, and what was last seen. */
 export class NotInTime extends Error {
@@ -27,8 +44,12 @@ export async function until<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   let last: T | undefined;
+  const begun = performance.now();
+  const { stack = "" } = new Error("waiting");
+  const ended = (came: boolean) =>
+    waits.publish({ what, lasted: performance.now() - begun, limit: milliseconds, came, stack } satisfies Wait);
   try {
-    return await pRetry(
+    const found = await pRetry(
       async () => {
         last = await look();
         if (!done(last)) throw new NotYet();
@@ -44,8 +65,11 @@ export async function until<T>(
         ...(signal === undefined ? {} : { signal }),
       },
     );
+    ended(true);
+    return found;
   } catch (error) {
     if (!(error instanceof NotYet)) throw error;
+    ended(false);
     throw new NotInTime(`waited ${milliseconds / 1000} s for ${what}; last seen: ${JSON.stringify(last)}`, last);
   }
 }

@@ -1,0 +1,130 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { execa } from "execa";
+import { z } from "zod";
+import type { Results } from "../helpers/claim/results.ts";
+import { interruption, UserError } from "../helpers/host/errors.ts";
+import { main } from "../helpers/host/main.ts";
+import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
+import { resultsAt } from "../reports/results.ts";
+
+/** A wait that ended later than this part of its limit is listed: on a slower machine it may not end in time. */
+const late = 0.7;
+
+const Wait = z.object({ what: z.string(), lasted: z.number(), limit: z.number(), came: z.boolean(), by: z.string() });
+
+/**
+ * Runs `npm test` many times in a row and compares what came out claim by claim. `--rounds 10` says how often, and in the last
+ * `--busy 3` of them each core is kept busy by something else. Waits that came near their limits are listed.
+ */
+await main(async () => {
+  const settings = readSettings();
+  const { rounds, busy } = options();
+  const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
+  const found: Results[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    const isBusy = round > rounds - busy;
+    process.stdout.write(`round ${round} of ${rounds}${isBusy ? ", all cores busy" : ""}\n`);
+    const { results, exitCode, seconds } = await run(folderOf(settings, round), isBusy, interrupt);
+    process.stdout.write(`  ${Math.round(seconds)} s, exit ${exitCode}\n`);
+    if (results === undefined)
+      throw new UserError("a run has no results", `look at ${join(folderOf(settings, round), "run.log")}`);
+    found.push(results);
+  }
+  const differing = differences(found);
+  for (const line of differing) process.stdout.write(`✗ ${line}\n`);
+  for (const line of lateWaits(settings, rounds)) process.stdout.write(`${line}\n`);
+  const unexpected = found.flatMap(({ claims }) => claims.filter(({ verdict, expected }) => verdict !== expected));
+  process.stdout.write(
+    `${rounds} runs, ${found[0]?.claims.length} claims: ${differing.length} differ, ${unexpected.length} verdicts are not as expected\n`,
+  );
+  return differing.length + unexpected.length === 0 ? 0 : 1;
+});
+
+function folderOf({ out }: Settings, round: number): string {
+  return join(out, "soak", String(round));
+}
+
+async function run(folder: string, isBusy: boolean, interrupt: AbortSignal) {
+  rmSync(folder, { recursive: true, force: true });
+  const load = isBusy ? Array.from({ length: availableParallelism() }, spin) : [];
+  const begun = performance.now();
+  try {
+    const { exitCode, all } = await execa(process.execPath, [join("commands", "run.js"), "test"], {
+      ...{ cwd: projectRoot, env: { KNC_OUT: folder }, stdin: "ignore", all: true, reject: false },
+      cancelSignal: interrupt,
+      // It gives up its cluster and its engine first.
+      forceKillAfterDelay: false,
+    });
+    interrupt.throwIfAborted();
+    writeFileSync(join(folder, "run.log"), all);
+    return {
+      results: resultsAt(join(folder, "results.json")),
+      exitCode,
+      seconds: (performance.now() - begun) / 1000,
+    };
+  } finally {
+    await Promise.all(load.map(stop));
+  }
+}
+
+/** Keeps a core busy as long as this process is there. */
+function spin(): ChildProcess {
+  return spawn(process.execPath, ["-e", "for (const parent = process.ppid; process.ppid === parent; );"], {
+    stdio: "ignore",
+  });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+}
+
+/** Returns a line for each claim whose verdict was not the same in all runs. */
+function differences(found: readonly Results[]): string[] {
+  const ids = new Set(found.flatMap(({ claims }) => claims.map(({ id }) => id)));
+  return [...ids].flatMap((id) => {
+    const verdicts = found.map(({ claims }) => claims.find((claim) => claim.id === id)?.verdict ?? "missing");
+    return new Set(verdicts).size === 1 ? [] : [`${id}: ${verdicts.join(", ")}`];
+  });
+}
+
+/** Returns a line for each wait that came in time in some run, but late. */
+function lateWaits(settings: Settings, rounds: number): string[] {
+  const waits = Array.from({ length: rounds }, (_, index) => join(folderOf(settings, index + 1), "waits.jsonl"))
+    .filter((file) => existsSync(file))
+    .flatMap((file, index) =>
+      readFileSync(file, "utf8")
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => ({ round: index + 1, ...Wait.parse(JSON.parse(line)) })),
+    );
+  const came = waits.filter(({ came: inTime, lasted, limit }) => inTime && lasted > late * limit);
+  return [
+    `${waits.length} waits, ${came.length} of them ended above ${late * 100} % of their limits`,
+    ...came.map(
+      ({ round, what, lasted, limit, by }) =>
+        `  round ${round}: ${(lasted / 1000).toFixed(1)} of ${limit / 1000} s for ${what} (${by})`,
+    ),
+  ];
+}
+
+function options(): { rounds: number; busy: number } {
+  const usage = "npm run soak -- [--rounds 10] [--busy 3]";
+  const Options = z.object({ rounds: z.coerce.number().int().min(2), busy: z.coerce.number().int().min(0) });
+  try {
+    const { values } = parseArgs({
+      options: { rounds: { type: "string", default: "10" }, busy: { type: "string", default: "3" } },
+      allowPositionals: false,
+    });
+    return Options.parse(values);
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
+    throw new UserError(why.split("\n")[0] ?? "", usage);
+  }
+}
