@@ -21,10 +21,11 @@ export default defineConfig({
     name: "claims",
     // A spec checks claims; what a run has to keep to besides is a check.
     include: ["specs/**/*.{spec,check}.ts"],
-    globalSetup: [join(import.meta.dirname, "helpers", "claim", "cast.ts")],
+    globalSetup: [join(import.meta.dirname, "helpers", "lab", "cast.ts")],
     // Allure's reporter would put its own in front.
     setupFiles: [
-      join(import.meta.dirname, "helpers", "claim", "setup.ts"),
+      join(import.meta.dirname, "helpers", "lab", "setup.ts"),
+      join(import.meta.dirname, "reports", "allure-setup.ts"),
       fileURLToPath(import.meta.resolve("allure-vitest/setup")),
     ],
     // What was seen is told in full: it is the explanation of a verdict.

@@ -9,7 +9,7 @@ export default defineConfig({
   test: {
     name: "controls",
     include: ["specs/controls.run.ts"],
-    globalSetup: [join(import.meta.dirname, "helpers", "claim", "cast.ts")],
+    globalSetup: [join(import.meta.dirname, "helpers", "lab", "cast.ts")],
     // What was seen is told in full: it is the explanation of a verdict.
     chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",

@@ -1,8 +1,6 @@
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
 import { exitCodeOf } from "../helpers/claim/results.ts";
-import { selectionOf } from "../helpers/claim/selection.ts";
-import { beginRun, removeOutput, runSpecs, takeOutput, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { makeCluster, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
@@ -14,6 +12,8 @@ import { tellGitHub } from "../reports/github.ts";
 import { writePages } from "../reports/pages.ts";
 import { collectResults } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
+import { selectionOf } from "./selection.ts";
+import { beginRun, removeOutput, runSpecs, takeOutput, writeOutput } from "./specs.ts";
 
 /**
  * Proves that each check can fail, on a cluster of its own: all claims are judged, then each under the change that has to

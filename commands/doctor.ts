@@ -2,15 +2,15 @@ import { existsSync, mkdirSync, statfsSync } from "node:fs";
 import { availableParallelism, freemem, release } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { findUserEngine } from "../helpers/engine/engine.ts";
-import { privateEngineLeftovers, privateEnginePlace } from "../helpers/engine/private.ts";
-import { debianMirror } from "../helpers/host/debian.ts";
 import { lockHolder } from "../helpers/host/lock.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings, type Settings } from "../helpers/host/settings.ts";
-import { goVersion } from "../helpers/image/go.ts";
+import { debianMirror } from "../helpers/source/debian.ts";
+import { goVersion } from "../helpers/source/go.ts";
+import { privateEngineLeftovers, privateEnginePlace } from "../helpers/source/private.ts";
 import { kernelFeatures } from "../helpers/world/detect.ts";
 
 /** Something a machine has or lacks, and what the lack of it costs; empty where it costs nothing. */

@@ -5,18 +5,18 @@ import { execa } from "execa";
 import { expect, test } from "vitest";
 import { keepRun, startRun } from "../helpers/cluster/runs.ts";
 import { engineOutput } from "../helpers/engine/engine.ts";
+import { identify, runsWithProcesses } from "../helpers/host/process.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { builtNodeImage } from "../helpers/source/build.ts";
+import { readImageLock } from "../helpers/source/image-lock.ts";
+import { PartStore } from "../helpers/source/parts.ts";
 import {
   clearPrivateEngine,
   privateEngineLeftovers,
   privateEnginePlace,
   startPrivateEngine,
-} from "../helpers/engine/private.ts";
-import { engineTools } from "../helpers/engine/tools.ts";
-import { PartStore } from "../helpers/host/parts.ts";
-import { identify, runsWithProcesses } from "../helpers/host/process.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { builtNodeImage } from "../helpers/image/build.ts";
-import { readImageLock } from "../helpers/image/lock.ts";
+} from "../helpers/source/private.ts";
+import { engineTools } from "../helpers/source/tools.ts";
 
 const { cache } = readSettings();
 

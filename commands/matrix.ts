@@ -2,13 +2,13 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { execa, execaSync } from "execa";
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, isPublished, readCells } from "../helpers/cluster/cells.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
-import { readImageLock } from "../helpers/image/lock.ts";
+import { readImageLock } from "../helpers/source/image-lock.ts";
 import { generateMatrixReport } from "../reports/allure.ts";
 import {
   type CellResults,

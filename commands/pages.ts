@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { execa } from "execa";
-import { findBrowser } from "../helpers/host/browser.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { findBrowser } from "../helpers/source/browser.ts";
 
 /** Tries the pages in a real browser, as recorded runs give them, and leaves pictures of them in `screenshots/`. */
 await main(async () => {

@@ -5,21 +5,21 @@ import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { type Engine, engineOutput, inEngineNetwork } from "../helpers/engine/engine.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { builtKind, builtNodeImage, labels } from "../helpers/source/build.ts";
+import { debianMirror, PrivateApt, unpack } from "../helpers/source/debian.ts";
+import { readImageLock } from "../helpers/source/image-lock.ts";
+import { PartStore } from "../helpers/source/parts.ts";
 import {
   clearPrivateEngine,
   privateEngineLeftovers,
   privateEnginePlace,
   startPrivateEngine,
-} from "../helpers/engine/private.ts";
-import { engineSuite, engineTools } from "../helpers/engine/tools.ts";
-import { debianMirror, PrivateApt, unpack } from "../helpers/host/debian.ts";
-import { PartStore } from "../helpers/host/parts.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { builtKind, builtNodeImage, labels } from "../helpers/image/build.ts";
-import { readImageLock } from "../helpers/image/lock.ts";
+} from "../helpers/source/private.ts";
+import { engineSuite, engineTools } from "../helpers/source/tools.ts";
 import { entryOf } from "../reports/places.ts";
 import { piecesOf, shownOf } from "../reports/shown.ts";
 

@@ -3,13 +3,14 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
-import { expectationIn, expectedResult, statementResult } from "../helpers/claim/expectation.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { expectationIn, expectedResult, statementResult } from "../helpers/claim/expected.ts";
 import { recordingVariable, rejudged, rejudgedVariable } from "../helpers/claim/recording.ts";
 import { type ClaimResult, type ControlResult, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { missingCapability } from "../helpers/world/capabilities.ts";
 import { whatIsWrong } from "../reports/results.ts";
 
 /** By claims: the places of their observations that no judge looks at. */
@@ -110,7 +111,7 @@ async function judgeAgain(recording: string, stored: Results): Promise<JudgedAga
         ...again?.untouched,
         ...(again === undefined ? {} : { deciding: again.deciding }),
         controls: claim.controls.map((control) => (again === undefined ? control : controlAgain(control, again))),
-        ...expectedResult(expectationIn(entry, stored.world)),
+        ...expectedResult(expectationIn(entry, stored.world, missingCapability(entry.needs, stored.world))),
       };
     });
     return { judged, unseen };

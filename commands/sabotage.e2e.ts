@@ -5,10 +5,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Results } from "../helpers/claim/results.ts";
 import { containerNodes } from "../helpers/cluster/nodes.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
-import { privateEnginePlace, runningPrivateEngine } from "../helpers/engine/private.ts";
-import { engineTools } from "../helpers/engine/tools.ts";
-import { PartStore } from "../helpers/host/parts.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { PartStore } from "../helpers/source/parts.ts";
+import { privateEnginePlace, runningPrivateEngine } from "../helpers/source/private.ts";
+import { engineTools } from "../helpers/source/tools.ts";
 
 /** Claims about names. */
 const byDns = [

@@ -1,7 +1,5 @@
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
-import { selectionOf } from "../helpers/claim/selection.ts";
-import { beginRun, runSpecs, takeOutput, writeOutput } from "../helpers/claim/specs.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
   howToUse,
@@ -22,6 +20,8 @@ import { tellGitHub } from "../reports/github.ts";
 import { writePages } from "../reports/pages.ts";
 import { collectResults, usualPhases } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
+import { selectionOf } from "./selection.ts";
+import { beginRun, runSpecs, takeOutput, writeOutput } from "./specs.ts";
 
 /** The main job: a cluster, all claims, the reports, and nothing left behind. Arguments go to vitest. */
 await main(async () => {

@@ -18,19 +18,19 @@ import { execa } from "execa";
 import { expect, test } from "vitest";
 import { Results } from "../helpers/claim/results.ts";
 import { type Engine, engineOutput, inEngineNetwork } from "../helpers/engine/engine.ts";
+import { acquireLock } from "../helpers/host/lock.ts";
+import { findProcesses } from "../helpers/host/process.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { builtKind } from "../helpers/source/build.ts";
+import { readImageLock } from "../helpers/source/image-lock.ts";
+import { PartStore } from "../helpers/source/parts.ts";
 import {
   clearPrivateEngine,
   privateEnginePlace,
   runningPrivateEngine,
   startPrivateEngine,
-} from "../helpers/engine/private.ts";
-import { engineTools } from "../helpers/engine/tools.ts";
-import { acquireLock } from "../helpers/host/lock.ts";
-import { PartStore } from "../helpers/host/parts.ts";
-import { findProcesses } from "../helpers/host/process.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { builtKind } from "../helpers/image/build.ts";
-import { readImageLock } from "../helpers/image/lock.ts";
+} from "../helpers/source/private.ts";
+import { engineTools } from "../helpers/source/tools.ts";
 
 const { cache } = readSettings();
 const say = () => {};

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
-import { type Claim, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { type Claim, readCatalogue } from "../helpers/article/catalogue.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { type WorldsFile, wrongIn } from "../helpers/claim/worlds.ts";
 import { engineOfKept } from "../helpers/cluster/lifecycle.ts";

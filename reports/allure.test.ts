@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestResult } from "allure-js-commons";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Claim, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { type Claim, readCatalogue } from "../helpers/article/catalogue.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "./allure.ts";
 import { collectResults } from "./results.ts";
@@ -26,10 +26,10 @@ const spec = `
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { describeClaim, reportVerdict } from "${projectRoot}helpers/claim/allure.ts";
-import { readCatalogue } from "${projectRoot}helpers/claim/catalogue.ts";
+import { describeClaim, reportVerdict } from "${projectRoot}reports/allure-claim.ts";
+import { readCatalogue } from "${projectRoot}helpers/article/catalogue.ts";
 import { observationFile, store } from "${projectRoot}helpers/claim/recording.ts";
-import { Evidence } from "${projectRoot}helpers/evidence/evidence.ts";
+import { Evidence } from "${projectRoot}helpers/claim/evidence.ts";
 import { sampleResult, writeResult } from "${projectRoot}reports/samples.ts";
 
 const { article, sections, claims } = readCatalogue();

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { articlePage } from "./article-page.ts";

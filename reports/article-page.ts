@@ -1,10 +1,10 @@
 import type { Nodes } from "mdast";
 import { fromMarkdown } from "mdast-util-from-markdown";
 import { type ComponentChild, h } from "preact";
-import { type Catalogue, type Claim, spanOf } from "../helpers/claim/catalogue.ts";
+import { type Catalogue, type Claim, spanOf } from "../helpers/article/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
-import { worldInWords } from "../helpers/world/world.ts";
+import { worldInWords } from "../helpers/claim/world.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
 import { type Bilingual, both, howWeKnow, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";

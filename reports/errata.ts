@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
-import type { Catalogue } from "../helpers/claim/catalogue.ts";
+import type { Catalogue } from "../helpers/article/catalogue.ts";
 import type { Results } from "../helpers/claim/results.ts";
-import { worldInWords } from "../helpers/world/world.ts";
+import { worldInWords } from "../helpers/claim/world.ts";
 import { howWeKnow } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
 import { notedClaims, wrongSentences } from "./sentences.ts";

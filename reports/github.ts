@@ -1,7 +1,7 @@
 import { appendFileSync } from "node:fs";
-import { type Catalogue, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { type Catalogue, readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
-import { worldInWords } from "../helpers/world/world.ts";
+import { worldInWords } from "../helpers/claim/world.ts";
 import { symbols } from "./look.ts";
 import { lineOf } from "./places.ts";
 import { wrongSentences } from "./sentences.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
 import { projectRoot } from "../helpers/host/settings.ts";

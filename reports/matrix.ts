@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import semver from "semver";
 import { z } from "zod";
-import type { Catalogue, Claim } from "../helpers/claim/catalogue.ts";
+import type { Catalogue, Claim } from "../helpers/article/catalogue.ts";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { ownCni } from "../helpers/claim/world.ts";
 import type { Cell } from "../helpers/cluster/cells.ts";
-import { ownCni } from "../helpers/world/world.ts";
 
 const Verdict = ClaimResult.pick({ verdict: true, expected: true, why: true, because: true, since: true });
 

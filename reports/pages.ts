@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type Claim, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { type Claim, readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
 import { type ClaimResult, previousResults, type Results } from "../helpers/claim/results.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { placesInAllure } from "./allure.ts";

@@ -1,4 +1,4 @@
-import { type Catalogue, quotePosition, spanOf } from "../helpers/claim/catalogue.ts";
+import { type Catalogue, quotePosition, spanOf } from "../helpers/article/catalogue.ts";
 import type { ClaimResult } from "../helpers/claim/results.ts";
 import type { Bilingual } from "./look.ts";
 

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { TestCase } from "vitest/node";
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import { ClaimProgress } from "./progress.ts";
 import { collectResults } from "./results.ts";
 import { sampleResult, writeResult, writeRun } from "./samples.ts";

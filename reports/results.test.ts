@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { type Claim, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { type Claim, readCatalogue } from "../helpers/article/catalogue.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { collectResults } from "./results.ts";

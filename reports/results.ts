@@ -3,13 +3,13 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { type Claim, readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
-import { coverageOf } from "../helpers/claim/coverage.ts";
-import { statementResult } from "../helpers/claim/expectation.ts";
+import { type Claim, readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
+import { coverageOf } from "../helpers/article/coverage.ts";
+import { statementResult } from "../helpers/claim/expected.ts";
 import { ClaimResult, controlScoreOf, Phase, previousResults, Results } from "../helpers/claim/results.ts";
+import { World } from "../helpers/claim/world.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
-import { World } from "../helpers/world/world.ts";
 
 /** What was asked for, and when; written when a run begins. */
 export const RunFile = z.strictObject({ started: z.iso.datetime(), selection: z.string() });

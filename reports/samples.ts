@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Claim } from "../helpers/claim/catalogue.ts";
-import { expectedResult, statementResult } from "../helpers/claim/expectation.ts";
+import type { Claim } from "../helpers/article/catalogue.ts";
+import { expectedResult, statementResult } from "../helpers/claim/expected.ts";
 import type { ClaimResult, Phase } from "../helpers/claim/results.ts";
 import type { Judgement } from "../helpers/claim/verdict.ts";
-import type { World } from "../helpers/world/world.ts";
+import type { World } from "../helpers/claim/world.ts";
 
 /** A world as a run finds it, for tests of what is made from a run's files. */
 const sampleWorld: World = {

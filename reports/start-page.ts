@@ -1,7 +1,7 @@
 import { type ComponentChild, h } from "preact";
-import type { Catalogue } from "../helpers/claim/catalogue.ts";
+import type { Catalogue } from "../helpers/article/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
-import { worldInWords } from "../helpers/world/world.ts";
+import { worldInWords } from "../helpers/claim/world.ts";
 import { changesBetween } from "./changes.ts";
 import {
   type Bilingual,

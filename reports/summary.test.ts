@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { collectResults } from "./results.ts";
 import { sampleResult, writeResult, writeRun } from "./samples.ts";

@@ -1,9 +1,9 @@
 import { dirname, join, relative } from "node:path";
-import { readArticle, readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
+import { worldInWords } from "../helpers/claim/world.ts";
 import { readSettings } from "../helpers/host/settings.ts";
-import { worldInWords } from "../helpers/world/world.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { entryOf, linesOf } from "./places.ts";
 import { notedClaims, wrongSentences } from "./sentences.ts";

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readCatalogue } from "../helpers/claim/catalogue.ts";
+import { readCatalogue } from "../helpers/article/catalogue.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { RunFile, usualPhases } from "./results.ts";
 import { verdictCounts } from "./summary.ts";

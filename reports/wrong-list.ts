@@ -1,5 +1,5 @@
 import { type ComponentChild, h } from "preact";
-import type { Catalogue } from "../helpers/claim/catalogue.ts";
+import type { Catalogue } from "../helpers/article/catalogue.ts";
 import { both, placeOfWords, symbols } from "./look.ts";
 import { lineOf, linesInWords, wordsOf } from "./places.ts";
 import type { WrongSentence } from "./sentences.ts";

@@ -1,14 +1,14 @@
 import { randomInt } from "node:crypto";
 import type { V1NetworkPolicy, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { answered, whoAnswers } from "../helpers/claim/ask.ts";
-import { isReady } from "../helpers/claim/cast.ts";
-import { iptablesRule, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
-import { claim } from "../helpers/claim/claim.ts";
-import { live } from "../helpers/claim/control.ts";
-import { withIngress } from "../helpers/claim/ingress.ts";
-import type { Lab, PodPeer } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
+import type { WorldNode } from "../helpers/claim/world.ts";
+import { answered, whoAnswers } from "../helpers/lab/ask.ts";
+import { isReady } from "../helpers/lab/cast.ts";
+import { iptablesRule, storeOtherwise, wrapProgram } from "../helpers/lab/changes.ts";
+import { withIngress } from "../helpers/lab/ingress.ts";
+import type { Lab, PodPeer } from "../helpers/lab/lab.ts";
+import { live } from "../helpers/lab/spec.ts";
 import { inBackground } from "../helpers/probe/background.ts";
 import { startCapture } from "../helpers/probe/capture.ts";
 import { readConflist } from "../helpers/probe/conflist.ts";
@@ -16,7 +16,7 @@ import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts"
 import { hostPrefix } from "../helpers/probe/ip.ts";
 import { sourceTowards } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
-import type { WorldNode } from "../helpers/world/world.ts";
+import { claim } from "./article.ts";
 
 interface Call {
   readonly client: string;

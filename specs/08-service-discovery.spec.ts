@@ -2,17 +2,17 @@ import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import type { V1EndpointSlice, V1Namespace, V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { namespaceLabel } from "../helpers/claim/cast.ts";
-import { answerWithAddress, editFile, storeOtherwise, withoutServiceLinks } from "../helpers/claim/changes.ts";
-import { claim } from "../helpers/claim/claim.ts";
-import { live } from "../helpers/claim/control.ts";
-import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
-import { articleNamespace } from "../helpers/claim/walkthrough.ts";
+import { namespaceLabel } from "../helpers/lab/cast.ts";
+import { answerWithAddress, editFile, storeOtherwise, withoutServiceLinks } from "../helpers/lab/changes.ts";
+import type { Lab } from "../helpers/lab/lab.ts";
+import { live } from "../helpers/lab/spec.ts";
+import { articleNamespace } from "../helpers/lab/walkthrough.ts";
 import { lookUp, type RecordType } from "../helpers/probe/dns.ts";
 import { hostOf, hostPort, meet } from "../helpers/probe/http.ts";
 import { ipFamilyOf, reverseName } from "../helpers/probe/ip.ts";
 import { outputOf, type Peer, ProbeFailed } from "../helpers/probe/peer.ts";
+import { claim } from "./article.ts";
 
 const addressRecords = { ipv4: "A", ipv6: "AAAA" } as const;
 

@@ -2,18 +2,19 @@ import { createServer } from "node:http";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
-import { printed, printedCommand, printedObject } from "../helpers/claim/article.ts";
-import { namespaceLabel } from "../helpers/claim/cast.ts";
-import { iptablesRule, moveFile, refuse, storeOtherwise, wrapProgram } from "../helpers/claim/changes.ts";
-import { claim } from "../helpers/claim/claim.ts";
-import { live } from "../helpers/claim/control.ts";
-import { type Lab, podsPath } from "../helpers/claim/lab.ts";
+import { printed, printedCommand } from "../helpers/article/printed.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
-import { articleNamespace, walk } from "../helpers/claim/walkthrough.ts";
+import { namespaceLabel } from "../helpers/lab/cast.ts";
+import { iptablesRule, moveFile, refuse, storeOtherwise, wrapProgram } from "../helpers/lab/changes.ts";
+import { type Lab, podsPath } from "../helpers/lab/lab.ts";
+import { printedObject } from "../helpers/lab/printed-object.ts";
+import { live } from "../helpers/lab/spec.ts";
+import { articleNamespace, walk } from "../helpers/lab/walkthrough.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
 import { lastAddresses } from "../helpers/probe/ip.ts";
 import { outputOf } from "../helpers/probe/peer.ts";
 import { iptablesNaming } from "../helpers/probe/rules.ts";
+import { claim } from "./article.ts";
 
 /** What nginx greets with, whichever version serves it. */
 const welcome = "Welcome to nginx!";

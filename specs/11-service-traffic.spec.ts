@@ -1,11 +1,11 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { configure, iptablesRule, stopProcess, storeOtherwise } from "../helpers/claim/changes.ts";
-import { claim } from "../helpers/claim/claim.ts";
-import { live } from "../helpers/claim/control.ts";
-import { follow } from "../helpers/claim/follow.ts";
-import type { Lab } from "../helpers/claim/lab.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
+import type { WorldNode } from "../helpers/claim/world.ts";
+import { configure, iptablesRule, stopProcess, storeOtherwise } from "../helpers/lab/changes.ts";
+import { follow } from "../helpers/lab/follow.ts";
+import type { Lab } from "../helpers/lab/lab.ts";
+import { live } from "../helpers/lab/spec.ts";
 import { wayOf } from "../helpers/path/hops.ts";
 import { distribution, hostPort, type Meeting, meet, meetOften, request } from "../helpers/probe/http.ts";
 import { ipFamilyOf } from "../helpers/probe/ip.ts";
@@ -13,7 +13,7 @@ import { outputOf, ProbeFailed } from "../helpers/probe/peer.ts";
 import { processOf } from "../helpers/probe/processes.ts";
 import { iptablesNaming, rulesNaming } from "../helpers/probe/rules.ts";
 import { missingCapability } from "../helpers/world/capabilities.ts";
-import type { WorldNode } from "../helpers/world/world.ts";
+import { claim } from "./article.ts";
 
 /**
  * What a Service that was there, and one that is made meanwhile, are to a client on a node whose kube-proxy stands still; and the

@@ -3,20 +3,20 @@ import { basename } from "node:path";
 import type { V1DaemonSet, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
-import { printed } from "../helpers/claim/article.ts";
-import { editFile, moveFile, stopProcess } from "../helpers/claim/changes.ts";
-import { claim } from "../helpers/claim/claim.ts";
-import { live } from "../helpers/claim/control.ts";
-import type { Lab } from "../helpers/claim/lab.ts";
-import { letsEverybodyIn, underPolicy } from "../helpers/claim/policy.ts";
+import { printed } from "../helpers/article/printed.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
+import type { World, WorldNode } from "../helpers/claim/world.ts";
+import { editFile, moveFile, stopProcess } from "../helpers/lab/changes.ts";
+import type { Lab } from "../helpers/lab/lab.ts";
+import { letsEverybodyIn, underPolicy } from "../helpers/lab/policy.ts";
+import { live } from "../helpers/lab/spec.ts";
 import { type Conflist, configurationsOf, conflistPath, readConflist } from "../helpers/probe/conflist.ts";
 import { hostPort, request } from "../helpers/probe/http.ts";
 import { contains, hostPrefix, ipFamilyOf } from "../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
 import { processOf } from "../helpers/probe/processes.ts";
-import type { World, WorldNode } from "../helpers/world/world.ts";
+import { claim } from "./article.ts";
 
 /** The configuration that the article prints. */
 const sample = JSON.parse(printed("405-434")) as Conflist;

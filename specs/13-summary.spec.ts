@@ -1,12 +1,12 @@
 import { expect } from "vitest";
-import { printed } from "../helpers/claim/article.ts";
-import { storeOtherwise } from "../helpers/claim/changes.ts";
-import { claim } from "../helpers/claim/claim.ts";
-import { live } from "../helpers/claim/control.ts";
-import { withIngress } from "../helpers/claim/ingress.ts";
+import { printed } from "../helpers/article/printed.ts";
 import { positiveControl } from "../helpers/claim/verdict.ts";
+import type { WorldNode } from "../helpers/claim/world.ts";
+import { storeOtherwise } from "../helpers/lab/changes.ts";
+import { withIngress } from "../helpers/lab/ingress.ts";
+import { live } from "../helpers/lab/spec.ts";
 import { hostPort, type Meeting, meet } from "../helpers/probe/http.ts";
-import type { WorldNode } from "../helpers/world/world.ts";
+import { claim } from "./article.ts";
 
 /** The files that the lab has applied, each with the type of the Service printed before. */
 function appliedInTheLab(): { file: string; type: string | null }[] {

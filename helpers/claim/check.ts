@@ -1,14 +1,13 @@
-import type { Evidence } from "../evidence/evidence.ts";
-import type { Claim } from "./catalogue.ts";
+import type { Claim } from "../article/catalogue.ts";
 import type { Control } from "./control.ts";
-import { Lab } from "./lab.ts";
-import type { Stage } from "./stage.ts";
-import { Inconclusive, type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
+import type { Environment, Workspace } from "./environment.ts";
+import type { Evidence } from "./evidence.ts";
+import { type Judgement, judgementOf, judgementOfError, NeedsFeature } from "./verdict.ts";
 
 const claimTimeoutMs = 240_000;
 
 /** What decides a claim. */
-export interface Check<Observation> {
+export interface Check<Lab, Observation> {
   /** Needs a long window or many pods; `npm test -- --tags-filter 'not slow'` leaves it out. */
   readonly slow?: true;
   /** Talks to the cluster and returns plain JSON; it decides nothing. */
@@ -16,25 +15,13 @@ export interface Check<Observation> {
   /** Looks at that JSON only. A failed assertion is the refutation, and its message the explanation. */
   judge(observation: Observation): void;
   /** Proves that the check can give the opposite verdict; every check that can hold or be refuted has one. */
-  readonly control?: Control<Observation>;
+  readonly control?: Control<Lab, Observation>;
 }
 
 /** A claim and its check, whatever it observes. */
-export interface CheckedClaim {
+export interface CheckedClaim<Lab> {
   readonly entry: Claim;
-  readonly check: Check<unknown>;
-}
-
-const checks = new Map<string, CheckedClaim>();
-
-/** Remembers a claim's check, so that others can look it up. */
-export function remember<Observation>(entry: Claim, check: Check<Observation>): void {
-  checks.set(entry.id, { entry, check: check as Check<unknown> });
-}
-
-/** Returns the checks of the specs that were loaded, by the claims' ids. */
-export function rememberedChecks(): ReadonlyMap<string, CheckedClaim> {
-  return checks;
+  readonly check: Check<Lab, unknown>;
 }
 
 /** Milliseconds after which a check is given up; a factor stretches them on slow machines. */
@@ -51,16 +38,21 @@ export interface Decision {
 }
 
 /** Observes and judges, then cleans up. Whatever goes wrong on the way is a judgement too. */
-export async function decide<Observation>(
-  check: Check<Observation>,
-  missing: string | undefined,
-  stage: Stage | Inconclusive,
+export async function decide<Lab extends Workspace, Observation>(
+  check: Check<Lab, Observation>,
+  needs: readonly string[],
+  environment: Environment<Lab>,
   evidence: Evidence,
   signal: AbortSignal,
 ): Promise<Decision> {
+  const missing = environment.missing(needs);
   if (missing !== undefined) return { judgement: judgementOfError(new NeedsFeature(missing)) };
-  if (stage instanceof Inconclusive) return { judgement: judgementOfError(stage) };
-  const lab = new Lab(stage, evidence, signal);
+  let lab: Lab;
+  try {
+    lab = await environment.open(evidence, signal);
+  } catch (error) {
+    return { judgement: judgementOfError(error) };
+  }
   const decision = await decideIn(lab, check);
   try {
     await lab.close();
@@ -72,7 +64,7 @@ export async function decide<Observation>(
   }
 }
 
-async function decideIn<Observation>(lab: Lab, check: Check<Observation>): Promise<Decision> {
+async function decideIn<Lab, Observation>(lab: Lab, check: Check<Lab, Observation>): Promise<Decision> {
   try {
     // Judged as it is stored: what JSON cannot hold must not decide anything.
     const observation = JSON.parse(JSON.stringify(await check.observe(lab))) as Observation;

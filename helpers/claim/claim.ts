@@ -1,91 +1,102 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, type TestContext, type TestFunction, test } from "vitest";
-import { Evidence } from "../evidence/evidence.ts";
-import { missingCapability } from "../world/capabilities.ts";
-import { describeClaim, reportVerdict } from "./allure.ts";
-import { type Claim, readCatalogue } from "./catalogue.ts";
-import { type Check, claimTimeout, decide, remember } from "./check.ts";
+import type { Catalogue, Claim } from "../article/catalogue.ts";
+import { type Check, type CheckedClaim, claimTimeout, decide } from "./check.ts";
 import { controlsVariable } from "./control.ts";
-import { expectationIn, expectedResult, statementResult } from "./expectation.ts";
+import type { Environment, Workspace } from "./environment.ts";
+import { Evidence } from "./evidence.ts";
+import { expectationIn, expectedResult, statementResult } from "./expected.ts";
 import { decidingValues } from "./mutants.ts";
-import { prove } from "./prove.ts";
+import { Proofs } from "./proofs.ts";
 import { judgeRecording, observationFile, recordingVariable, store } from "./recording.ts";
+import { claimReporters } from "./report.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
-import { type OpenRun, openRun } from "./stage.ts";
 import { Inconclusive } from "./verdict.ts";
 
-const catalogue = readCatalogue();
-
 /** Checks a claim of the catalogue live; the test passes when the verdict is the expected one. */
-export function claim<Observation>(id: string, check: Check<Observation>): void {
-  const entry = catalogue.claims.find((candidate) => candidate.id === id);
-  if (entry === undefined) throw new RangeError(`no claim ${id} in fixtures/article/claims.yaml`);
-  if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
-  remember(entry, check);
-  const { timeout, carryOut } = wayOf(entry, check);
-  test(
-    entry.en,
-    { ...(timeout === undefined ? {} : { timeout }), tags: check.slow === true ? ["slow"] : [] },
-    carryOut,
-  );
+export type ClaimFunction<Lab> = <Observation>(id: string, check: Check<Lab, Observation>) => void;
+
+/**
+ * Returns the function by which an article's specs check its claims.
+ *
+ * @param openEnvironment what they are checked on; not called if a stored run is judged again
+ */
+export function claimsOf<Lab extends Workspace>(
+  catalogue: Catalogue,
+  openEnvironment: () => Environment<Lab>,
+): ClaimFunction<Lab> {
+  const checks = new Map<string, CheckedClaim<Lab>>();
+  const proofs = new Proofs(checks, catalogue.sentinels);
+  return (id, check) => {
+    const entry = catalogue.claims.find((candidate) => candidate.id === id);
+    if (entry === undefined) throw new RangeError(`the catalogue has no claim ${id}`);
+    if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
+    checks.set(id, { entry, check: check as Check<Lab, unknown> });
+    const { timeout, carryOut } = wayOf({ catalogue, entry, check, openEnvironment, proofs });
+    test(
+      entry.en,
+      { ...(timeout === undefined ? {} : { timeout }), tags: check.slow === true ? ["slow"] : [] },
+      carryOut,
+    );
+  };
+}
+
+interface Specified<Lab extends Workspace, Observation> {
+  readonly catalogue: Catalogue;
+  readonly entry: Claim;
+  readonly check: Check<Lab, Observation>;
 }
 
 /** What this process does with claims: judge a stored run again, try their controls, or judge them live. */
-function wayOf<Observation>(
-  entry: Claim,
-  check: Check<Observation>,
-): { readonly timeout?: number; readonly carryOut: TestFunction } {
+function wayOf<Lab extends Workspace, Observation>({
+  openEnvironment,
+  proofs,
+  ...specified
+}: Specified<Lab, Observation> & { readonly openEnvironment: () => Environment<Lab>; readonly proofs: Proofs<Lab> }): {
+  readonly timeout?: number;
+  readonly carryOut: TestFunction;
+} {
+  const { entry, check } = specified;
   const recording = process.env[recordingVariable];
   if (recording !== undefined) return { carryOut: () => judgeRecording(recording, entry.id, check) };
   const named = ({ task }: TestContext) => void ((task.meta as { claim?: string }).claim = entry.id);
+  const environment = openEnvironment();
   if (process.env[controlsVariable] !== undefined)
     return {
       // It waits for its turn among the others, so only its checks have a time-out.
       timeout: 0,
       carryOut: async (context) => {
         named(context);
-        const notExecuted = await prove(entry.id, context.signal);
+        const notExecuted = await proofs.prove(entry.id, environment, context.signal);
         if (notExecuted !== undefined) context.skip(notExecuted);
       },
     };
-  const opened = openRun();
   return {
-    timeout: claimTimeout(opened.run.context.timeoutFactor),
+    timeout: claimTimeout(environment.timeoutFactor),
     carryOut: async (context) => {
       named(context);
-      await run(entry, check, opened, context.signal);
+      await run(specified, environment, context.signal);
     },
   };
 }
 
-async function run<Observation>(
-  entry: Claim,
-  check: Check<Observation>,
-  { run: { context, world }, stage }: OpenRun,
+async function run<Lab extends Workspace, Observation>(
+  { catalogue, entry, check }: Specified<Lab, Observation>,
+  environment: Environment<Lab>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { out } = context;
-  const place = {
-    section: catalogue.sections.findIndex(({ id }) => id === entry.section),
-    claim: catalogue.claims.indexOf(entry) + 1,
-  };
-  const section = catalogue.sections[place.section];
+  const { world, out } = environment;
+  const index = catalogue.sections.findIndex(({ id }) => id === entry.section);
+  const section = catalogue.sections[index];
   if (section === undefined) throw new RangeError(`no section ${entry.section}`);
-  const missing = missingCapability(entry.needs, world);
-  const expectation = expectationIn(entry, world);
-  await describeClaim({
-    claim: entry,
-    section,
-    place: { ...place, section: place.section + 1 },
-    article: catalogue.article,
-    world,
-    expectation,
-  });
+  const expectation = expectationIn(entry, world, environment.missing(entry.needs));
+  const place = { section: index + 1, claim: catalogue.claims.indexOf(entry) + 1 };
+  for (const reporter of claimReporters)
+    await reporter.describe({ claim: entry, section, place, article: catalogue.article, world, expectation });
   const evidence = new Evidence(out, entry.id);
-  const shared = await stage.catch((error: unknown) => new Inconclusive((error as Error).message));
   const started = performance.now();
-  const { judgement, observation, notUndone } = await decide(check, missing, shared, evidence, signal);
+  const { judgement, observation, notUndone } = await decide(check, entry.needs, environment, evidence, signal);
   const observationText = observation === undefined ? undefined : JSON.stringify(observation, undefined, 2);
   if (observationText !== undefined) store(join(out, observationFile(entry.id)), observationText);
   const { id } = entry;
@@ -105,15 +116,9 @@ async function run<Observation>(
     controls: controlsOf(out, id),
   } satisfies ClaimResult);
   store(join(out, "claims", `${id}.json`), JSON.stringify(result, undefined, 2));
-  await reportVerdict({
-    claim: entry,
-    judgement,
-    expectation,
-    observation: result.observation,
-    evidence,
-    out,
-    controls: result.controls,
-  });
+  const { observation: stored, controls } = result;
+  for (const reporter of claimReporters)
+    await reporter.judged({ claim: entry, judgement, expectation, observation: stored, evidence, out, controls });
   if (judgement.verdict === "inconclusive") throw new Inconclusive(judgement.why);
   expect(judgement.verdict, judgement.why === "" ? "the verdict" : judgement.why).toBe(expectation.verdict);
   if (notUndone !== undefined) throw new Error(`the verdict is as expected, but the clean-up failed: ${notUndone}`);

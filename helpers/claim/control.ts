@@ -1,10 +1,8 @@
-import type { Lab } from "./lab.ts";
-
 /** Environment variable that has the specs prove their checks by their controls instead of judging claims. */
 export const controlsVariable = "KIND_NETWORK_CONFORMANCE_CONTROLS";
 
 /** A change to the world after which a check has to give the opposite verdict. */
-export interface LiveControl {
+export interface LiveControl<Lab> {
   /** What is changed, in words. */
   readonly name: string;
   /** Makes the change; what it created is deleted and what it gave to `lab.afterwards` is done when it is to end. */
@@ -26,22 +24,22 @@ export interface AlteredControl<Observation> {
 }
 
 /** What proves that a check can give the opposite verdict. */
-export type Control<Observation> = LiveControl | AlteredControl<Observation>;
+export type Control<Lab, Observation> = LiveControl<Lab> | AlteredControl<Observation>;
 
 /**
  * Returns a control that changes the world. Claims that are given the same one are judged under one change.
  *
  * @param name what is changed, as a sentence that could follow "what if"
  */
-export function live(
+export function live<Lab>(
   name: string,
   change: (lab: Lab) => Promise<void>,
   { alone = false, lane }: { alone?: boolean; lane?: string } = {},
-): LiveControl {
+): LiveControl<Lab> {
   return { name, change, alone, lane };
 }
 
 /** Returns whether a control changes the world. */
-export function isLive<Observation>(control: Control<Observation>): control is LiveControl {
+export function isLive<Lab, Observation>(control: Control<Lab, Observation>): control is LiveControl<Lab> {
   return "change" in control;
 }

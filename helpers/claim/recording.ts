@@ -32,7 +32,7 @@ export function store(file: string, text: string): void {
 }
 
 /** Judges what a run stored of a claim and writes what comes out; does nothing where it stored nothing. */
-export function judgeRecording<Observation>(recording: string, id: string, check: Check<Observation>): void {
+export function judgeRecording<Lab, Observation>(recording: string, id: string, check: Check<Lab, Observation>): void {
   const folder = process.env[rejudgedVariable];
   if (folder === undefined) throw new Error(`${rejudgedVariable} does not say where to write`);
   const { control } = check;

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import type { ExpectedVerdict } from "../article/catalogue.ts";
 import { type ClaimResult, exitCodeOf, Results } from "./results.ts";
-import type { ExpectedVerdict, Verdict } from "./verdict.ts";
+import type { Verdict } from "./verdict.ts";
 
 const result = (verdict: Verdict, expected: ExpectedVerdict = "holds"): ClaimResult => ({
   id: "a",

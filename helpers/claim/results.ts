@@ -1,6 +1,7 @@
 import { z } from "zod";
-import { World } from "../world/world.ts";
-import { ExpectedVerdict, Verdict } from "./verdict.ts";
+import { ExpectedVerdict } from "../article/catalogue.ts";
+import { Verdict } from "./verdict.ts";
+import { World } from "./world.ts";
 
 const Bilingual = z.strictObject({ en: z.string(), zh: z.string() });
 

@@ -1,19 +1,9 @@
 import { z } from "zod";
+import { ExpectedVerdict } from "../article/catalogue.ts";
 
-/**
- * What a check can say of a claim.
- *
- * - `holds`: the cluster shows what the article says
- * - `refuted`: the cluster shows the opposite
- * - `external`: a named feature that this machine, kernel or cluster lacks would be needed; it was probed for first
- * - `inconclusive`: it should have worked and could not be tested
- */
-export const Verdict = z.enum(["holds", "refuted", "external", "inconclusive"]);
+/** What a check can say of a claim: what can be expected, or `inconclusive` if it should have worked and could not be tested. */
+export const Verdict = z.enum([...ExpectedVerdict.options, "inconclusive"]);
 export type Verdict = z.infer<typeof Verdict>;
-
-/** A verdict that can be known in advance: `inconclusive` never is. */
-export const ExpectedVerdict = Verdict.exclude(["inconclusive"]);
-export type ExpectedVerdict = z.infer<typeof ExpectedVerdict>;
 
 /** Thrown when a check could not be carried out. Its message says what was missing; the verdict is `inconclusive`. */
 export class Inconclusive extends Error {

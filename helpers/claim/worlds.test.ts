@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { readCatalogue } from "../article/catalogue.ts";
 import { readWorlds } from "../cluster/worlds.ts";
 import { missingCapability } from "../world/capabilities.ts";
-import { readCatalogue } from "./catalogue.ts";
 import type { Results } from "./results.ts";
 import { type WorldsFile, worldsByClaim, wrongIn } from "./worlds.ts";
 

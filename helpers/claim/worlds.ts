@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { Claim } from "./catalogue.ts";
+import type { Claim, ExpectedVerdict } from "../article/catalogue.ts";
 import type { Results } from "./results.ts";
-import type { ExpectedVerdict, Verdict } from "./verdict.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** What a world says of claims: which verdicts turn in it, and which capabilities it lacks. */
 export interface Announced {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readImageLock } from "../image/lock.ts";
+import { readImageLock } from "../source/image-lock.ts";
 import { cellNamed, configOf, lockOf, readCells } from "./cells.ts";
 
 const lock = readImageLock();

@@ -4,7 +4,7 @@ import { parse, stringify } from "yaml";
 import { z } from "zod";
 import { UserError } from "../host/errors.ts";
 import type { Settings } from "../host/settings.ts";
-import { digestedReference, type ImageLock, readImageLock } from "../image/lock.ts";
+import { digestedReference, type ImageLock, readImageLock } from "../source/image-lock.ts";
 
 const file = new URL("../../fixtures/clusters/matrix.yaml", import.meta.url);
 const configFile = new URL("../../fixtures/clusters/default.yaml", import.meta.url);

@@ -1,7 +1,7 @@
 import { rmSync } from "node:fs";
 import type { Engine } from "../engine/engine.ts";
 import type { Say } from "../host/progress.ts";
-import type { CniPlugin } from "../image/cni.ts";
+import type { CniPlugin } from "../source/cni.ts";
 import { containerNodes } from "./nodes.ts";
 
 /** A cluster that has no CNI plugin yet. */

@@ -5,8 +5,8 @@ import { execa } from "execa";
 import { type Engine, inEngineNetwork } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
 import type { Say } from "../host/progress.ts";
-import { builtKind } from "../image/build.ts";
-import type { ImageLock } from "../image/lock.ts";
+import { builtKind } from "../source/build.ts";
+import type { ImageLock } from "../source/image-lock.ts";
 import { networkVariables } from "./nodes.ts";
 
 const releases = "https://github.com/kubernetes-sigs/kind/releases/download";

@@ -8,6 +8,15 @@ import {
   inEngineNetwork,
   removeContainers,
 } from "../engine/engine.ts";
+import { UserError } from "../host/errors.ts";
+import { acquireLock, type Lock } from "../host/lock.ts";
+import { endProcesses, processesOfRun, runMarker, runsWithProcesses } from "../host/process.ts";
+import type { Progress, Say } from "../host/progress.ts";
+import type { Settings } from "../host/settings.ts";
+import { buildCniPlugin, type CniPlugin } from "../source/cni.ts";
+import { findNodeImage, loadWorkloads, type NodeImage } from "../source/find.ts";
+import type { ImageLock } from "../source/image-lock.ts";
+import { PartStore } from "../source/parts.ts";
 import {
   clearPrivateEngine,
   type PrivateEnginePlace,
@@ -15,17 +24,8 @@ import {
   privateEnginePlace,
   runningPrivateEngine,
   startPrivateEngine,
-} from "../engine/private.ts";
-import { type EngineTools, engineTools } from "../engine/tools.ts";
-import { UserError } from "../host/errors.ts";
-import { acquireLock, type Lock } from "../host/lock.ts";
-import { PartStore } from "../host/parts.ts";
-import { endProcesses, processesOfRun, runMarker, runsWithProcesses } from "../host/process.ts";
-import type { Progress, Say } from "../host/progress.ts";
-import type { Settings } from "../host/settings.ts";
-import { buildCniPlugin, type CniPlugin } from "../image/cni.ts";
-import { findNodeImage, loadWorkloads, type NodeImage } from "../image/find.ts";
-import type { ImageLock } from "../image/lock.ts";
+} from "../source/private.ts";
+import { type EngineTools, engineTools } from "../source/tools.ts";
 import { adaptConfig } from "./adapt.ts";
 import { cellOf, configOf, imageLockFor } from "./cells.ts";
 import { installCni } from "./cni.ts";

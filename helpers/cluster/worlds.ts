@@ -3,11 +3,11 @@ import { execa } from "execa";
 import { parse } from "yaml";
 import { z } from "zod";
 import { type Engine, inEngineNetwork } from "../engine/engine.ts";
-import type { EngineConfig } from "../engine/private.ts";
 import { UserError } from "../host/errors.ts";
 import { runMarker } from "../host/process.ts";
 import type { Say } from "../host/progress.ts";
 import type { Settings } from "../host/settings.ts";
+import type { EngineConfig } from "../source/private.ts";
 import type { ClusterConfig } from "./cells.ts";
 import { containerNodes } from "./nodes.ts";
 

@@ -1,5 +1,5 @@
 import semver from "semver";
-import { defaults, ownCni, type World } from "./world.ts";
+import { defaults, ownCni, type World } from "../claim/world.ts";
 
 type Probe = (world: World) => string | undefined;
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import type { WorldNode } from "../claim/world.ts";
 import { cellNamed } from "../cluster/cells.ts";
 import { compareWithCell } from "./compare.ts";
-import type { WorldNode } from "./world.ts";
 
 const node = (name: string, role: WorldNode["role"]): WorldNode => ({
   ...{ name, role, kubelet: "v1.37.0", proxyMode: "nftables" },

@@ -1,6 +1,6 @@
+import { ownCni, type World } from "../claim/world.ts";
 import { type Cell, configOf } from "../cluster/cells.ts";
 import { UserError } from "../host/errors.ts";
-import { ownCni, type World } from "./world.ts";
 
 type Compared = Pick<World, "kubernetes" | "kind" | "proxyMode" | "ipFamilies" | "cni" | "nodes">;
 

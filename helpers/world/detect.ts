@@ -1,12 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parse } from "yaml";
 import { z } from "zod";
+import { defaults, ownLabel, ProxyMode, World, type WorldNode } from "../claim/world.ts";
 import type { NodeAccess } from "../cluster/nodes.ts";
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { ipFamilyOf } from "../probe/ip.ts";
 import { inTheWay, Objects, takenNodePorts } from "./taken.ts";
-import { defaults, ownLabel, ProxyMode, World, type WorldNode } from "./world.ts";
 
 const Nodes = z.object({
   items: z.array(

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { ownLabel } from "../claim/world.ts";
 import { inTheWay, Objects, takenNodePorts } from "./taken.ts";
-import { ownLabel } from "./world.ts";
 
 const own = { labels: { [ownLabel]: "lab" } };
 const parse = (...items: { kind: string; metadata: object; spec?: object }[]) =>

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ownLabel } from "./world.ts";
+import { ownLabel } from "../claim/world.ts";
 
 /** Objects of any kind, as far as it takes to tell whose they are. */
 export const Objects = z.object({

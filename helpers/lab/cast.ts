@@ -1,0 +1,198 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
+import type { TestProject } from "vitest/node";
+import { ownLabel, World, type WorldNode } from "../claim/world.ts";
+import { type Context, readContext } from "../cluster/context.ts";
+import { containerNodes } from "../cluster/nodes.ts";
+import { collectionPath, KubernetesApi } from "../probe/api.ts";
+import { hostPort } from "../probe/http.ts";
+import { readManifest } from "../probe/manifest.ts";
+import { timeouts } from "../probe/timeouts.ts";
+import { eventually, until } from "../probe/until.ts";
+
+/** Label of every namespace that the suite makes in a cluster, and of what it makes in another's. */
+export const namespaceLabel = ownLabel;
+
+/** Labels of a namespace of that run: wherever a cluster's defaults restrict pods, these namespaces are exempt. */
+export function namespaceLabels(run: string): Record<string, string> {
+  return { [namespaceLabel]: run, "pod-security.kubernetes.io/enforce": "privileged" };
+}
+
+/** The fixed cast of pods, made once per run, as its specs get to know it. */
+export interface Cast {
+  readonly namespace: string;
+  readonly otherNamespace: string;
+  readonly pods: readonly V1Pod[];
+  readonly services: readonly V1Service[];
+}
+
+/** Makes the cast before the first spec; where that fails, every claim says why and is inconclusive. */
+export default async function setup(project: TestProject): Promise<void> {
+  project.provide("cast", await makeCast().catch((error: unknown) => ({ error: (error as Error).message })));
+}
+
+/** Returns what this run is about. @throws Error where this process is part of none */
+export function readRun(): { context: Context; world: World } {
+  const context = readContext();
+  return { context, world: World.parse(JSON.parse(readFileSync(join(context.out, "world.json"), "utf8"))) };
+}
+
+/**
+ * Makes the cast of fixtures/workloads/cast.yaml in two new namespaces and waits until its pods are ready and its
+ * Services answer on all nodes; where those do not in time, that is for the claims to find out.
+ *
+ * @throws NotInTime naming the pods that are not ready and why
+ */
+async function makeCast(): Promise<Cast> {
+  const { context, world } = readRun();
+  if (world.proxyFailure !== undefined) throw new Error(`kube-proxy does not start: ${world.proxyFailure}`);
+  using api = new KubernetesApi(context.kubeconfig);
+  const waits = timeouts(context.timeoutFactor);
+  const suffix = randomBytes(2).toString("hex");
+  const namespace = `cast-${suffix}`;
+  const otherNamespace = `elsewhere-${suffix}`;
+  await strikeEarlierCasts(api, waits.deletion);
+  for (const name of [namespace, otherNamespace])
+    await api.create({
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name, labels: namespaceLabels(context.run) },
+    });
+  const [worker1, worker2] = workersOf(world);
+  const objects = readManifest("cast.yaml", {
+    namespace,
+    otherNamespace,
+    worker1: worker1.name,
+    worker2: worker2.name,
+    controlPlane: controlPlaneOf(world).name,
+    readiness: String(Math.ceil(waits.readiness / 1000)),
+    ...imageValues(context),
+  });
+  // A pod is refused until its namespace's default ServiceAccount is there.
+  await until(
+    "the default ServiceAccounts",
+    waits.propagation,
+    async () =>
+      Promise.all(
+        [namespace, otherNamespace].map(
+          async (name) => (await api.request("GET", `/api/v1/namespaces/${name}/serviceaccounts/default`)).code,
+        ),
+      ),
+    (codes) => codes.every((code) => code === 200),
+  );
+  // Services first: a container's variables for them are fixed when it starts.
+  const services: V1Service[] = [];
+  for (const object of objects.filter(({ kind }) => kind === "Service")) services.push(await api.create(object));
+  await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
+  const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
+  await servicesAnswer(context, world, services, waits.propagation);
+  await giveKubeconfig(context);
+  return { namespace, otherNamespace, pods, services };
+}
+
+async function servicesAnswer(
+  { engine }: Context,
+  { nodes }: World,
+  services: readonly V1Service[],
+  milliseconds: number,
+): Promise<void> {
+  const urls = services.flatMap(({ spec }) =>
+    spec?.clusterIP === undefined ? [] : [`http://${hostPort(spec.clusterIP, spec.ports?.[0]?.port ?? 80)}/hostname`],
+  );
+  const containers = containerNodes(engine);
+  const ask = async () =>
+    Promise.all(
+      nodes.map(({ name }) => containers.run(name, ["curl", "--silent", "--fail-early", "--max-time", "1", ...urls])),
+    );
+  await eventually(milliseconds, ask, (results) => results.every(({ failed }) => !failed));
+}
+
+/** The outsider is also where a reader of the article types kubectl: the node image that it runs has the right one. */
+async function giveKubeconfig({ engine, controlPlane, outsider }: Context): Promise<void> {
+  const containers = containerNodes(engine);
+  const { stdout } = await containers.run(controlPlane, ["cat", "/etc/kubernetes/admin.conf"]);
+  const script = 'mkdir -p /root/.kube && printf %s "$1" > /root/.kube/config';
+  await containers.run(outsider, ["sh", "-c", script, "sh", stdout]);
+}
+
+/**
+ * A cluster that is used again has the cast of the specs' run before, and what followed the article there: names and
+ * ports that this one needs. A fresh one is used again too, where controls are tried. Only what has the suite's label is
+ * deleted: others have the article's names too.
+ */
+async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
+  const strike = async (apiVersion: string, kind: string, namespace?: string) => {
+    const object = (name: string) => ({
+      ...{ apiVersion, kind },
+      metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+    });
+    const path = `${collectionPath(object(""))}?labelSelector=${namespaceLabel}`;
+    const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(path);
+    await Promise.all(items.map(({ metadata }) => api.delete(object(metadata.name), milliseconds)));
+  };
+  await Promise.all([
+    strike("apps/v1", "Deployment", "default"),
+    strike("v1", "Service", "default"),
+    strike("v1", "Pod", "default"),
+    strike("v1", "Namespace"),
+  ]);
+}
+
+/** Returns two nodes that take pods, different ones where there are two. */
+export function workersOf({ nodes }: World): [WorldNode, WorldNode] {
+  const workers = nodes.filter(({ role }) => role === "worker");
+  const [first = nodes[0], second = first] = workers;
+  if (first === undefined || second === undefined) throw new Error("the cluster has no nodes");
+  return [first, second];
+}
+
+/** Returns the node that is the control plane. @throws Error where the cluster shows none */
+export function controlPlaneOf({ nodes }: World): WorldNode {
+  const node = nodes.find(({ role }) => role === "control-plane");
+  if (node === undefined) throw new Error("the cluster shows no control plane");
+  return node;
+}
+
+/** Returns the images of the run as manifests name them. */
+export function imageValues(context: Context): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(context.images).map(([name, { reference }]) => [`image.${name}`, reference]),
+  );
+}
+
+async function podsReady(
+  api: KubernetesApi,
+  namespaces: readonly string[],
+  which: (name: string) => boolean,
+  milliseconds: number,
+): Promise<V1Pod[]> {
+  let pods: V1Pod[] = [];
+  await until(
+    "the cast's pods to be ready",
+    milliseconds,
+    async () => {
+      pods = (
+        await Promise.all(
+          namespaces.map(async (name) => (await api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`)).items),
+        )
+      ).flat();
+      return pods
+        .filter((pod) => which(pod.metadata?.name ?? "") && !isReady(pod))
+        .map((pod) => `${pod.metadata?.name}: ${whyNotReady(pod)}`);
+    },
+    (waiting) => waiting.length === 0,
+  );
+  return pods;
+}
+
+/** Returns whether a pod's containers are all ready, as the kubelet reports. */
+export function isReady(pod: V1Pod): boolean {
+  return pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") ?? false;
+}
+
+function whyNotReady(pod: V1Pod): string {
+  const waiting = pod.status?.containerStatuses?.flatMap(({ state }) => state?.waiting ?? [])[0];
+  return waiting === undefined ? (pod.status?.phase ?? "unknown") : `${waiting.reason}: ${waiting.message ?? ""}`;
+}
