@@ -58,7 +58,10 @@ claim("externalname-maps-to-a-dns-name", {
         .filter(({ type }) => type === lab.addressRecord)
         .map(({ data }) => data);
     const mappedTo = async (name: string) => {
-      const wanted = await addresses(name);
+      const wanted = await lab.eventually(
+        () => addresses(name),
+        (found) => found.length > 0,
+      );
       const found = await lab.eventually(
         () => addresses(`mapped.${suffix}`),
         (each) => each.join() === wanted.join(),
@@ -156,7 +159,7 @@ claim("externalname-answers-a-cname", {
   observe: async (lab) => {
     const suffix = `${lab.namespace}.svc.${lab.world.dnsDomain}`;
     return {
-      answer: await lookUp(lab.pod("client-1"), `database.${suffix}`, "CNAME"),
+      answer: await cnameOf(lab, "database"),
       clusterIpService: await lookUp(lab.pod("client-1"), `web.${suffix}`, "CNAME"),
     };
   },

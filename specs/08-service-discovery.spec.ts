@@ -3,13 +3,14 @@ import { isIP } from "node:net";
 import type { V1EndpointSlice, V1Namespace, V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../helpers/claim/verdict.ts";
+import { answered } from "../helpers/lab/ask.ts";
 import { namespaceLabel } from "../helpers/lab/cast.ts";
 import { answerWithAddress, editFile, storeOtherwise, withoutServiceLinks } from "../helpers/lab/changes.ts";
 import type { Lab } from "../helpers/lab/lab.ts";
 import { live } from "../helpers/lab/spec.ts";
 import { articleNamespace } from "../helpers/lab/walkthrough.ts";
 import { lookUp, type RecordType } from "../helpers/probe/dns.ts";
-import { hostOf, hostPort, meet } from "../helpers/probe/http.ts";
+import { hostOf, hostPort, type Meeting, meet } from "../helpers/probe/http.ts";
 import { ipFamilyOf, reverseName } from "../helpers/probe/ip.ts";
 import { outputOf, type Peer, ProbeFailed } from "../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
@@ -133,11 +134,12 @@ function uncached({ timeouts }: Lab): number {
 }
 
 /**
- * Milliseconds for a request to a full name: it has fewer dots than `ndots`, so that search domains of the machine's come
- * first, which a name server outside may be slow about.
+ * Returns who answers at a full name: CoreDNS may hear of a new Service only once its watch has begun again. One request is given
+ * as long as all: the name has fewer dots than `ndots`, so that search domains of the machine's come first, which a name server
+ * outside may be slow about.
  */
-function resolving({ timeouts }: Lab): number {
-  return timeouts.claimed;
+async function whoAnswersAt(lab: Lab, peer: Peer, name: string): Promise<Meeting> {
+  return lab.eventually(() => meet(peer, name, lab.timeouts.claimed), answered);
 }
 
 claim("dns-full-name", {
@@ -145,8 +147,8 @@ claim("dns-full-name", {
     const name = `web.${lab.namespace}.svc.cluster.local`;
     return {
       servers: ["server-1", "server-2"],
-      sameNamespace: await meet(lab.pod("client-1"), name, resolving(lab)),
-      otherNamespace: await meet(lab.pod("client-elsewhere"), name, resolving(lab)),
+      sameNamespace: await whoAnswersAt(lab, lab.pod("client-1"), name),
+      otherNamespace: await whoAnswersAt(lab, lab.pod("client-elsewhere"), name),
       noSuchService: await lookUp(lab.pod("client-1"), `nobody.${lab.namespace}.svc.cluster.local`, lab.addressRecord),
     };
   },
@@ -484,7 +486,7 @@ claim("pods-use-the-full-name", {
         nodeName: lab.worker(0).name,
       }),
     );
-    const ask = (peer: Peer) => meet(peer, name, resolving(lab));
+    const ask = (peer: Peer) => whoAnswersAt(lab, peer, name);
     return {
       noSuchService: await lookUp(
         lab.pod("client-1"),

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Engine } from "../engine/engine.ts";
 import { UserError } from "../host/errors.ts";
-import { createCluster, downloadKind, loadArchive } from "./kind.ts";
+import { createCluster, downloadKind, loadArchive, reasonOf } from "./kind.ts";
 
 const release = "#!/bin/sh\necho 0.33.0\n";
 const arch = process.arch === "x64" ? "amd64" : process.arch;
@@ -107,4 +107,18 @@ test("kind gets the variables that say which engine, network and proxy to use, a
     ]),
   );
   expect(environment.filter((line) => line.startsWith("KIND_CLUSTER_NAME"))).toEqual([]);
+});
+
+test("of a failed command of the engine's what it said is the reason", () => {
+  const stderr = `ERROR: failed to create cluster: command "docker run --name a bash -c 'mkdir -p b &&
+more'" failed with error: exit status 125
+Command Output: Unable to find image 'docker.io/envoyproxy/envoy:v1.36.2' locally
+docker: Error response from daemon: failed to resolve reference
+
+Stack Trace: 
+main.main()`;
+  expect(reasonOf(stderr)).toBe(
+    "Unable to find image 'docker.io/envoyproxy/envoy:v1.36.2' locally docker: Error response from daemon: failed to resolve reference",
+  );
+  expect(reasonOf("Creating\nERROR: no nodes found\nbye")).toBe("ERROR: no nodes found");
 });

@@ -180,8 +180,10 @@ export async function loadArchive(
     throw new UserError(`kind load image-archive failed: ${reasonOf(result.stderr)}`, "look at the nodes' free disk");
 }
 
-/** Returns kind's own reason, of all that it prints. */
-function reasonOf(stderr: string): string {
+/** Returns kind's own reason, of all that it prints: what a command of the engine's said, if one failed. */
+export function reasonOf(stderr: string): string {
+  const said = /Command Output: ([^]*?)(?:\n\n|\nStack Trace|$)/.exec(stderr)?.[1]?.trim();
+  if (said) return said.split("\n").slice(0, 3).join(" ");
   const lines = stderr.trim().split("\n");
   return lines.find((line) => line.startsWith("ERROR") || line.includes("error:")) ?? lines.slice(-3).join(" ");
 }
