@@ -4,7 +4,6 @@ import { z } from "zod";
 import type { Catalogue, Claim } from "../helpers/article/catalogue.ts";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { ownCni } from "../helpers/claim/world.ts";
-import type { Cell } from "../helpers/cluster/cells.ts";
 
 const Verdict = ClaimResult.pick({ verdict: true, expected: true, why: true, because: true, since: true });
 
@@ -55,6 +54,18 @@ export const recordedMatrix = new URL("../fixtures/clusters/recorded-matrix.json
 /** Returns the matrix of recorded runs. */
 export function readRecordedMatrix(): Matrix {
   return Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
+}
+
+/** What tells a cell of the matrix from others; what is absent is kind's default. */
+export interface Cell {
+  readonly id: string;
+  readonly why: string;
+  readonly kind: string;
+  readonly kubernetes: string;
+  readonly proxyMode?: string | undefined;
+  readonly ipFamily?: string | undefined;
+  readonly cni?: string | undefined;
+  readonly workers?: number | undefined;
 }
 
 /** A cell and what was found in it. */
