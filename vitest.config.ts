@@ -2,10 +2,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { readSettings } from "./helpers/host/settings.ts";
 import { AllureReporter, collectCases } from "./reports/bridge.ts";
 import { ClaimProgress } from "./reports/progress.ts";
-
-const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
 
 /** The article's order, which the names of the spec files follow; but its lab, whose steps wait for each other, begins at once. */
 class ArticleOrder extends BaseSequencer {
@@ -15,12 +14,15 @@ class ArticleOrder extends BaseSequencer {
   }
 }
 
+const { article, out } = readSettings();
+
 /** The claims, on the cluster that `npm test` has made. */
 export default defineConfig({
   test: {
     name: "claims",
     // A spec checks claims; what a run has to keep to besides is a check.
-    include: ["specs/**/*.{spec,check}.ts"],
+    dir: article,
+    include: ["**/*.{spec,check}.ts"],
     globalSetup: [join(import.meta.dirname, "helpers", "lab", "cast.ts")],
     // Allure's reporter would put its own in front.
     setupFiles: [

@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+import { readSettings } from "./helpers/host/settings.ts";
 import { ControlProgress } from "./reports/controls.ts";
 
-const out = process.env["KNC_OUT"] ?? join(import.meta.dirname, "reports", "out");
+const { out } = readSettings();
 
 /** The controls of all claims, on the cluster that `npm run controls` has made and has judged a moment ago. */
 export default defineConfig({

@@ -1,10 +1,14 @@
 import { defineConfig } from "vitest/config";
+import { readSettings } from "./helpers/host/settings.ts";
+
+const { article } = readSettings();
 
 /** The specs' judges on a stored run: no cluster, no cast, no report; `npm run rejudge` says what came out. */
 export default defineConfig({
   test: {
     name: "rejudge",
-    include: ["specs/**/*.spec.ts"],
+    dir: article,
+    include: ["**/*.spec.ts"],
     // What was seen is told in full: it is the explanation of a verdict.
     chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",

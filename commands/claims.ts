@@ -1,19 +1,20 @@
 import { parseArgs } from "node:util";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 
-/** The catalogue, without a cluster: in the article's order, or as JSON. */
+/** The article's claims, without a cluster: in the article's order, or as JSON. */
 await main(async () => {
   const { json } = options();
-  const catalogue = readCatalogue();
+  const article = readArticle(readSettings().article);
   if (json === true) {
-    process.stdout.write(`${JSON.stringify(catalogue, undefined, 2)}\n`);
+    process.stdout.write(`${JSON.stringify(article, undefined, 2)}\n`);
     return 0;
   }
-  for (const section of catalogue.sections) {
+  for (const section of article.sections) {
     process.stdout.write(`\n${section.zh} · ${section.en}\n`);
-    for (const claim of catalogue.claims.filter((candidate) => candidate.section === section.id)) {
+    for (const claim of article.claims.filter((candidate) => candidate.section === section.id)) {
       const verdicts =
         claim.expect === undefined ? "excluded" : [...new Set(claim.expect.map(({ verdict }) => verdict))].join("/");
       process.stdout.write(

@@ -1,4 +1,4 @@
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
 import { exitCodeOf } from "../helpers/claim/results.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
@@ -21,8 +21,8 @@ import { beginRun, removeOutput, runSpecs, takeOutput, writeOutput } from "./spe
  */
 await main(async () => {
   const settings = readSettings();
-  const catalogue = readCatalogue();
-  const selection = await selectionOf(process.argv.slice(2), catalogue.claims);
+  const article = readArticle(settings.article);
+  const selection = await selectionOf(process.argv.slice(2), article.claims);
   imageLockFor(settings);
   if (settings.kubeconfig !== undefined)
     throw new UserError("controls change the cluster, and make one of their own", "leave KNC_KUBECONFIG out");
@@ -42,8 +42,8 @@ await main(async () => {
       removeOutput(settings, ["allure-results", "claims", "junit.xml"]);
       const failed = await progress.phase("claims", claims);
       writeOutput(settings, "phases.json", progress.phases);
-      const results = collectResults(settings.out);
-      writePages(settings.out, results);
+      const results = collectResults(settings.out, article);
+      writePages(settings.out, results, article);
       if (exitCodeOf(results) !== 0) await saveLogs(session, cluster);
       return { results, failed };
     } catch (error) {
@@ -53,8 +53,8 @@ await main(async () => {
   });
   const { results, failed } = value;
   progress.say("reports", `report: ${await generateAllureReport(settings.out, interrupt)}`);
-  process.stdout.write(`\n${summaryOf(results)}\n`);
-  tellGitHub(results);
+  process.stdout.write(`\n${summaryOf(results, article)}\n`);
+  tellGitHub(results, article);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   if (results.controls.proven < results.controls.executed) return 1;
   const code = exitCodeOf(results);

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, statfsSync } from "node:fs";
 import { availableParallelism, freemem, release } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { findUserEngine } from "../helpers/engine/engine.ts";
 import { lockHolder } from "../helpers/host/lock.ts";
@@ -157,7 +157,7 @@ function leftBehind({ cache }: Settings): Row {
 
 /** Says how many claims need a capability that is not there. */
 function costInClaims(capability: string): string {
-  const claims = readCatalogue().claims.filter(
+  const claims = readArticle(readSettings().article).claims.filter(
     ({ needs, expect }) => expect !== undefined && needs.includes(capability),
   );
   if (claims.length === 0) throw new RangeError(`no claim needs ${capability}`);

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { execa, execaSync } from "execa";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { type Article, readArticle } from "../helpers/article/article.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, isPublished, readCells } from "../helpers/cluster/cells.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
@@ -36,7 +36,7 @@ await main(async () => {
       "the matrix has its own cells, clusters and images",
       "leave KNC_CELL, KNC_KUBECONFIG and KNC_NODE_IMAGE out",
     );
-  readCatalogue();
+  const article = readArticle(settings.article);
   const { cells, again, quick, list, merge, record } = options();
   if (list) {
     process.stdout.write(`${JSON.stringify(cells.map(({ id }) => id))}\n`);
@@ -55,7 +55,7 @@ await main(async () => {
       process.stdout.write(`✗ ${cell.id} ${claim.id}: ${claim.verdict}, expected ${claim.expected}: ${claim.why}\n`);
   for (const { id } of missing) process.stdout.write(`✗ ${id}: no results; see its lines above\n`);
   if (known.length > 0) await writeMatrix(known, settings);
-  if (record) recordRuns(found);
+  if (record) recordRuns(found, article);
   const codes = new Set(found.map(({ results }) => exitCodeOf(results)));
   return codes.has(1) ? 1 : codes.has(2) || missing.length > 0 ? 2 : 0;
 });
@@ -105,7 +105,7 @@ async function writeMatrix(found: readonly CellResults[], { out }: Settings): Pr
 }
 
 /** Puts these runs into the recorded matrix and README's table of it. @throws UserError where one is not whole, or not as expected */
-function recordRuns(found: readonly CellResults[]): void {
+function recordRuns(found: readonly CellResults[], article: Article): void {
   const unfit = found.filter(
     ({ results: { complete, selection, claims } }) =>
       !complete || selection !== "" || claims.some(({ verdict, expected }) => verdict !== expected),
@@ -115,8 +115,8 @@ function recordRuns(found: readonly CellResults[]): void {
       `nothing was recorded: ${unfit.map(({ cell }) => cell.id).join(", ") || "no cell"} has no whole run that is as expected`,
       "run npm run matrix -- --cells with those to record, without --quick",
     );
-  const matrix = recordedWith(matrixOf(found), readRecordedMatrix(), readCells(), readCatalogue());
-  writeFileSync(recordedMatrix, `${JSON.stringify(matrix, undefined, 2)}\n`);
+  const matrix = recordedWith(matrixOf(found), readRecordedMatrix(article), readCells(), article);
+  writeFileSync(recordedMatrix(article), `${JSON.stringify(matrix, undefined, 2)}\n`);
   const readme = join(projectRoot, "README.md");
   const table = /(<!-- recorded runs: [^\n]*-->\n).*(<!-- end of the recorded runs -->)/s;
   const text = readFileSync(readme, "utf8");

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { type Engine, engineOutput, inEngineNetwork } from "../helpers/engine/engine.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
@@ -28,11 +28,11 @@ const say = () => {};
 const registry = "127.0.0.1:5000";
 
 /** Claims that need a workload image each, and those of which the evidence is said by patterns, which only a real run can find. */
-const catalogue = readCatalogue();
+const article = readArticle(readSettings().article);
 const claims = [
   ...["pods-talk-without-nat-on-one-node", "containers-reach-each-other-on-localhost", "dns-full-name"],
   ...["temporary-pod-is-temporary", "ingress-routes-http"],
-  ...catalogue.claims.filter(({ shown }) => shown !== undefined).map(({ id }) => id),
+  ...article.claims.filter(({ shown }) => shown !== undefined).map(({ id }) => id),
 ];
 
 /** Runs `use` with a private engine of that place; what it keeps on disk stays, what it runs ends. */
@@ -179,7 +179,7 @@ test("on a machine with an engine and a registry, those are used: pulled by dige
           [],
         );
         const lost = judged.filter((claim) => {
-          const pattern = entryOf(claim.id, catalogue).shown;
+          const pattern = entryOf(claim.id, article).shown;
           if (claim.verdict !== "refuted" || pattern === undefined) return false;
           return shownOf(piecesOf(out, claim), claim, pattern) === undefined;
         });

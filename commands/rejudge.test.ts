@@ -1,12 +1,12 @@
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Results } from "../helpers/claim/results.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 
-const recorded = join(projectRoot, "fixtures", "recordings", "v1.37.0");
+const recorded = join(readSettings().article, "recordings", "v1.37.0");
 let folder: string;
 
 beforeAll(() => {
@@ -47,7 +47,7 @@ test("a judge that is wrong is named, with the claim that it would let pass unde
       filter: (source) => !source.startsWith(join(projectRoot, "reports", "out")),
     });
   symlinkSync(join(projectRoot, "node_modules"), join(project, "node_modules"));
-  const spec = join(project, "specs", "12-kindnet.spec.ts");
+  const spec = join(project, relative(projectRoot, readSettings().article), "12-kindnet.spec.ts");
   const right = readFileSync(spec, "utf8");
   const wrong = right.replace(
     "expect(conflist.name, `name on ${node}`).toBe(sample.name)",

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { type Article, readArticle } from "../helpers/article/article.ts";
 import { expectationIn, expectedResult, statementResult } from "../helpers/claim/expected.ts";
 import { recordingVariable, rejudged, rejudgedVariable } from "../helpers/claim/recording.ts";
 import { type ClaimResult, type ControlResult, Results } from "../helpers/claim/results.ts";
@@ -19,14 +19,15 @@ type Survivors = z.infer<typeof Survivors>;
 
 /** Judges a stored run again, without a cluster: by today's judges and expectations, from the observations on disk. */
 await main(async () => {
-  const { out } = readSettings();
+  const { out, article: articleFolder } = readSettings();
+  const article = readArticle(articleFolder);
   const [folder, ...others] = process.argv.slice(2);
   if (folder === undefined || others.length > 0)
     throw new UserError("which run is to be judged again?", "npm run rejudge -- reports/out");
   // npm changes to the project's folder; what was typed is meant from where it was typed.
   const recording = resolve(process.env["INIT_CWD"] ?? process.cwd(), folder);
   const { text, stored } = readResults(recording);
-  const { judged, unseen } = await judgeAgain(recording, stored);
+  const { judged, unseen } = await judgeAgain(recording, stored, article);
   const after = `${JSON.stringify(Results.parse({ ...stored, claims: judged }), undefined, 2)}\n`;
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "rejudged.json"), after);
@@ -81,7 +82,7 @@ interface JudgedAgain {
   readonly unseen: Survivors;
 }
 
-async function judgeAgain(recording: string, stored: Results): Promise<JudgedAgain> {
+async function judgeAgain(recording: string, stored: Results, article: Article): Promise<JudgedAgain> {
   const folder = mkdtempSync(join(tmpdir(), "rejudge-"));
   try {
     const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
@@ -89,13 +90,18 @@ async function judgeAgain(recording: string, stored: Results): Promise<JudgedAga
       cwd: projectRoot,
       // The variables of a vitest that runs this command are none of its business.
       extendEnv: false,
-      env: { PATH: process.env["PATH"], [recordingVariable]: recording, [rejudgedVariable]: folder },
+      env: {
+        PATH: process.env["PATH"],
+        KNC_ARTICLE: article.folder,
+        [recordingVariable]: recording,
+        [rejudgedVariable]: folder,
+      },
       reject: false,
       all: true,
       stdin: "ignore",
     });
     if (result.failed) throw new Error(`the specs could not be judged again:\n${result.all}`);
-    const catalogue = new Map(readCatalogue().claims.map((claim) => [claim.id, claim]));
+    const catalogue = new Map(article.claims.map((claim) => [claim.id, claim]));
     const unseen: Survivors = {};
     const judged = stored.claims.map((claim) => {
       const entry = catalogue.get(claim.id);

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 import { selectionOf } from "./selection.ts";
 
-const { claims } = readCatalogue();
+const { claims } = readArticle(readSettings().article);
 
 test.each([
   [[]],

@@ -1,4 +1,4 @@
-import type { Claim } from "../helpers/article/catalogue.ts";
+import type { Claim } from "../helpers/article/article.ts";
 import { UserError } from "../helpers/host/errors.ts";
 
 /**

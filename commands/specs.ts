@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
+import { readArticle } from "../helpers/article/article.ts";
 import { previousResults } from "../helpers/claim/results.ts";
 import { cellOf, imageLockFor, settingsOf } from "../helpers/cluster/cells.ts";
 import { contextVariable, writeContext } from "../helpers/cluster/context.ts";
@@ -124,7 +125,12 @@ export async function beginRun(
       `Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.cni}, ${world.nodes.length} nodes`,
     );
   });
-  writeOutput(settings, "run.json", { started: new Date().toISOString(), selection: selection.join(" ") });
+  const { claims } = readArticle(settings.article);
+  writeOutput(settings, "run.json", {
+    started: new Date().toISOString(),
+    selection: selection.join(" "),
+    claims: claims.filter(({ expect }) => expect !== undefined).length,
+  });
   writeContext(join(run.folder, "context.json"), {
     run: cluster.run.id,
     out: settings.out,
@@ -165,6 +171,7 @@ export async function runSpecs(
       [contextVariable]: join(run.folder, "context.json"),
       [runMarker]: run.id,
       KNC_OUT: settings.out,
+      KNC_ARTICLE: settings.article,
       // allure-js-commons makes labels of such variables; a report of several cells tells them apart by this one.
       ...(settings.cell === undefined ? {} : { ALLURE_LABEL_cell: settings.cell }),
       ...environment,

@@ -1,4 +1,4 @@
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { type Article, readArticle } from "../helpers/article/article.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
@@ -27,8 +27,8 @@ import { beginRun, runSpecs, takeOutput, writeOutput } from "./specs.ts";
 await main(async () => {
   const settings = readSettings();
   // Before anything is started: a broken catalogue or lock file must not cost a cluster.
-  const { claims } = readCatalogue();
-  const selection = await selectionOf(process.argv.slice(2), claims);
+  const article = readArticle(settings.article);
+  const selection = await selectionOf(process.argv.slice(2), article.claims);
   imageLockFor(settings);
   const worlds = worldsOf(settings);
   const progress = new Progress(undefined, () => usualPhases(settings.out, selection.join(" ")));
@@ -41,7 +41,7 @@ await main(async () => {
       await progress.phase("worlds", async (say) => {
         undo = await changeCluster(worlds, cluster, say);
       });
-      const found = await check(session, cluster, selection, interrupt);
+      const found = await check(session, cluster, { article, selection, interrupt });
       if (exitCodeOf(found.results) !== 0) await saveLogs(session, cluster);
       if (settings.keepCluster && cluster.fresh) keep(session, cluster);
       return found;
@@ -56,8 +56,8 @@ await main(async () => {
     }
   });
   progress.say("reports", `report: ${await value.report}`);
-  process.stdout.write(`\n${summaryOf(value.results)}\n`);
-  tellGitHub(value.results);
+  process.stdout.write(`\n${summaryOf(value.results, article)}\n`);
+  tellGitHub(value.results, article);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   const code = exitCodeOf(value.results);
   if (code === 2 && !value.results.claims.some(({ verdict }) => verdict === "holds" || verdict === "refuted"))
@@ -69,15 +69,14 @@ await main(async () => {
 async function check(
   session: Session,
   cluster: RunningCluster,
-  selection: readonly string[],
-  interrupt: AbortSignal,
+  { article, selection, interrupt }: { article: Article; selection: readonly string[]; interrupt: AbortSignal },
 ): Promise<{ results: Results; failed: boolean; report: Promise<string> }> {
   const { settings, progress } = session;
   await beginRun(session, cluster, selection);
   const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config.ts", selection));
   writeOutput(settings, "phases.json", progress.phases);
-  const results = collectResults(settings.out);
-  writePages(settings.out, results);
+  const results = collectResults(settings.out, article);
+  writePages(settings.out, results, article);
   // Made while the cluster is deleted: it reads only what is on disk.
   const report = generateAllureReport(settings.out, interrupt);
   report.catch(() => {});

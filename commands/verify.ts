@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { main } from "../helpers/host/main.ts";
@@ -17,6 +17,16 @@ function folders(place: string): string[] {
   return readdirSync(place, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
 }
 
+/** Recorded runs of all articles, from the project's root. */
+function recordedRuns(): string[] {
+  return folders(join(projectRoot, "specs")).flatMap((article) => {
+    const recordings = join("specs", article, "recordings");
+    return existsSync(join(projectRoot, recordings))
+      ? folders(join(projectRoot, recordings)).map((run) => join(recordings, run))
+      : [];
+  });
+}
+
 const recordedRun = "recorded run";
 
 const checks: Readonly<Record<string, readonly string[]>> = {
@@ -25,10 +35,7 @@ const checks: Readonly<Record<string, readonly string[]>> = {
   lint: ["oxlint", "--type-aware", "--deny-warnings", ...sources],
   "dead code": ["knip", "--no-progress"],
   ...Object.fromEntries(
-    folders(join(projectRoot, "fixtures", "recordings")).map((run) => [
-      `${recordedRun} ${run}`,
-      ["node", "commands/run.js", "rejudge", join("fixtures", "recordings", run)],
-    ]),
+    recordedRuns().map((run) => [`${recordedRun} ${run}`, ["node", "commands/run.js", "rejudge", run]]),
   ),
   workflows: ["go", "run", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12", ...workflows],
   "unit tests": ["vitest", "run", "--config", "vitest.unit.config.ts"],

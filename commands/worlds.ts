@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
-import { type Claim, readCatalogue } from "../helpers/article/catalogue.ts";
+import { type Article, type Claim, readArticle } from "../helpers/article/article.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { type WorldsFile, wrongIn } from "../helpers/claim/worlds.ts";
 import { engineOfKept } from "../helpers/cluster/lifecycle.ts";
@@ -29,7 +29,8 @@ await main(async () => {
   const settings = readSettings();
   if (settings.kubeconfig !== undefined || settings.worlds.length > 0 || settings.cell !== undefined)
     throw new UserError("the worlds have their own clusters", "leave KNC_KUBECONFIG, KNC_CELL and KNC_WORLDS out");
-  const { claims } = readCatalogue();
+  const article = readArticle(settings.article);
+  const { claims } = article;
   const all = readWorlds();
   const usersEngine = (await findUserEngine()) !== undefined;
   const worlds = all.filter(({ engine }) => engine === undefined || !usersEngine);
@@ -69,7 +70,7 @@ await main(async () => {
   } finally {
     if (made && keptRun(settings.cache) !== undefined) await command(["cluster", "down"], {}, undefined);
   }
-  return conclude(judged, settings, record);
+  return conclude(judged, { article, settings, record });
 });
 
 function staysOnACluster({ config, environment }: World): boolean {
@@ -191,7 +192,10 @@ async function command(
   return { exitCode: result.exitCode, all: result.all };
 }
 
-function conclude(groups: WorldsFile["groups"], { out }: Settings, record: boolean): 0 | 1 {
+function conclude(
+  groups: WorldsFile["groups"],
+  { article, settings: { out }, record }: { article: Article; settings: Settings; record: boolean },
+): 0 | 1 {
   const file: WorldsFile = { format: "kind-network-conformance/worlds/1", groups };
   writeFileSync(join(out, "worlds.json"), asText(file));
   const worlds = groups.flatMap((group) => group.worlds).length;
@@ -201,14 +205,14 @@ function conclude(groups: WorldsFile["groups"], { out }: Settings, record: boole
   );
   const wrong = groups.flatMap((group) => group.wrong).length;
   process.stdout.write(`\n${worlds} worlds, ${pairs} verdicts that are right (worlds × claims), wrong: ${wrong}\n`);
-  if (record && wrong === 0) writeFileSync(recordedWorlds, asText(withNewer(file)));
+  if (record && wrong === 0) writeFileSync(recordedWorlds(article), asText(withNewer(file, article)));
   else if (record) process.stdout.write("not recorded, since verdicts are wrong\n");
   return wrong === 0 ? 0 : 1;
 }
 
 /** Returns what is recorded, with newer groups in place of the ones recorded, in the order of the worlds' file. */
-function withNewer({ format, groups }: WorldsFile): WorldsFile {
-  const known = [...groups, ...(readRecordedWorlds()?.groups ?? [])];
+function withNewer({ format, groups }: WorldsFile, article: Article): WorldsFile {
+  const known = [...groups, ...(readRecordedWorlds(article)?.groups ?? [])];
   return { format, groups: groupsOf(readWorlds()).flatMap((name) => known.find(({ group }) => group === name) ?? []) };
 }
 

@@ -20,7 +20,7 @@ export async function describeClaim({
   world,
   expectation,
 }: ClaimDescription): Promise<void> {
-  await allure.epic(article.zh);
+  await allure.epic(article.title.zh);
   // Allure sorts by name, digit by digit: hence the leading zeros.
   await allure.feature(`${String(place.section).padStart(2, "0")} ${section.zh} · ${section.en}`);
   await allure.story(`${String(place.claim).padStart(3, "0")} ${claim.en}`);

@@ -4,15 +4,15 @@ import { join } from "node:path";
 import type { TestResult } from "allure-js-commons";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Claim, readCatalogue } from "../helpers/article/catalogue.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { type Claim, readArticle } from "../helpers/article/article.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "./allure.ts";
 import { collectResults } from "./results.ts";
 import { writeRun } from "./samples.ts";
 
-const catalogue = readCatalogue();
+const article = readArticle(readSettings().article);
 const claimOf = (id: string): Claim => {
-  const claim = catalogue.claims.find((candidate) => candidate.id === id);
+  const claim = article.claims.find((candidate) => candidate.id === id);
   if (claim === undefined) throw new RangeError(`no claim ${id}`);
   return claim;
 };
@@ -27,12 +27,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { describeClaim, reportVerdict } from "${projectRoot}reports/allure-claim.ts";
-import { readCatalogue } from "${projectRoot}helpers/article/catalogue.ts";
+import { readArticle } from "${projectRoot}helpers/article/article.ts";
 import { observationFile, store } from "${projectRoot}helpers/claim/recording.ts";
 import { Evidence } from "${projectRoot}helpers/claim/evidence.ts";
 import { sampleResult, writeResult } from "${projectRoot}reports/samples.ts";
 
-const { article, sections, claims } = readCatalogue();
+const article = readArticle("${readSettings().article}");
+const { sections, claims } = article;
 const out = process.env.KNC_OUT;
 const world = JSON.parse(readFileSync(out + "/world.json", "utf8"));
 
@@ -86,6 +87,8 @@ beforeAll(async () => {
   for (const name of ["vitest", "allure-vitest"])
     symlinkSync(join(projectRoot, "node_modules", name), join(folder, "node_modules", name));
   for (const [name, text] of Object.entries(specs)) writeFileSync(join(folder, "specs", name), text);
+  // vitest only looks whether it is there.
+  writeFileSync(join(folder, "specs", "article.yaml"), "");
   writeRun(out);
   const program = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
   const configuration = ["--config", join(projectRoot, "vitest.config.ts"), "--root", folder];
@@ -93,7 +96,7 @@ beforeAll(async () => {
     cwd: folder,
     // The variables of the vitest that runs this test are none of its business.
     extendEnv: false,
-    env: { PATH: process.env["PATH"], KNC_OUT: out },
+    env: { PATH: process.env["PATH"], KNC_OUT: out, KNC_ARTICLE: join(folder, "specs") },
     stdin: "ignore",
     reject: false,
   });
@@ -149,7 +152,7 @@ describe("Allure's result of a claim", () => {
     expect(result.status).toBe("passed");
     expect(result.testCaseId).toBe(refuted.id);
     expect(labelsOf(result)).toMatchObject({
-      epic: catalogue.article.zh,
+      epic: article.title.zh,
       feature: expect.stringMatching(/^\d\d Service 資源介紹 · What a Service is$/),
       story: expect.stringMatching(
         /^\d\d\d A restart that kubectl counts under RESTARTS gives a pod another address\.$/,
@@ -226,12 +229,12 @@ test("JUnit has every test", () => {
 });
 
 test("the report is one file that needs nothing else", { timeout: 30_000 }, async () => {
-  expect(collectResults(out).complete).toBe(false);
+  expect(collectResults(out, article).complete).toBe(false);
   const index = await generateAllureReport(out);
   expect(readdirSync(join(out, "allure-report"))).toEqual(["index.html"]);
   expect(index).toBe(join(out, "allure-report", "index.html"));
   const html = readFileSync(index, "utf8");
-  expect(html).toContain(`<title> ${catalogue.article.en} </title>`);
+  expect(html).toContain(`<title> ${article.title.en} </title>`);
   expect(html.match(/<(?:script|link|img|iframe)[^>]*\s(?:src|href)="(?!data:)[^"]*"/g)).toBeNull();
   expect(html).not.toContain("googletagmanager");
   expect(html).not.toContain("gtag");

@@ -1,25 +1,21 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
 import { Results } from "../helpers/claim/results.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 import { articlePage } from "./article-page.ts";
 import { errataAsMarkdown } from "./errata.ts";
 import { readRecordedMatrix } from "./matrix.ts";
+import { recordedRun } from "./pages.ts";
 import { recordedVerdicts } from "./when.ts";
 
-const results = Results.parse(
-  JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
-);
-const [article, catalogue] = [readArticle(), readCatalogue()];
+const article = readArticle(readSettings().article);
+const results = recordedRun(article) as Results;
 const page = {
   results,
-  catalogue,
   article,
   evidence: new Map(),
   allure: new Map(),
-  recordedVerdicts: recordedVerdicts(readRecordedMatrix()),
+  recordedVerdicts: recordedVerdicts(readRecordedMatrix(article), article),
 };
 const html = articlePage(page);
 const text = (markup: string) =>
@@ -42,7 +38,7 @@ test("the article's own words are all there, in their order", () => {
   const [, main = ""] = /<main[^>]*>([^]*)<\/main>/.exec(html) ?? [];
   const shown = text(main.replaceAll(/<span class="(?:sign|tip)">[^]*?<\/span>(?=<\/a>|<span class="tip">)/g, ""));
   const letters = (words: string) => words.replaceAll(/[^\p{L}\p{N}]/gu, "");
-  const body = article
+  const body = article.text
     .replace(/^---\n[^]*?\n---\n/, "")
     .replaceAll(/^```\w*$/gm, "")
     .replaceAll(/^\s*\d+\. /gm, "");
@@ -77,7 +73,7 @@ test("the page asks nobody for anything", () => {
 });
 
 test("the errata have every refuted claim with its line, each sentence with one correction, and notes apart", () => {
-  const errata = errataAsMarkdown(results, article, catalogue);
+  const errata = errataAsMarkdown(results, article);
   const refuted = judged.filter(({ verdict }) => verdict === "refuted");
   for (const { id, instead, repeats } of refuted) {
     expect(errata).toContain(`(\`${id}\`)`);

@@ -1,7 +1,7 @@
 import type { Nodes } from "mdast";
 import { fromMarkdown } from "mdast-util-from-markdown";
 import { type ComponentChild, h } from "preact";
-import { type Catalogue, type Claim, spanOf } from "../helpers/article/catalogue.ts";
+import { type Article, type Claim, spanOf } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
@@ -14,8 +14,7 @@ import { wrongList } from "./wrong-list.ts";
 
 /** What the page is made from. */
 export interface ArticlePage extends KnownOfClaims {
-  readonly catalogue: Catalogue;
-  readonly article: string;
+  readonly article: Article;
   /** Said on top where the run is not the reader's own. */
   readonly recorded?: Bilingual;
 }
@@ -85,7 +84,7 @@ export function articlePage(page: ArticlePage): string {
               zh: "點選有標記的文字，查看叢集的實際表現。不成立的有：",
             }),
           ),
-          wrongList(sentences, page.article, page.catalogue),
+          wrongList(sentences, page.article),
         ]),
         ...judged.map((claim) => claimDetails(claim, peersOf(claim, segments), page)),
       ]),
@@ -153,13 +152,13 @@ interface Segment {
   readonly last: boolean;
 }
 
-function segmentsOf({ article, catalogue, results }: ArticlePage): Segment[] {
+function segmentsOf({ article: { text, claims }, results }: ArticlePage): Segment[] {
   const byId = new Map(results.claims.map((claim) => [claim.id, claim]));
-  const spans = catalogue.claims.flatMap((entry) => {
+  const spans = claims.flatMap((entry) => {
     const claim = byId.get(entry.id);
-    return claim?.verdict === undefined ? [] : placesOf(article, entry).map((span) => ({ ...span, claim }));
+    return claim?.verdict === undefined ? [] : placesOf(text, entry).map((span) => ({ ...span, claim }));
   });
-  const borders = [...new Set([0, article.length, ...spans.flatMap(({ start, end }) => [start, end])])].toSorted(
+  const borders = [...new Set([0, text.length, ...spans.flatMap(({ start, end }) => [start, end])])].toSorted(
     (a, b) => a - b,
   );
   const segments = borders.slice(1).map((end, index) => {
@@ -173,8 +172,8 @@ function segmentsOf({ article, catalogue, results }: ArticlePage): Segment[] {
   }));
 }
 
-function placesOf(article: string, claim: Claim): { start: number; end: number }[] {
-  return [claim, ...claim.also].flatMap((place) => spanOf(article, place) ?? []);
+function placesOf(text: string, claim: Claim): { start: number; end: number }[] {
+  return [claim, ...claim.also].flatMap((place) => spanOf(text, place) ?? []);
 }
 
 function rank({ verdict }: ClaimResult): number {
@@ -200,7 +199,7 @@ function articleBody(
   segments: readonly Segment[],
   anchors: ReadonlyMap<ClaimResult, Segment>,
 ): ComponentChild[] {
-  const { article } = page;
+  const { text: article } = page.article;
   // What stands before the text tells nothing to a reader; blanks keep every place where it is in the file.
   const body = article.replace(/^---\n[^]*?\n---\n/, (matter) => matter.replaceAll(/[^\n]/g, " "));
   const words = (start: number, end: number): ComponentChild[] =>
@@ -266,7 +265,7 @@ function known(term: Bilingual, words: ComponentChild): ComponentChild {
 }
 
 function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChild {
-  const { article, catalogue } = page;
+  const { article } = page;
   return h("footer", { id: "errata", class: "errata" }, [
     h("h2", {}, both({ en: "What should be corrected", zh: "勘誤" })),
     h(
@@ -274,7 +273,7 @@ function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChil
       {},
       wrong.map((claim) => {
         const { quote, instead, because, tried, why } = claim;
-        const lines = linesInWords(linesOf(claim, article, catalogue));
+        const lines = linesInWords(linesOf(claim, article));
         const when = whenWrong(claim, page.results, page.recordedVerdicts);
         return h("li", {}, [
           both({ en: `${lines.en.replace("l", "L")}: `, zh: `${lines.zh}：` }),

@@ -4,7 +4,7 @@ import { type WorldsFile, worldsByClaim } from "../helpers/claim/worlds.ts";
 import type { DecidingLine } from "./deciding.ts";
 import { type Bilingual, both, howWeKnow, recordedMatrixPage, symbols, verdictMark, verdictWords } from "./look.ts";
 import type { Shown } from "./shown.ts";
-import { type recordedVerdicts, sinceInWords, whenWrong } from "./when.ts";
+import { type RecordedVerdicts, sinceInWords, whenWrong } from "./when.ts";
 
 /** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
 export interface ClaimEvidence {
@@ -28,7 +28,7 @@ export interface KnownOfClaims {
   /** Where in Allure's report beside the page a claim's test is. */
   readonly allure: ReadonlyMap<string, string>;
   /** What recorded runs found of the claims. */
-  readonly recordedVerdicts: ReturnType<typeof recordedVerdicts>;
+  readonly recordedVerdicts: RecordedVerdicts;
   /** A recorded run in which the controls were tried, for one in which they were not. */
   readonly recordedControls?: Results;
   /** What was recorded of worlds that must change nothing. */

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import type { Catalogue } from "../helpers/article/catalogue.ts";
+import type { Article } from "../helpers/article/article.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
 import { howWeKnow } from "./look.ts";
@@ -15,8 +15,7 @@ import { sinceInWords } from "./when.ts";
  */
 export function errataAsMarkdown(
   results: Results,
-  article: string,
-  catalogue: Catalogue,
+  article: Article,
   deciding: ReadonlyMap<string, Pick<Shown, "path" | "line">> = new Map(),
 ): string {
   const { world, started } = results;
@@ -39,7 +38,7 @@ export function errataAsMarkdown(
         evidence: [first],
         link = "",
       } = claim;
-      const lines = linesInWords(linesOf(claim, article, catalogue));
+      const lines = linesInWords(linesOf(claim, article));
       const { path, line } = deciding.get(id) ?? { path: first === undefined ? "" : `${dirname(first)}/` };
       const file = path === "" ? "" : `[${path}](${path})${line === undefined ? "" : ` (line ${line})`}`;
       return [
@@ -48,7 +47,7 @@ export function errataAsMarkdown(
         ...quoted(quote),
         "",
         ...others.flatMap((other) => {
-          const also = linesInWords(linesOf(other, article, catalogue));
+          const also = linesInWords(linesOf(other, article));
           return [`同樣的說法 · Says the same: ${also.zh} · ${also.en} (\`${other.id}\`)`, ""];
         }),
         ...(instead === undefined
@@ -72,7 +71,7 @@ export function errataAsMarkdown(
           "",
         ]),
     ...noted.flatMap((claim, index) => {
-      const lines = linesInWords(linesOf(claim, article, catalogue));
+      const lines = linesInWords(linesOf(claim, article));
       const { note, link = "" } = claim;
       return [
         `### 註 ${index + 1}. ${lines.zh} · ${lines.en} (\`${claim.id}\`)`,

@@ -1,24 +1,21 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
 import { Results } from "../helpers/claim/results.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 import { annotationsOf, jobSummaryOf } from "./github.ts";
+import { recordedRun } from "./pages.ts";
 import { wrongSentences } from "./sentences.ts";
 import { countsOf } from "./summary.ts";
 
-const recorded = Results.parse(
-  JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
-);
-const [article, catalogue] = [readArticle(), readCatalogue()];
+const recorded = recordedRun(readArticle(readSettings().article)) as Results;
+const article = readArticle(readSettings().article);
 const altered = (change: object): Results => ({
   ...recorded,
   claims: recorded.claims.map((claim) => (claim.id === "kindnet-uses-ptp" ? { ...claim, ...change } : claim)),
 });
 
 test("a run with every verdict as expected annotates nothing, and sums up what is wrong", () => {
-  expect(annotationsOf(recorded, article, catalogue)).toEqual([]);
+  expect(annotationsOf(recorded, article)).toEqual([]);
   const summary = jobSummaryOf(recorded);
   expect(summary).toContain(countsOf(recorded.claims));
   const wrong = wrongSentences(recorded.claims).length;
@@ -29,16 +26,16 @@ test("a run with every verdict as expected annotates nothing, and sums up what i
 });
 
 test("a verdict that is not the expected one is an error in the article's line, an untested one a warning", () => {
-  const line = article.split("\n").findIndex((text) => text.includes("ptp")) + 1;
+  const line = article.text.split("\n").findIndex((text) => text.includes("ptp")) + 1;
   const why = "100 % is\nnot: this, one";
-  expect(annotationsOf(altered({ verdict: "refuted", why }), article, catalogue)).toEqual([
+  expect(annotationsOf(altered({ verdict: "refuted", why }), article)).toEqual([
     expect.stringMatching(
       new RegExp(
-        `^::error file=fixtures/article/day-5.md,line=${line},title=kindnet-uses-ptp%3A expected holds%2C got refuted::.*%0A100 %25 is%0Anot: this, one$`,
+        `^::error file=specs/[^/]+/article.md,line=${line},title=kindnet-uses-ptp%3A expected holds%2C got refuted::.*%0A100 %25 is%0Anot: this, one$`,
       ),
     ),
   ]);
-  expect(annotationsOf(altered({ verdict: "inconclusive", why: "not in time" }), article, catalogue)).toEqual([
+  expect(annotationsOf(altered({ verdict: "inconclusive", why: "not in time" }), article)).toEqual([
     expect.stringMatching(/^::warning .*got inconclusive::/),
   ]);
 });

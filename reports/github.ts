@@ -1,16 +1,18 @@
 import { appendFileSync } from "node:fs";
-import { type Catalogue, readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
+import { join, relative } from "node:path";
+import { type Article, textFile } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
 import { symbols } from "./look.ts";
 import { lineOf } from "./places.ts";
 import { wrongSentences } from "./sentences.ts";
 import { countsOf } from "./summary.ts";
 
 /** Tells GitHub, where it runs this, what came out: an annotation for each claim that is not as expected, and the job's summary. */
-export function tellGitHub(results: Results, environment: NodeJS.ProcessEnv = process.env): void {
+export function tellGitHub(results: Results, article: Article, environment: NodeJS.ProcessEnv = process.env): void {
   if (environment["GITHUB_ACTIONS"] === undefined) return;
-  for (const line of annotationsOf(results, readArticle(), readCatalogue())) process.stdout.write(`${line}\n`);
+  for (const line of annotationsOf(results, article)) process.stdout.write(`${line}\n`);
   const summary = environment["GITHUB_STEP_SUMMARY"];
   if (summary !== undefined) appendFileSync(summary, jobSummaryOf(results));
 }
@@ -19,12 +21,12 @@ export function tellGitHub(results: Results, environment: NodeJS.ProcessEnv = pr
  * Returns GitHub's workflow commands that mark the article's lines whose claims came out otherwise than expected (errors) or
  * could not be tested (warnings). Source: GitHub Docs, "Workflow commands for GitHub Actions".
  */
-export function annotationsOf(results: Results, article: string, catalogue: Catalogue): string[] {
+export function annotationsOf(results: Results, article: Article): string[] {
   return notAsExpected(results).map((claim) => {
     const { id, verdict, expected, en, why = "" } = claim;
     const properties = Object.entries({
-      file: "fixtures/article/day-5.md",
-      line: String(lineOf(claim, article, catalogue)),
+      file: relative(projectRoot, join(article.folder, textFile)),
+      line: String(lineOf(claim, article)),
       title: `${id}: expected ${expected}, got ${verdict}`,
     }).map(([name, value]) => `${name}=${escaped(value).replaceAll(":", "%3A").replaceAll(",", "%2C")}`);
     const text = why === "" ? en : `${en}\n${why}`;

@@ -1,15 +1,21 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, readCells } from "../helpers/cluster/cells.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
-import { type CellResults, flipsAsMarkdown, matrixOf, readRecordedMatrix, recordedWith } from "./matrix.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import {
+  type CellResults,
+  flipsAsMarkdown,
+  type Matrix,
+  matrixOf,
+  readRecordedMatrix,
+  recordedWith,
+} from "./matrix.ts";
+import { recordedRun } from "./pages.ts";
 
-const recorded = Results.parse(
-  JSON.parse(readFileSync(join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json"), "utf8")),
-);
+const recorded = recordedRun(readArticle(readSettings().article)) as Results;
 
 /** The recorded run as if it were of that cell, with other verdicts for some claims. */
 function as(cell: Cell, verdicts: Readonly<Record<string, "holds" | "refuted" | "inconclusive">> = {}): CellResults {
@@ -113,7 +119,7 @@ test("a newer run takes the place of the recorded one, in the order of the cells
     matrixOf([as(newer, { [claim]: "holds" }), as(older, { [claim]: "holds" })]),
     { ...before, claims: before.claims.map((each) => ({ ...each, en: "as it was said before" })) },
     [older, newer, nftables],
-    readCatalogue(),
+    readArticle(readSettings().article),
   );
   expect(after.cells.map(({ id }) => id)).toEqual([older.id, newer.id, nftables.id]);
   const found = after.claims.find(({ id }) => id === claim);
@@ -123,10 +129,10 @@ test("a newer run takes the place of the recorded one, in the order of the cells
     [nftables.id, "refuted"],
   ]);
   expect(found?.flips.map(({ from, to }) => [from, to])).toEqual([[newer.id, nftables.id]]);
-  expect(found?.en).toBe(readCatalogue().claims.find(({ id }) => id === claim)?.en);
+  expect(found?.en).toBe(readArticle(readSettings().article).claims.find(({ id }) => id === claim)?.en);
 });
 
-const recordedRuns = readRecordedMatrix();
+const recordedRuns = readRecordedMatrix(readArticle(readSettings().article)) as Matrix;
 
 test("the README has the table of the recorded matrix", () => {
   const readme = readFileSync(join(projectRoot, "README.md"), "utf8");
@@ -136,7 +142,7 @@ test("the README has the table of the recorded matrix", () => {
 
 test("the recorded matrix has cells and claims of today, every verdict as expected", () => {
   expect(readCells().map(({ id }) => id)).toEqual(expect.arrayContaining(recordedRuns.cells.map(({ id }) => id)));
-  const claims = readCatalogue().claims.filter(({ excluded }) => excluded === undefined);
+  const claims = readArticle(readSettings().article).claims.filter(({ excluded }) => excluded === undefined);
   expect(recordedRuns.claims.map(({ id }) => id)).toEqual(claims.map(({ id }) => id));
   for (const { verdicts } of recordedRuns.claims)
     for (const { verdict, expected } of Object.values(verdicts)) expect(verdict).toBe(expected);

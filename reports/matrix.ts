@@ -1,7 +1,8 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import semver from "semver";
 import { z } from "zod";
-import type { Catalogue, Claim } from "../helpers/article/catalogue.ts";
+import type { Article, Claim } from "../helpers/article/article.ts";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { ownCni } from "../helpers/claim/world.ts";
 
@@ -48,12 +49,15 @@ export const Matrix = z.strictObject({
 });
 export type Matrix = z.infer<typeof Matrix>;
 
-/** The matrix of recorded runs, which README shows; renewed by `npm run matrix -- --record`. */
-export const recordedMatrix = new URL("../fixtures/clusters/recorded-matrix.json", import.meta.url);
+/** Returns the file of an article's matrix of recorded runs; renewed by `npm run matrix -- --record`. */
+export function recordedMatrix({ folder }: Pick<Article, "folder">): string {
+  return join(folder, "recordings", "matrix.json");
+}
 
-/** Returns the matrix of recorded runs. */
-export function readRecordedMatrix(): Matrix {
-  return Matrix.parse(JSON.parse(readFileSync(recordedMatrix, "utf8")));
+/** Returns an article's matrix of recorded runs, if it has one. */
+export function readRecordedMatrix(article: Pick<Article, "folder">): Matrix | undefined {
+  const file = recordedMatrix(article);
+  return existsSync(file) ? Matrix.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
 }
 
 /** What tells a cell of the matrix from others; what is absent is kind's default. */
@@ -114,18 +118,28 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
  *
  * @param all the cells of today, in their file's order
  */
-export function recordedWith(newer: Matrix, recorded: Matrix, all: readonly Cell[], { claims }: Catalogue): Matrix {
-  const cells = all.flatMap(({ id }) => [...newer.cells, ...recorded.cells].find((cell) => cell.id === id) ?? []);
+export function recordedWith(
+  newer: Matrix,
+  recorded: Matrix | undefined,
+  all: readonly Cell[],
+  { claims }: Article,
+): Matrix {
+  const cells = all.flatMap(
+    ({ id }) => [...newer.cells, ...(recorded?.cells ?? [])].find((cell) => cell.id === id) ?? [],
+  );
   const ids = cells.map(({ id }) => id);
   return withFlips(
-    recorded,
+    newer,
     all.filter(({ id }) => ids.includes(id)),
     cells,
     claims
       .filter(({ excluded }) => excluded === undefined)
       .map((claim) => {
         const { id, ref, section, quote, en, zh } = claim;
-        const verdicts = { ...verdictsOfToday(claim, recorded), ...verdictsIn(newer, id) };
+        const verdicts = {
+          ...(recorded === undefined ? {} : verdictsOfToday(claim, recorded)),
+          ...verdictsIn(newer, id),
+        };
         const inOrder = ids.flatMap((cell) => (verdicts[cell] === undefined ? [] : [[cell, verdicts[cell]] as const]));
         return { ...{ id, ref, section, quote, en, zh }, verdicts: Object.fromEntries(inOrder) };
       }),

@@ -1,8 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type Claim, readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
+import { type Article, type Claim } from "../helpers/article/article.ts";
 import { type ClaimResult, previousResults, type Results } from "../helpers/claim/results.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
 import { placesInAllure } from "./allure.ts";
 import { articlePage } from "./article-page.ts";
 import type { ClaimEvidence } from "./claim-details.ts";
@@ -18,8 +17,15 @@ import { startPage } from "./start-page.ts";
 import { recordedVerdicts } from "./when.ts";
 import { readRecordedWorlds } from "./worlds.ts";
 
-/** The results of the recorded run in which the controls were tried. */
-export const recordedRun = join(projectRoot, "fixtures", "recordings", "v1.37.0", "results.json");
+/** Returns the results of the article's recorded run in which the controls were tried, if there is one. */
+export function recordedRun({ folder }: Pick<Article, "folder">): Results | undefined {
+  const recordings = join(folder, "recordings");
+  const runs = existsSync(recordings) ? readdirSync(recordings, { withFileTypes: true }) : [];
+  const results = runs.flatMap((run) =>
+    run.isDirectory() ? [resultsAt(join(recordings, run.name, "results.json"))] : [],
+  );
+  return results.findLast((found) => found !== undefined && found.controls.proven > 0);
+}
 
 /**
  * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`, and the matrix of
@@ -27,33 +33,33 @@ export const recordedRun = join(projectRoot, "fixtures", "recordings", "v1.37.0"
  *
  * @param recorded said on top where the run is not the reader's own
  */
-export function writePages(out: string, results: Results, recorded?: Bilingual): void {
-  const [article, catalogue, matrix] = [readArticle(), readCatalogue(), readRecordedMatrix()];
-  const controls = resultsAt(recordedRun);
-  const worlds = readRecordedWorlds();
+export function writePages(out: string, results: Results, article: Article, recorded?: Bilingual): void {
+  const matrix = readRecordedMatrix(article);
+  const controls = recordedRun(article);
+  const worlds = readRecordedWorlds(article);
   const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(
-    results.claims.map((claim) => [claim.id, evidenceOf(out, claim, entryOf(claim.id, catalogue).shown)]),
+    results.claims.map((claim) => [claim.id, evidenceOf(out, claim, entryOf(claim.id, article).shown)]),
   );
   writeFileSync(
     join(out, "article.html"),
     articlePage({
-      ...{ results, catalogue, article, evidence, ...said },
+      ...{ results, article, evidence, ...said },
       allure: placesInAllure(out),
-      recordedVerdicts: recordedVerdicts(matrix),
+      recordedVerdicts: recordedVerdicts(matrix, article),
       ...(worlds === undefined ? {} : { recordedWorlds: worlds }),
       ...(controls === undefined ? {} : { recordedControls: controls }),
     }),
   );
-  writeFileSync(join(out, recordedMatrixPage), matrixPage(matrix));
-  writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, catalogue, mostTelling(evidence)));
+  if (matrix !== undefined) writeFileSync(join(out, recordedMatrixPage), matrixPage(matrix));
+  writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, mostTelling(evidence)));
   const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.
   const files = [...readdirSync(out), ...(recorded === undefined ? ["allure-report/index.html"] : [])];
   writeFileSync(
     join(out, "index.html"),
     startPage({
-      ...{ results, article, catalogue },
+      ...{ results, article },
       files,
       ...(controls === undefined ? {} : { recordedControls: controls }),
       ...said,

@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { TestCase } from "vitest/node";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 import { ClaimProgress } from "./progress.ts";
 import { collectResults } from "./results.ts";
 import { sampleResult, writeResult, writeRun } from "./samples.ts";
 
-const claims = readCatalogue().claims.filter(({ expect: expected }) => expected?.[0]?.verdict === "holds");
+const article = readArticle(readSettings().article);
+const claims = article.claims.filter(({ expect: expected }) => expected?.[0]?.verdict === "holds");
 let out: string;
 
 beforeEach(() => {
@@ -56,10 +58,10 @@ test("plain output tells it now and then, in lines of their own", () => {
 test("a run for the same claims before tells how long it takes; another does not", () => {
   writeRun(out);
   mkdirSync(join(out, "claims"), { recursive: true });
-  collectResults(out);
+  collectResults(out, article);
   const before = join(out, "previous-results.json");
   rmSync(before, { force: true });
-  writeFileSync(before, JSON.stringify(collectResults(out)));
+  writeFileSync(before, JSON.stringify(collectResults(out, article)));
   expect(written(1, true).join("")).toMatch(/; \d+ s of about 27 s/);
   writeRun(out, "-t another");
   expect(written(1, true).join("")).toMatch(/1 judged: 1 hold.*; \d+ s\r/);

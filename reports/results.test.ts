@@ -2,13 +2,15 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { type Claim, readCatalogue } from "../helpers/article/catalogue.ts";
+import { type Claim, readArticle } from "../helpers/article/article.ts";
 import { Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 import { collectResults } from "./results.ts";
 import { sampleResult, writeResult, writeRun } from "./samples.ts";
 
-const { claims } = readCatalogue();
+const article = readArticle(readSettings().article);
+const { claims } = article;
 const checked = claims.filter(({ excluded }) => excluded === undefined);
 
 function outputFolder(): string {
@@ -35,7 +37,7 @@ function junit(...suites: { tests: number; skipped: number }[]): string {
 
 test("gives every claim of the catalogue in its order and is complete when all have a verdict", () => {
   const out = ran(checked.toReversed());
-  const results = collectResults(out);
+  const results = collectResults(out, article);
   expect(results.claims.map(({ id }) => id)).toEqual(claims.map(({ id }) => id));
   expect(results.complete).toBe(true);
   expect(Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")))).toEqual(results);
@@ -45,7 +47,7 @@ test("gives every claim of the catalogue in its order and is complete when all h
 
 test("lists a claim that never got its verdict, and is incomplete", () => {
   const [missing, ...others] = checked;
-  const results = collectResults(ran(others));
+  const results = collectResults(ran(others), article);
   expect(results.claims).toHaveLength(claims.length);
   expect(results.claims.find(({ id }) => id === missing?.id)).toMatchObject({ evidence: [] });
   expect(results.claims.find(({ id }) => id === missing?.id)).not.toHaveProperty("verdict");
@@ -56,17 +58,17 @@ test("is the same when it is put together again later, elsewhere", () => {
   const out = ran(checked);
   for (const { id } of checked) utimesSync(join(out, "claims", `${id}.json`), 1_795_523_219, 1_795_523_219);
   utimesSync(join(out, "run.json"), 1_795_523_190, 1_795_523_190);
-  const first = collectResults(out);
+  const first = collectResults(out, article);
   expect(first.finished).toBe("2026-11-24T12:26:59.000Z");
   const copy = outputFolder();
   cpSync(out, copy, { recursive: true, preserveTimestamps: true });
-  expect(collectResults(copy)).toEqual(first);
+  expect(collectResults(copy, article)).toEqual(first);
 });
 
 test("of a run that was asked for some claims it lists those that ran, and no others", () => {
   const out = ran(checked.slice(0, 2), "-t Pods");
   writeFileSync(join(out, "junit.xml"), junit({ tests: 5, skipped: 3 }, { tests: 4, skipped: 4 }));
-  const results = collectResults(out);
+  const results = collectResults(out, article);
   expect(results.claims.map(({ id }) => id)).toEqual(checked.slice(0, 2).map(({ id }) => id));
   expect(results).toMatchObject({ complete: true, selection: "-t Pods" });
 });
@@ -78,7 +80,7 @@ test("what is checked besides the claims does not count among them", () => {
     join(out, "junit.xml"),
     junit({ tests: 2, skipped: 0 }).replace("</testsuites>", `${besides}</testsuites>`),
   );
-  expect(collectResults(out).complete).toBe(true);
+  expect(collectResults(out, article).complete).toBe(true);
 });
 
 test.each([
@@ -87,7 +89,7 @@ test.each([
 ])("of such a run it is incomplete with %s", (_what, report) => {
   const out = ran(checked.slice(0, 2), "-t Pods");
   if (report !== undefined) writeFileSync(join(out, "junit.xml"), report);
-  expect(collectResults(out).complete).toBe(false);
+  expect(collectResults(out, article).complete).toBe(false);
 });
 
 test.each([
@@ -110,6 +112,6 @@ test.each([
 ])("refuses %s in one line", (_what, spoil, message) => {
   const out = ran(checked);
   spoil(out);
-  expect(() => collectResults(out)).toThrow(UserError);
-  expect(() => collectResults(out)).toThrow(message);
+  expect(() => collectResults(out, article)).toThrow(UserError);
+  expect(() => collectResults(out, article)).toThrow(message);
 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { type Claim, readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
+import { type Article, type Claim } from "../helpers/article/article.ts";
 import { coverageOf } from "../helpers/article/coverage.ts";
 import { statementResult } from "../helpers/claim/expected.ts";
 import { ClaimResult, controlScoreOf, Phase, previousResults, Results } from "../helpers/claim/results.ts";
@@ -12,7 +12,11 @@ import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 
 /** What was asked for, and when; written when a run begins. */
-export const RunFile = z.strictObject({ started: z.iso.datetime(), selection: z.string() });
+export const RunFile = z.strictObject({
+  started: z.iso.datetime(),
+  selection: z.string(),
+  claims: z.int().describe("that the article has and that are checked"),
+});
 
 /**
  * Puts a run's results together from what is on disk, writes them to `results.json` and returns them: every claim of
@@ -21,8 +25,7 @@ export const RunFile = z.strictObject({ started: z.iso.datetime(), selection: z.
  *
  * @throws UserError naming the file that is missing, malformed or about a claim that the catalogue does not have
  */
-export function collectResults(out: string): Results {
-  const catalogue = readCatalogue();
+export function collectResults(out: string, article: Article): Results {
   const run = read(out, "run.json", RunFile);
   const judged = new Map(
     claimFiles(out)
@@ -30,23 +33,23 @@ export function collectResults(out: string): Results {
       .map((claim) => [claim.id, claim]),
   );
   for (const id of judged.keys()) {
-    if (!catalogue.claims.some((claim) => claim.id === id)) throw broken(out, `claims/${id}.json`, "no such claim");
+    if (!article.claims.some((claim) => claim.id === id)) throw broken(out, `claims/${id}.json`, "no such claim");
   }
-  const { characters, percent } = coverageOf(readArticle(), catalogue);
+  const { characters, percent } = coverageOf(article);
   const whole = run.selection === "";
-  const wanted = whole ? catalogue.claims : catalogue.claims.filter(({ id }) => judged.has(id));
+  const wanted = whole ? article.claims : article.claims.filter(({ id }) => judged.has(id));
   const claims = wanted.map((claim) => judged.get(claim.id) ?? withoutVerdict(claim));
   const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
   const results = Results.parse({
     format: "kind-network-conformance/results/1",
     suite: { version, commit: suiteCommit() },
-    article: { ...catalogue.article, sha256: createHash("sha256").update(readArticle()).digest("hex") },
-    sections: catalogue.sections,
+    article: { ...article.title, date: article.date, sha256: createHash("sha256").update(article.text).digest("hex") },
+    sections: article.sections,
     coverage: { characters, percent },
     started: run.started,
     finished: lastChange(out, ["run.json", ...claimFiles(out)]).toISOString(),
     complete: whole
-      ? catalogue.claims.every(({ id, excluded }) => excluded !== undefined || judged.has(id))
+      ? article.claims.every(({ id, excluded }) => excluded !== undefined || judged.has(id))
       : testsRun(out) === judged.size,
     selection: run.selection,
     world: read(out, "world.json", World),

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Claim } from "../helpers/article/catalogue.ts";
+import type { Claim } from "../helpers/article/article.ts";
 import { expectedResult, statementResult } from "../helpers/claim/expected.ts";
 import type { ClaimResult, Phase } from "../helpers/claim/results.ts";
 import type { Judgement } from "../helpers/claim/verdict.ts";
@@ -76,7 +76,7 @@ export function writeRun(out: string, selection = ""): void {
   const phases: Phase[] = [{ name: "claims", milliseconds: 27_230 }];
   write(out, "world.json", sampleWorld);
   write(out, "phases.json", phases);
-  write(out, "run.json", { started: "2026-11-24T12:26:30.602Z", selection });
+  write(out, "run.json", { started: "2026-11-24T12:26:30.602Z", selection, claims: 151 });
 }
 
 /** Writes the result of a claim as a run does. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import type { Claim } from "../helpers/article/catalogue.ts";
+import type { Claim } from "../helpers/article/article.ts";
 import type { ClaimResult } from "../helpers/claim/results.ts";
 import { piecesOf, shownOf } from "./shown.ts";
 

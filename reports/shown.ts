@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Claim } from "../helpers/article/catalogue.ts";
+import type { Claim } from "../helpers/article/article.ts";
 import type { ClaimResult } from "../helpers/claim/results.ts";
 
 /** A piece of evidence: what was done, the command where there was one, and what came of it. */

@@ -1,5 +1,5 @@
 import { type ComponentChild, h } from "preact";
-import type { Catalogue } from "../helpers/article/catalogue.ts";
+import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
 import { changesBetween } from "./changes.ts";
@@ -27,8 +27,7 @@ body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1.5rem; } h1 { font-siz
 /** What a start page can lead to, by what is there. */
 export interface Pages {
   readonly results: Results;
-  readonly article: string;
-  readonly catalogue: Catalogue;
+  readonly article: Article;
   /** The run before in the same folder, where there was one. */
   readonly previous?: Results;
   /** Said on top where the run is not the reader's own. */
@@ -122,7 +121,7 @@ export function startPage(page: Pages): string {
                 }),
               ),
             ]),
-            wrongList(wrong, page.article, page.catalogue, "article.html"),
+            wrongList(wrong, page.article, "article.html"),
           ]),
       ...(recorded === undefined ? since(results, previous) : []),
       h("h2", {}, both({ en: "What was checked", zh: "檢查環境" })),

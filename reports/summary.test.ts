@@ -2,13 +2,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
+import { readArticle } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
+import { readSettings } from "../helpers/host/settings.ts";
 import { collectResults } from "./results.ts";
 import { sampleResult, writeResult, writeRun } from "./samples.ts";
 import { summaryOf } from "./summary.ts";
 
-const { claims } = readCatalogue();
+const article = readArticle(readSettings().article);
+const { claims } = article;
 const claimOf = (id: string) => {
   const claim = claims.find((candidate) => candidate.id === id);
   if (claim === undefined) throw new RangeError(`no claim ${id}`);
@@ -23,7 +25,7 @@ function run(...found: ClaimResult[]): Results {
   onTestFinished(() => rmSync(out, { recursive: true }));
   writeRun(out, "some");
   for (const result of found) writeResult(out, result);
-  return { ...collectResults(out), complete: true };
+  return { ...collectResults(out, article), complete: true };
 }
 
 test("tells what the article says, where, and how one knows that it is not so", () => {
@@ -31,7 +33,7 @@ test("tells what the article says, where, and how one knows that it is not so", 
     sampleResult(wrong, { verdict: "refuted", why: "it answered" }),
     sampleResult(holding, { verdict: "holds", why: "" }),
   );
-  expect(summaryOf(results, "/somewhere/out")).toBe(
+  expect(summaryOf(results, article, "/somewhere/out")).toBe(
     [
       "How one knows what is wrong here:",
       "   1  ✗ A restart that kubectl counts under RESTARTS gives a pod another address.",
@@ -63,7 +65,7 @@ test("tells first what was not expected or could not be tested, and how to run i
     sampleResult(wrong, { verdict: "inconclusive", why: "positive control failed: the outsider runs" }),
     sampleResult(holding, { verdict: "refuted", why: "the plugin's type: expected 'bridge' to be 'ptp'" }),
   );
-  const lines = summaryOf(results, "/somewhere/out").split("\n");
+  const lines = summaryOf(results, article, "/somewhere/out").split("\n");
   expect(lines.slice(0, 14)).toEqual([
     "Not as expected: 1",
     "  kindnet-uses-ptp: expected holds, got refuted",
@@ -89,7 +91,7 @@ test("tells of claims without a verdict, of missing features, and that nothing i
   if (first === undefined) throw new Error("no claim");
   const { verdict: _verdict, ...unjudged } = first;
   const missing = { ...first, verdict: "external", expected: "external", why: "no IPv6 here" } as const;
-  const text = summaryOf({ ...results, complete: false, claims: [unjudged, missing] }, "/somewhere/out");
+  const text = summaryOf({ ...results, complete: false, claims: [unjudged, missing] }, article, "/somewhere/out");
   expect(text).toContain("Without a verdict: 1\n  kindnet-uses-ptp: kindnet is based");
   expect(text).toContain("Not every claim has a verdict: the run is not complete.");
   expect(text).toContain(

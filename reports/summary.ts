@@ -1,5 +1,5 @@
 import { dirname, join, relative } from "node:path";
-import { readArticle, readCatalogue } from "../helpers/article/catalogue.ts";
+import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
@@ -8,14 +8,14 @@ import { readRecordedMatrix } from "./matrix.ts";
 import { entryOf, linesOf } from "./places.ts";
 import { notedClaims, wrongSentences } from "./sentences.ts";
 import { piecesOf, type Shown, shownOf } from "./shown.ts";
-import { recordedVerdicts, whenWrong } from "./when.ts";
+import { type RecordedVerdicts, recordedVerdicts, whenWrong } from "./when.ts";
 
 /**
  * Returns the end of a run in plain text: first what came out otherwise than expected or could not be tested, then what was
  * not to be seen, how one knows of what is wrong on this cluster, how many claims came out how, how long the phases took, which
  * sentences are wrong, a line each, under the same numbers, and where the reports are.
  */
-export function summaryOf(results: Results, out: string = readSettings().out): string {
+export function summaryOf(results: Results, article: Article, out: string = readSettings().out): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
   const missing = results.claims.filter(({ verdict, excluded }) => verdict === undefined && excluded === undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== "inconclusive" && verdict !== expected);
@@ -30,7 +30,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
   );
   const { world } = results;
   const kindnetd = world.provenance["kindnetd"];
-  const [article, catalogue, recorded] = [readArticle(), readCatalogue(), recordedVerdicts(readRecordedMatrix())];
+  const recorded = recordedVerdicts(readRecordedMatrix(article), article);
   const attention = [
     ...named("not as expected", surprises),
     ...named("could not be tested", untested),
@@ -51,7 +51,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
         sentences[index]?.others ?? [],
         index,
         out,
-        shownOf(piecesOf(out, claim), claim, entryOf(claim.id, catalogue).shown),
+        shownOf(piecesOf(out, claim), claim, entryOf(claim.id, article).shown),
       ),
     ),
     `${worldInWords(world)}, ${world.nodes.length} nodes`,
@@ -69,7 +69,7 @@ export function summaryOf(results: Results, out: string = readSettings().out): s
     ...block(
       `${wrong.length === 1 ? "1 sentence misleads" : `${wrong.length} sentences mislead`} on this version (${refuted === wrong.length ? "" : `${refuted} claims; `}why: above):`,
       wrong,
-      (claim, index) => [`${numbered(index)}  ✗ ${claim.en} (${linesOf(claim, article, catalogue).join(", ")})`],
+      (claim, index) => [`${numbered(index)}  ✗ ${claim.en} (${linesOf(claim, article).join(", ")})`],
     ),
     ...(wrong.length === 0
       ? []
@@ -125,11 +125,7 @@ function named(what: string, claims: readonly ClaimResult[]): string[] {
 /** So many are named by their numbers. */
 const few = 5;
 
-function whenWritten(
-  wrong: readonly ClaimResult[],
-  results: Results,
-  recorded: ReturnType<typeof recordedVerdicts>,
-): string {
+function whenWritten(wrong: readonly ClaimResult[], results: Results, recorded: RecordedVerdicts): string {
   const already = wrong.map((claim) => whenWrong(claim, results, recorded)?.already);
   const notYet = already.flatMap((was, index) => (was === true ? [] : [index + 1]));
   const which =

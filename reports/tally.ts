@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { readCatalogue } from "../helpers/article/catalogue.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { RunFile, usualPhases } from "./results.ts";
 import { verdictCounts } from "./summary.ts";
@@ -42,10 +41,10 @@ export class Tally {
 export function tallyOf(out: string): Tally {
   const file = join(out, "run.json");
   if (!existsSync(file)) return new Tally();
-  const { selection } = RunFile.parse(JSON.parse(readFileSync(file, "utf8")));
+  const { selection, claims } = RunFile.parse(JSON.parse(readFileSync(file, "utf8")));
   const usual = usualPhases(out, selection).find(({ name }) => name === "claims");
   return new Tally({
-    ...(selection === "" ? { total: readCatalogue().claims.filter(({ expect }) => expect !== undefined).length } : {}),
+    ...(selection === "" ? { total: claims } : {}),
     ...(usual === undefined ? {} : { usualMs: usual.milliseconds }),
   });
 }

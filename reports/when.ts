@@ -1,10 +1,8 @@
 import semver from "semver";
+import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Bilingual } from "./look.ts";
 import type { Matrix } from "./matrix.ts";
-
-/** What kind made by default on the day of the article (kind v0.29.0, 2025-05-21), and what the article's samples show. */
-const cells = { written: "1.33.1", shown: "1.24.0" } as const;
 
 /** Whether a sentence that is wrong on a cluster was wrong already when it was written. */
 export interface WhenWrong {
@@ -20,40 +18,50 @@ export function sinceInWords(since: string): Bilingual {
   return { en: since, zh: sinceInZh[since] ?? since.replace(/ or earlier$/, " 或更早") };
 }
 
-/** Returns, by claim, what runs found of it, by cells. */
-export function recordedVerdicts({ claims }: Matrix): ReadonlyMap<string, Matrix["claims"][number]["verdicts"]> {
-  return new Map(claims.map(({ id, verdicts }) => [id, verdicts]));
+/** What runs found of an article's claims, by claims and cells, and the versions that it is about. */
+export interface RecordedVerdicts {
+  readonly versions: Article["versions"];
+  readonly byClaim: ReadonlyMap<string, Matrix["claims"][number]["verdicts"]>;
+}
+
+/** Returns what recorded runs found; nothing if none is recorded. */
+export function recordedVerdicts(
+  matrix: Matrix | undefined,
+  { versions }: Pick<Article, "versions">,
+): RecordedVerdicts {
+  return { versions, byClaim: new Map(matrix?.claims.map(({ id, verdicts }) => [id, verdicts])) };
 }
 
 /** Returns whether a claim that is refuted in these results was wrong when it was written, as far as recorded runs tell it. */
 export function whenWrong(
   { id }: ClaimResult,
   { article: { date }, world: { kubernetes } }: Results,
-  recorded: ReturnType<typeof recordedVerdicts>,
+  { versions, byClaim }: RecordedVerdicts,
 ): WhenWrong | undefined {
-  const verdicts = recorded.get(id);
-  const [written, shown] = [verdicts?.[cells.written]?.verdict, verdicts?.[cells.shown]?.verdict];
+  const verdicts = byClaim.get(id);
+  if (versions === undefined) return undefined;
+  const [written, shown] = [verdicts?.[versions.written]?.verdict, verdicts?.[versions.shown]?.verdict];
   if (written !== "refuted" && written !== "holds") return undefined;
   const already = written === "refuted";
   const before =
     shown === "holds"
-      ? { en: `; right on v${cells.shown}, which the article shows`, zh: `；在文章所示的 v${cells.shown} 上成立` }
+      ? { en: `; right on v${versions.shown}, which the article shows`, zh: `；在文章所示的 v${versions.shown} 上成立` }
       : { en: "", zh: "" };
   return {
     already,
     words: already
       ? {
-          en: `Wrong already when it was written, on ${date} (v${cells.written})${before.en}.`,
-          zh: `撰文當天（${date}，v${cells.written}）就已不成立${before.zh}。`,
+          en: `Wrong already when it was written, on ${date} (v${versions.written})${before.en}.`,
+          zh: `撰文當天（${date}，v${versions.written}）就已不成立${before.zh}。`,
         }
-      : semver.lt(kubernetes, `v${cells.written}`)
+      : semver.lt(kubernetes, `v${versions.written}`)
         ? {
-            en: `Right when it was written, on ${date} (v${cells.written}); not yet on ${kubernetes}.`,
-            zh: `撰文當天（${date}，v${cells.written}）成立，但在 ${kubernetes} 上尚未如此。`,
+            en: `Right when it was written, on ${date} (v${versions.written}); not yet on ${kubernetes}.`,
+            zh: `撰文當天（${date}，v${versions.written}）成立，但在 ${kubernetes} 上尚未如此。`,
           }
         : {
-            en: `Right when it was written, on ${date} (v${cells.written}); outdated since.`,
-            zh: `撰文當天（${date}，v${cells.written}）成立，之後才過時。`,
+            en: `Right when it was written, on ${date} (v${versions.written}); outdated since.`,
+            zh: `撰文當天（${date}，v${versions.written}）成立，之後才過時。`,
           },
   };
 }

@@ -1,5 +1,5 @@
 import { type ComponentChild, h } from "preact";
-import type { Catalogue } from "../helpers/article/catalogue.ts";
+import type { Article } from "../helpers/article/article.ts";
 import { both, placeOfWords, symbols } from "./look.ts";
 import { lineOf, linesInWords, wordsOf } from "./places.ts";
 import type { WrongSentence } from "./sentences.ts";
@@ -9,18 +9,13 @@ import type { WrongSentence } from "./sentences.ts";
  *
  * @param page on which the article is; empty for the page itself
  */
-export function wrongList(
-  wrong: readonly WrongSentence[],
-  article: string,
-  catalogue: Catalogue,
-  page = "",
-): ComponentChild {
+export function wrongList(wrong: readonly WrongSentence[], article: Article, page = ""): ComponentChild {
   return h(
     "ol",
     {},
     wrong.map(({ claim }) => {
-      const line = linesInWords([lineOf(claim, article, catalogue)]);
-      const { before, words, after } = wordsOf(claim, article, catalogue);
+      const line = linesInWords([lineOf(claim, article)]);
+      const { before, words, after } = wordsOf(claim, article);
       return h("li", {}, [
         h("a", { href: `${page}#${placeOfWords(claim.id)}` }, [`${symbols.refuted} `, both(claim)]),
         h("span", { class: "small" }, [

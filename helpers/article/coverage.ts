@@ -1,4 +1,4 @@
-import { type Catalogue, type Place, spanOf } from "./catalogue.ts";
+import { type Article, type Place, spanOf } from "./article.ts";
 
 /** How much of the article has a claim or a stated reason for having none. */
 export interface Coverage {
@@ -12,23 +12,23 @@ export interface Coverage {
 }
 
 /** Returns how much of the article the catalogue's claims, exclusions and unclaimed places cover, by letters and digits. */
-export function coverageOf(article: string, { claims, unclaimed }: Pick<Catalogue, "claims" | "unclaimed">): Coverage {
+export function coverageOf({ text, claims, unclaimed }: Pick<Article, "text" | "claims" | "unclaimed">): Coverage {
   const places: Place[] = [
     ...claims.flatMap((claim) => [claim, ...claim.also]),
     ...unclaimed.flatMap((entry) => entry.places),
   ];
-  const inside = new Uint8Array(article.length);
+  const inside = new Uint8Array(text.length);
   for (const place of places) {
-    const span = spanOf(article, place);
+    const span = spanOf(text, place);
     if (span !== undefined) inside.fill(1, span.start, span.end);
   }
-  const counts = [...article.matchAll(/[\p{L}\p{N}]/gu)].map(({ index }) => index);
+  const counts = [...text.matchAll(/[\p{L}\p{N}]/gu)].map(({ index }) => index);
   const outside = counts.filter((index) => inside[index] === 0);
   return {
     characters: counts.length,
     covered: counts.length - outside.length,
     percent: Math.floor(((counts.length - outside.length) / counts.length) * 1000) / 10,
-    missing: gaps(article, outside),
+    missing: gaps(text, outside),
   };
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { World, WorldNode } from "../claim/world.ts";
-import type { Claim, Condition } from "./catalogue.ts";
+import type { Claim, Condition } from "./article.ts";
 import { expectationFor } from "./expectation.ts";
 
 const because = { en: "It was seen to be so on a cluster.", zh: "在叢集上看到如此。" };

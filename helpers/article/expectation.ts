@@ -1,5 +1,5 @@
 import semver from "semver";
-import type { Claim, Condition, Expectation } from "./catalogue.ts";
+import type { Claim, Condition, Expectation } from "./article.ts";
 
 /** What is known of a cluster, as far as conditions speak of it. */
 export interface Facts {

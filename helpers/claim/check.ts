@@ -1,4 +1,4 @@
-import type { Claim } from "../article/catalogue.ts";
+import type { Claim } from "../article/article.ts";
 import type { Control } from "./control.ts";
 import type { Environment, Workspace } from "./environment.ts";
 import type { Evidence } from "./evidence.ts";

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, type TestContext, type TestFunction, test } from "vitest";
-import type { Catalogue, Claim } from "../article/catalogue.ts";
+import type { Article, Claim } from "../article/article.ts";
 import { type Check, type CheckedClaim, claimTimeout, decide } from "./check.ts";
 import { controlsVariable } from "./control.ts";
 import type { Environment, Workspace } from "./environment.ts";
@@ -14,7 +14,7 @@ import { claimReporters } from "./report.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
 import { Inconclusive } from "./verdict.ts";
 
-/** Checks a claim of the catalogue live; the test passes when the verdict is the expected one. */
+/** Checks a claim of an article live; the test passes when the verdict is the expected one. */
 export type ClaimFunction<Lab> = <Observation>(id: string, check: Check<Lab, Observation>) => void;
 
 /**
@@ -23,17 +23,17 @@ export type ClaimFunction<Lab> = <Observation>(id: string, check: Check<Lab, Obs
  * @param openEnvironment what they are checked on; not called if a stored run is judged again
  */
 export function claimsOf<Lab extends Workspace>(
-  catalogue: Catalogue,
+  article: Article,
   openEnvironment: () => Environment<Lab>,
 ): ClaimFunction<Lab> {
   const checks = new Map<string, CheckedClaim<Lab>>();
-  const proofs = new Proofs(checks, catalogue.sentinels);
+  const proofs = new Proofs(checks, article.sentinels);
   return (id, check) => {
-    const entry = catalogue.claims.find((candidate) => candidate.id === id);
-    if (entry === undefined) throw new RangeError(`the catalogue has no claim ${id}`);
+    const entry = article.claims.find((candidate) => candidate.id === id);
+    if (entry === undefined) throw new RangeError(`${article.id} has no claim ${id}`);
     if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
     checks.set(id, { entry, check: check as Check<Lab, unknown> });
-    const { timeout, carryOut } = wayOf({ catalogue, entry, check, openEnvironment, proofs });
+    const { timeout, carryOut } = wayOf({ article, entry, check, openEnvironment, proofs });
     test(
       entry.en,
       { ...(timeout === undefined ? {} : { timeout }), tags: check.slow === true ? ["slow"] : [] },
@@ -43,7 +43,7 @@ export function claimsOf<Lab extends Workspace>(
 }
 
 interface Specified<Lab extends Workspace, Observation> {
-  readonly catalogue: Catalogue;
+  readonly article: Article;
   readonly entry: Claim;
   readonly check: Check<Lab, Observation>;
 }
@@ -82,18 +82,18 @@ function wayOf<Lab extends Workspace, Observation>({
 }
 
 async function run<Lab extends Workspace, Observation>(
-  { catalogue, entry, check }: Specified<Lab, Observation>,
+  { article, entry, check }: Specified<Lab, Observation>,
   environment: Environment<Lab>,
   signal: AbortSignal,
 ): Promise<void> {
   const { world, out } = environment;
-  const index = catalogue.sections.findIndex(({ id }) => id === entry.section);
-  const section = catalogue.sections[index];
+  const index = article.sections.findIndex(({ id }) => id === entry.section);
+  const section = article.sections[index];
   if (section === undefined) throw new RangeError(`no section ${entry.section}`);
   const expectation = expectationIn(entry, world, environment.missing(entry.needs));
-  const place = { section: index + 1, claim: catalogue.claims.indexOf(entry) + 1 };
+  const place = { section: index + 1, claim: article.claims.indexOf(entry) + 1 };
   for (const reporter of claimReporters)
-    await reporter.describe({ claim: entry, section, place, article: catalogue.article, world, expectation });
+    await reporter.describe({ claim: entry, section, place, article, world, expectation });
   const evidence = new Evidence(out, entry.id);
   const started = performance.now();
   const { judgement, observation, notUndone } = await decide(check, entry.needs, environment, evidence, signal);

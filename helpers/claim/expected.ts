@@ -1,4 +1,4 @@
-import type { Claim, Expectation } from "../article/catalogue.ts";
+import type { Claim, Expectation } from "../article/article.ts";
 import { expectationFor, type Facts } from "../article/expectation.ts";
 import type { ClaimResult } from "./results.ts";
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Mutex, Semaphore } from "async-mutex";
-import type { Claim, Expectation } from "../article/catalogue.ts";
+import type { Claim, Expectation } from "../article/article.ts";
 import { type CheckedClaim, claimTimeout, type Decision, decide } from "./check.ts";
 import { type AlteredControl, isLive, type LiveControl } from "./control.ts";
 import type { Environment, Workspace } from "./environment.ts";

@@ -1,4 +1,4 @@
-import type { Catalogue, Claim, Expectation } from "../article/catalogue.ts";
+import type { Article, Claim, Expectation } from "../article/article.ts";
 import type { Evidence } from "./evidence.ts";
 import type { ControlResult } from "./results.ts";
 import type { Judgement } from "./verdict.ts";
@@ -7,10 +7,10 @@ import type { World } from "./world.ts";
 /** What a reporter is told of a claim before anything is done. */
 export interface ClaimDescription {
   readonly claim: Claim;
-  readonly section: Catalogue["sections"][number];
+  readonly section: Article["sections"][number];
   /** Place of the section and of the claim in the article, from 1. */
   readonly place: { readonly section: number; readonly claim: number };
-  readonly article: Catalogue["article"];
+  readonly article: Pick<Article, "title" | "date">;
   readonly world: World;
   readonly expectation: Expectation;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ExpectedVerdict } from "../article/catalogue.ts";
+import type { ExpectedVerdict } from "../article/article.ts";
 import { type ClaimResult, exitCodeOf, Results } from "./results.ts";
 import type { Verdict } from "./verdict.ts";
 

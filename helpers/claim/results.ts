@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ExpectedVerdict } from "../article/catalogue.ts";
+import { ExpectedVerdict } from "../article/article.ts";
 import { Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
 

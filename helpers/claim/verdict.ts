@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ExpectedVerdict } from "../article/catalogue.ts";
+import { ExpectedVerdict } from "../article/article.ts";
 
 /** What a check can say of a claim: what can be expected, or `inconclusive` if it should have worked and could not be tested. */
 export const Verdict = z.enum([...ExpectedVerdict.options, "inconclusive"]);

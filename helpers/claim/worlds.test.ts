@@ -1,11 +1,12 @@
 import { expect, test } from "vitest";
-import { readCatalogue } from "../article/catalogue.ts";
+import { readArticle } from "../article/article.ts";
 import { readWorlds } from "../cluster/worlds.ts";
+import { readSettings } from "../host/settings.ts";
 import { missingCapability } from "../world/capabilities.ts";
 import type { Results } from "./results.ts";
 import { type WorldsFile, worldsByClaim, wrongIn } from "./worlds.ts";
 
-const { claims } = readCatalogue();
+const { claims } = readArticle(readSettings().article);
 const first = claims.find(({ expect: expected, needs }) => expected !== undefined && needs.length === 0);
 const needy = claims.find(({ needs }) => needs.includes("several-workers"));
 

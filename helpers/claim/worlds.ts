@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Claim, ExpectedVerdict } from "../article/catalogue.ts";
+import type { Claim, ExpectedVerdict } from "../article/article.ts";
 import type { Results } from "./results.ts";
 import type { Verdict } from "./verdict.ts";
 

@@ -5,6 +5,7 @@ import { projectRoot, readSettings } from "./settings.ts";
 
 test("what is not set has a default", () => {
   expect(readSettings({ XDG_CACHE_HOME: "/var/cache" })).toEqual({
+    article: join(projectRoot, "specs", "day-5"),
     nodeImage: undefined,
     imageLock: undefined,
     keepCluster: false,

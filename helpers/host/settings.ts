@@ -16,7 +16,14 @@ const existingFile = z
   .refine((path) => existsSync(path), "does not exist")
   .refine((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true, "is a folder");
 
+/** A folder of specs/ by its name, or another folder by its path; what is in it is told when it is read. */
+const articleFolder = z
+  .string()
+  .transform((text) => (/^[a-z0-9-]+$/.test(text) ? join(projectRoot, "specs", text) : resolve(text)))
+  .refine((path) => existsSync(join(path, "article.yaml")), "names no folder with an article.yaml");
+
 const Variables = z.strictObject({
+  KNC_ARTICLE: articleFolder.default(join(projectRoot, "specs", "day-5")),
   KNC_NODE_IMAGE: z
     .string()
     .regex(
@@ -44,6 +51,8 @@ const Variables = z.strictObject({
 
 /** What the `KNC_` variables ask for; see the table in the README. */
 export interface Settings {
+  /** Folder of the article to check. */
+  readonly article: string;
   /** Node image to use instead of the one the suite would find or build. */
   readonly nodeImage: string | undefined;
   /** Image lock file to use instead of the project's own. */
@@ -87,6 +96,7 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
     nodeImage: value.KNC_NODE_IMAGE,
     imageLock: value.KNC_IMAGE_LOCK,
     cell: value.KNC_CELL,
+    article: value.KNC_ARTICLE,
     worlds: value.KNC_WORLDS?.split(",") ?? [],
     keepCluster: value.KNC_KEEP_CLUSTER,
     kubeconfig: value.KNC_KUBECONFIG,

@@ -3,16 +3,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { V1Service } from "@kubernetes/client-node";
 import semver from "semver";
 import { expect } from "vitest";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import { answerWithAddress, storeOtherwise } from "../helpers/lab/changes.ts";
-import type { Lab } from "../helpers/lab/lab.ts";
-import { printedObject } from "../helpers/lab/printed-object.ts";
-import { live } from "../helpers/lab/spec.ts";
-import { lookUp } from "../helpers/probe/dns.ts";
-import { hostPort, meet, request } from "../helpers/probe/http.ts";
-import { ipFamilyOf } from "../helpers/probe/ip.ts";
-import { outputOf } from "../helpers/probe/peer.ts";
-import { claim } from "./article.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { answerWithAddress, storeOtherwise } from "../../helpers/lab/changes.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { lookUp } from "../../helpers/probe/dns.ts";
+import { hostPort, meet, request } from "../../helpers/probe/http.ts";
+import { ipFamilyOf } from "../../helpers/probe/ip.ts";
+import { outputOf } from "../../helpers/probe/peer.ts";
+import { claim, printedObject } from "./article.ts";
 
 /** The name that the article maps its Service to. */
 const target = "my.database.example.com";

@@ -1,69 +1,72 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
+import { readSettings } from "../host/settings.ts";
 import { capabilityNames, missingCapability } from "../world/capabilities.ts";
-import { quotePosition, readArticle, readCatalogue } from "./catalogue.ts";
+import { quotePosition, readArticle } from "./article.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "catalogue-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const good = `
-article: { en: An article, zh: 文章, date: 2025-07-20 }
+const about = `
+title: { en: An article, zh: 文章 }
+date: 2025-07-20
 sections: [{ id: one, en: One, zh: 一 }]
-claims:
-  - id: first-claim
-    ref: 1
-    section: one
-    quote: 所有 Pod
-    en: All pods do something.
-    zh: 所有 Pod 做某事。
-    expect:
-      - { verdict: holds, because: { en: It was seen to be so on a cluster., zh: 在叢集上看到如此。 }, link: https://kubernetes.io/ }
+`;
+const good = `
+- id: first-claim
+  ref: 1
+  section: one
+  quote: 所有 Pod
+  en: All pods do something.
+  zh: 所有 Pod 做某事。
+  expect:
+    - { verdict: holds, because: { en: It was seen to be so on a cluster., zh: 在叢集上看到如此。 }, link: https://kubernetes.io/ }
 `;
 
-function messageFor(text: string): string {
-  const file = join(folder, "claims.yaml");
-  writeFileSync(file, text);
+function messageFor(claims: string, article = about): string {
+  writeFileSync(join(folder, "article.md"), "所有 Pod 可以互相通訊");
+  writeFileSync(join(folder, "article.yaml"), article);
+  writeFileSync(join(folder, "01-one.claims.yaml"), claims);
   try {
-    readCatalogue(file);
+    readArticle(folder);
   } catch (error) {
     expect(error).toBeInstanceOf(UserError);
-    return (error as UserError).message.replace(`${file}: `, "");
+    return (error as UserError).message.replace(/^catalogue-\w+(\/[^:]*)?: /, "");
   }
   return "no error";
 }
 
 test("the project's own catalogue is valid, with every quote in the article and every need known", () => {
-  const { claims } = readCatalogue();
+  const { claims } = readArticle(readSettings().article);
   expect(claims.length).toBeGreaterThan(40);
   for (const { needs } of claims)
     expect(() => missingCapability(needs, { nodes: [], engine: {}, features: {} } as never)).not.toThrow(RangeError);
 });
 
 test("every capability is needed by a claim", () => {
-  const needed = new Set(readCatalogue().claims.flatMap(({ needs }) => needs));
+  const needed = new Set(readArticle(readSettings().article).claims.flatMap(({ needs }) => needs));
   expect(capabilityNames.filter((name) => !needed.has(name))).toEqual([]);
 });
 
 test("each claim has exactly one spec, and each spec a claim", () => {
-  const specs = new URL("../../specs/", import.meta.url);
-  const checked = readdirSync(specs).flatMap((file) =>
-    [...readFileSync(new URL(file, specs), "utf8").matchAll(/^claim\("([^"]+)"/gm)].flatMap(([, id]) => id ?? []),
-  );
-  const live = readCatalogue().claims.filter(({ excluded }) => excluded === undefined);
+  const specs = pathToFileURL(`${readSettings().article}/`);
+  const checked = readdirSync(specs)
+    .filter((file) => file.endsWith(".spec.ts"))
+    .flatMap((file) =>
+      [...readFileSync(new URL(file, specs), "utf8").matchAll(/^claim\("([^"]+)"/gm)].flatMap(([, id]) => id ?? []),
+    );
+  const live = readArticle(readSettings().article).claims.filter(({ excluded }) => excluded === undefined);
   expect(new Set(checked)).toEqual(new Set(live.map(({ id }) => id)));
   expect(checked.length).toBe(live.length);
 });
 
 test.each([
   ["a good file", good, "no error"],
-  [
-    "an unknown key",
-    good.replace("ref: 1", "ref: 1\n    colour: red"),
-    'claim first-claim: Unrecognized key: "colour"',
-  ],
+  ["an unknown key", good.replace("ref: 1", "ref: 1\n  colour: red"), 'claim first-claim: Unrecognized key: "colour"'],
   [
     "a quote that is not in the article",
     good.replace("所有 Pod\n", "所有 Pot\n"),
@@ -71,10 +74,10 @@ test.each([
   ],
   [
     "an occurrence that is not there",
-    good.replace("ref: 1", "ref: 1\n    occurrence: 99"),
+    good.replace("ref: 1", "ref: 1\n  occurrence: 99"),
     "claim first-claim: quote not in the article (occurrence 99): 所有 Pod",
   ],
-  ["two equal ids", good + good.slice(good.indexOf("  - id:")), "two claims have the id first-claim"],
+  ["two equal ids", good + good.slice(good.indexOf("- id:")), "two claims have the id first-claim"],
   [
     "an unknown verdict",
     good.replace("verdict: holds", "verdict: perhaps"),
@@ -88,7 +91,7 @@ test.each([
   ["an unknown section", good.replace("section: one", "section: two"), "claim first-claim: section two is not listed"],
   [
     "neither expectation nor exclusion",
-    good.slice(0, good.indexOf("    expect:")),
+    good.slice(0, good.indexOf("  expect:")),
     "claim first-claim: needs either 'expect' or 'excluded'",
   ],
   [
@@ -101,14 +104,14 @@ test.each([
 });
 
 test("broken YAML is told in one line", () => {
-  expect(messageFor("claims: [")).toMatch(/^[^\n]+$/);
+  expect(messageFor("- [")).toMatch(/^[^\n]+$/);
 });
 
 test("an occurrence is counted from the article's beginning", () => {
-  const article = readArticle();
-  const first = quotePosition(article, { quote: "curl http://localhost:30080", occurrence: 1 });
-  const second = quotePosition(article, { quote: "curl http://localhost:30080", occurrence: 2 });
+  const article = readArticle(readSettings().article);
+  const first = quotePosition(article.text, { quote: "curl http://localhost:30080", occurrence: 1 });
+  const second = quotePosition(article.text, { quote: "curl http://localhost:30080", occurrence: 2 });
   expect(first).toBeGreaterThan(0);
   expect(second).toBeGreaterThan(first);
-  expect(quotePosition(article, { quote: "no such words", occurrence: 1 })).toBe(-1);
+  expect(quotePosition(article.text, { quote: "no such words", occurrence: 1 })).toBe(-1);
 });

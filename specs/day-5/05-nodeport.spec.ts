@@ -1,17 +1,16 @@
 import { randomBytes } from "node:crypto";
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import { whoAnswers } from "../helpers/lab/ask.ts";
-import { iptablesRule, refuse, storeOtherwise } from "../helpers/lab/changes.ts";
-import type { Lab } from "../helpers/lab/lab.ts";
-import { printedObject } from "../helpers/lab/printed-object.ts";
-import { live } from "../helpers/lab/spec.ts";
-import type { ApiAnswer, KubernetesObject } from "../helpers/probe/api.ts";
-import { inBackground } from "../helpers/probe/background.ts";
-import { hostPort, meet, request } from "../helpers/probe/http.ts";
-import { outputOf, ProbeFailed } from "../helpers/probe/peer.ts";
-import { claim } from "./article.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { whoAnswers } from "../../helpers/lab/ask.ts";
+import { iptablesRule, refuse, storeOtherwise } from "../../helpers/lab/changes.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import type { ApiAnswer, KubernetesObject } from "../../helpers/probe/api.ts";
+import { inBackground } from "../../helpers/probe/background.ts";
+import { hostPort, meet, request } from "../../helpers/probe/http.ts";
+import { outputOf, ProbeFailed } from "../../helpers/probe/peer.ts";
+import { claim, printedObject } from "./article.ts";
 
 /** The range that the article gives. */
 const first = 30_000;

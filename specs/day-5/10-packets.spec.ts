@@ -1,10 +1,10 @@
 import { expect } from "vitest";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import { forbidPortForward, iptablesRule } from "../helpers/lab/changes.ts";
-import { follow, followPortForward } from "../helpers/lab/follow.ts";
-import { live } from "../helpers/lab/spec.ts";
-import { wayOf } from "../helpers/path/hops.ts";
-import { hostPort, meet } from "../helpers/probe/http.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { forbidPortForward, iptablesRule } from "../../helpers/lab/changes.ts";
+import { follow, followPortForward } from "../../helpers/lab/follow.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { wayOf } from "../../helpers/path/hops.ts";
+import { hostPort, meet } from "../../helpers/probe/http.ts";
 import { claim } from "./article.ts";
 
 claim("packets-can-be-watched", {

@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { V1Deployment, V1Pod, V1Service } from "@kubernetes/client-node";
-import { printed, printedCommand } from "../article/printed.ts";
-import type { WorldNode } from "../claim/world.ts";
-import type { CommandResult } from "../host/command.ts";
-import { type Background, inBackground } from "../probe/background.ts";
-import { type Packet, startCapture } from "../probe/capture.ts";
-import { hostOf, hostPort, type Request, request } from "../probe/http.ts";
-import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
-import { namespaceLabel } from "./cast.ts";
-import type { Lab } from "./lab.ts";
+import type { WorldNode } from "../../helpers/claim/world.ts";
+import type { CommandResult } from "../../helpers/host/command.ts";
+import { namespaceLabel } from "../../helpers/lab/cast.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { type Background, inBackground } from "../../helpers/probe/background.ts";
+import { type Packet, startCapture } from "../../helpers/probe/capture.ts";
+import { hostOf, hostPort, type Request, request } from "../../helpers/probe/http.ts";
+import { outputOf, type Peer, ProbeFailed } from "../../helpers/probe/peer.ts";
+import { printed, printedCommand } from "./article.ts";
 
 /** Something of the article that has to be other words here, and why. */
 interface Substitution {

@@ -1,17 +1,16 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import { answered, whoAnswers } from "../helpers/lab/ask.ts";
-import { refuse, storeOtherwise } from "../helpers/lab/changes.ts";
-import type { Lab } from "../helpers/lab/lab.ts";
-import { printedObject } from "../helpers/lab/printed-object.ts";
-import { live } from "../helpers/lab/spec.ts";
-import type { KubernetesObject } from "../helpers/probe/api.ts";
-import { inBackground } from "../helpers/probe/background.ts";
-import { lookUp } from "../helpers/probe/dns.ts";
-import { type Answer, distribution, hostPort, meet, meetOften, request } from "../helpers/probe/http.ts";
-import { outputOf, type Peer } from "../helpers/probe/peer.ts";
-import { claim } from "./article.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
+import { refuse, storeOtherwise } from "../../helpers/lab/changes.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import type { KubernetesObject } from "../../helpers/probe/api.ts";
+import { inBackground } from "../../helpers/probe/background.ts";
+import { lookUp } from "../../helpers/probe/dns.ts";
+import { type Answer, distribution, hostPort, meet, meetOften, request } from "../../helpers/probe/http.ts";
+import { outputOf, type Peer } from "../../helpers/probe/peer.ts";
+import { claim, printedObject } from "./article.ts";
 
 async function podNamed(lab: Lab, name: string): Promise<V1Pod> {
   return lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);

@@ -1,19 +1,19 @@
 import { randomBytes } from "node:crypto";
 import type { CoreV1Event, V1ConfigMap, V1DaemonSet, V1Node, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { NeedsFeature, positiveControl } from "../helpers/claim/verdict.ts";
-import type { WorldNode } from "../helpers/claim/world.ts";
-import { configure, editFile, iptablesRule, moveFile, wrapProgram } from "../helpers/lab/changes.ts";
-import type { Lab } from "../helpers/lab/lab.ts";
-import { letsEverybodyIn, underPolicy } from "../helpers/lab/policy.ts";
-import { live } from "../helpers/lab/spec.ts";
-import { startCapture } from "../helpers/probe/capture.ts";
-import { type Conflist, configurationsOf, conflistPath, pluginsOf, readConflist } from "../helpers/probe/conflist.ts";
-import { hostPort, type Meeting, meet } from "../helpers/probe/http.ts";
-import { contains, hostPrefix, ipFamilyOf, overlap } from "../helpers/probe/ip.ts";
-import { interfaceTo, ipOption, routesOf, vethsOf } from "../helpers/probe/links.ts";
-import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
+import { NeedsFeature, positiveControl } from "../../helpers/claim/verdict.ts";
+import type { WorldNode } from "../../helpers/claim/world.ts";
+import { configure, editFile, iptablesRule, moveFile, wrapProgram } from "../../helpers/lab/changes.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { letsEverybodyIn, underPolicy } from "../../helpers/lab/policy.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { startCapture } from "../../helpers/probe/capture.ts";
+import { hostPort, type Meeting, meet } from "../../helpers/probe/http.ts";
+import { contains, hostPrefix, ipFamilyOf, overlap } from "../../helpers/probe/ip.ts";
+import { interfaceTo, ipOption, routesOf, vethsOf } from "../../helpers/probe/links.ts";
+import { jsonOf, outputOf, type Peer } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
+import { type Conflist, configurationsOf, conflistPath, pluginsOf, readConflist } from "./conflist.ts";
 
 claim("default-cni-is-kindnet", {
   observe: async (lab) => {

@@ -1,19 +1,18 @@
 import type { V1DaemonSet, V1Deployment, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import { ownCni } from "../helpers/claim/world.ts";
-import { answered, whoAnswers } from "../helpers/lab/ask.ts";
-import { iptablesRule, meanwhile, storeOtherwise } from "../helpers/lab/changes.ts";
-import { follow } from "../helpers/lab/follow.ts";
-import type { Lab } from "../helpers/lab/lab.ts";
-import { printedObject } from "../helpers/lab/printed-object.ts";
-import { live } from "../helpers/lab/spec.ts";
-import { collectionPath, type KubernetesObject } from "../helpers/probe/api.ts";
-import { startCapture } from "../helpers/probe/capture.ts";
-import { distribution, hostPort, meet, meetOften } from "../helpers/probe/http.ts";
-import { ipFamilyOf, lastAddresses } from "../helpers/probe/ip.ts";
-import { outputOf, ProbeFailed } from "../helpers/probe/peer.ts";
-import { claim } from "./article.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { ownCni } from "../../helpers/claim/world.ts";
+import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
+import { iptablesRule, meanwhile, storeOtherwise } from "../../helpers/lab/changes.ts";
+import { follow } from "../../helpers/lab/follow.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { collectionPath, type KubernetesObject } from "../../helpers/probe/api.ts";
+import { startCapture } from "../../helpers/probe/capture.ts";
+import { distribution, hostPort, meet, meetOften } from "../../helpers/probe/http.ts";
+import { ipFamilyOf, lastAddresses } from "../../helpers/probe/ip.ts";
+import { outputOf, ProbeFailed } from "../../helpers/probe/peer.ts";
+import { claim, printedObject } from "./article.ts";
 
 const spec = { type: "LoadBalancer", selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] };
 

@@ -1,4 +1,4 @@
-import { jsonOf, outputOf, type Peer } from "./peer.ts";
+import { jsonOf, outputOf, type Peer } from "../../helpers/probe/peer.ts";
 
 /** A CNI configuration list, as far as claims look at it (CNI specification, section 1). */
 export interface Conflist {

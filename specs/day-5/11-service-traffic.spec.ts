@@ -1,18 +1,18 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import type { WorldNode } from "../helpers/claim/world.ts";
-import { configure, iptablesRule, stopProcess, storeOtherwise } from "../helpers/lab/changes.ts";
-import { follow } from "../helpers/lab/follow.ts";
-import type { Lab } from "../helpers/lab/lab.ts";
-import { live } from "../helpers/lab/spec.ts";
-import { wayOf } from "../helpers/path/hops.ts";
-import { distribution, hostPort, type Meeting, meet, meetOften, request } from "../helpers/probe/http.ts";
-import { ipFamilyOf } from "../helpers/probe/ip.ts";
-import { outputOf, ProbeFailed } from "../helpers/probe/peer.ts";
-import { processOf } from "../helpers/probe/processes.ts";
-import { iptablesNaming, rulesNaming } from "../helpers/probe/rules.ts";
-import { missingCapability } from "../helpers/world/capabilities.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import type { WorldNode } from "../../helpers/claim/world.ts";
+import { configure, iptablesRule, stopProcess, storeOtherwise } from "../../helpers/lab/changes.ts";
+import { follow } from "../../helpers/lab/follow.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { wayOf } from "../../helpers/path/hops.ts";
+import { distribution, hostPort, type Meeting, meet, meetOften, request } from "../../helpers/probe/http.ts";
+import { ipFamilyOf } from "../../helpers/probe/ip.ts";
+import { outputOf, ProbeFailed } from "../../helpers/probe/peer.ts";
+import { processOf } from "../../helpers/probe/processes.ts";
+import { iptablesNaming, rulesNaming } from "../../helpers/probe/rules.ts";
+import { missingCapability } from "../../helpers/world/capabilities.ts";
 import { claim } from "./article.ts";
 
 /**

@@ -1,11 +1,9 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import semver from "semver";
 import { parse } from "yaml";
 import { z } from "zod";
 import { UserError } from "../host/errors.ts";
-
-const articleFile = new URL("../../fixtures/article/day-5.md", import.meta.url);
-const claimsFile = new URL("../../fixtures/article/claims.yaml", import.meta.url);
 
 const kebabCase = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be kebab-case");
 const range = z.string().refine((text) => semver.validRange(text) !== null, "must be a semver range such as '>=1.26'");
@@ -104,59 +102,78 @@ const Unclaimed = z.strictObject({
 
 const Section = z.strictObject({ id: kebabCase, en: z.string(), zh: z.string() });
 
-const CatalogueFile = z.strictObject({
-  article: z.strictObject({ en: z.string(), zh: z.string(), date: z.iso.date() }),
+const ArticleFile = z.strictObject({
+  title: z.strictObject({ en: z.string(), zh: z.string() }),
+  date: z.iso.date(),
+  versions: z
+    .strictObject({ written: z.string(), shown: z.string() })
+    .optional()
+    .describe("cells of the matrix: what was current on the article's day, and what its samples show"),
   sections: z.array(Section).min(1),
-  claims: z.array(Claim).min(1),
   sentinels: z
     .array(kebabCase)
     .default([])
     .describe("claims that are judged under every control too: a change that turns them all proves little"),
   unclaimed: z.array(Unclaimed).default([]),
 });
-/** The article's sections and claims, in the article's order. */
-export type Catalogue = z.infer<typeof CatalogueFile>;
 
-/** Returns the saved article's text. */
-export function readArticle(): string {
-  return readFileSync(articleFile, "utf8");
+/** An article: its text, and what its folder says of it. Sections and claims are in the article's order. */
+export interface Article extends z.infer<typeof ArticleFile> {
+  /** Its folder's name. */
+  readonly id: string;
+  /** The folder, as an absolute path. */
+  readonly folder: string;
+  readonly text: string;
+  readonly claims: readonly Claim[];
 }
 
+/** The file of an article's text, and of what it is, in its folder. */
+export const textFile = "article.md";
+const articleFile = "article.yaml";
+
 /**
- * Returns the catalogue of claims, checked: known keys only, unique ids, known sections, an expectation or an
- * exclusion for each, and every quote found in the article at its stated occurrence.
+ * Returns the article of a folder, checked: known keys only, unique ids, known sections, an expectation or an exclusion for each
+ * claim, and every quote found in the text at its stated occurrence. Its claims are in `*.claims.yaml`, by the files' names.
  *
- * @throws UserError with one line for the first thing that is wrong with the file
+ * @throws UserError with one line for the first thing that is wrong
  */
-export function readCatalogue(file: URL | string = claimsFile, article: string = readArticle()): Catalogue {
-  const where = file instanceof URL ? "fixtures/article/claims.yaml" : file;
-  const wrong = (what: string) => new UserError(`${where}: ${what}`, "correct the claims file");
-  const parsed = CatalogueFile.safeParse(parseYaml(file, wrong));
-  if (!parsed.success) throw wrong(firstIssue(parsed.error, file));
-  const catalogue = parsed.data;
-  const sections = new Set(catalogue.sections.map(({ id }) => id));
+export function readArticle(folder: string): Article {
+  const text = read(folder, textFile);
+  const article = parsed(ArticleFile, folder, articleFile);
+  const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
+  const claims = files.toSorted().flatMap((file) => parsed(z.array(Claim), folder, file));
+  if (claims.length === 0) throw wrongIn(folder, "", "there is no claim in *.claims.yaml");
+  checkClaims(folder, { ...article, text, claims });
+  return { ...article, id: basename(folder), folder, text, claims };
+}
+
+function checkClaims(
+  folder: string,
+  { sections, sentinels, unclaimed, text, claims }: Omit<Article, "id" | "folder">,
+): void {
+  const wrong = (what: string) => wrongIn(folder, "", what);
+  const known = new Set(sections.map(({ id }) => id));
   const seen = new Set<string>();
-  for (const claim of catalogue.claims) {
+  for (const claim of claims) {
     if (seen.has(claim.id)) throw wrong(`two claims have the id ${claim.id}`);
     seen.add(claim.id);
-    if (!sections.has(claim.section)) throw wrong(`claim ${claim.id}: section ${claim.section} is not listed`);
+    if (!known.has(claim.section)) throw wrong(`claim ${claim.id}: section ${claim.section} is not listed`);
     if ((claim.expect === undefined) === (claim.excluded === undefined))
       throw wrong(`claim ${claim.id}: needs either 'expect' or 'excluded'`);
     if (claim.tried === undefined && claim.expect?.some(({ verdict }) => verdict === "refuted") === true)
       throw wrong(`claim ${claim.id}: is refuted somewhere, and has to say how one knows: 'tried'`);
-    const repeated = catalogue.claims.find(({ id }) => id === claim.repeats);
+    const repeated = claims.find(({ id }) => id === claim.repeats);
     if (claim.repeats !== undefined && (repeated === undefined || repeated.repeats !== undefined))
       throw wrong(`claim ${claim.id}: repeats ${claim.repeats}, which has to be a claim that repeats no other`);
     for (const { verdict, instead } of claim.expect ?? [])
       if (verdict === "refuted" && (instead === undefined) !== (claim.repeats !== undefined))
         throw wrong(`claim ${claim.id}: is refuted somewhere, and needs either 'instead' or 'repeats'`);
     for (const place of [claim, ...claim.also])
-      if (spanOf(article, place) === undefined) throw wrong(`claim ${claim.id}: ${notThere(place)}`);
+      if (spanOf(text, place) === undefined) throw wrong(`claim ${claim.id}: ${notThere(place)}`);
   }
-  for (const id of catalogue.sentinels) if (!seen.has(id)) throw wrong(`sentinels: there is no claim ${id}`);
-  for (const place of catalogue.unclaimed.flatMap(({ places }) => places))
-    if (spanOf(article, place) === undefined) throw wrong(`unclaimed: ${notThere(place)}`);
-  return catalogue;
+  for (const id of sentinels) if (!seen.has(id)) throw wrong(`sentinels: there is no claim ${id}`);
+  for (const place of unclaimed.flatMap(({ places }) => places))
+    if (spanOf(text, place) === undefined) throw wrong(`unclaimed: ${notThere(place)}`);
 }
 
 function notThere(place: Place): string {
@@ -188,20 +205,40 @@ export function quotePosition(article: string, { quote, occurrence }: Pick<Claim
   return position;
 }
 
-function parseYaml(file: URL | string, wrong: (what: string) => UserError): unknown {
+function wrongIn(folder: string, file: string, what: string): UserError {
+  return new UserError(`${join(basename(folder), file)}: ${what}`, `correct it in ${folder}`);
+}
+
+function read(folder: string, file: string): string {
   try {
-    return parse(readFileSync(file, "utf8"));
+    return readFileSync(join(folder, file), "utf8");
   } catch (error) {
-    throw wrong((error as Error).message.split("\n")[0] ?? "cannot be read");
+    throw wrongIn(folder, file, `cannot be read: ${(error as Error).message}`);
   }
 }
 
-function firstIssue(error: z.ZodError, file: URL | string): string {
+function parsed<Schema extends z.ZodType>(schema: Schema, folder: string, file: string): z.infer<Schema> {
+  const raw = parseYaml(folder, file);
+  const result = schema.safeParse(raw);
+  if (!result.success) throw wrongIn(folder, file, firstIssue(result.error, raw));
+  return result.data;
+}
+
+function parseYaml(folder: string, file: string): unknown {
+  const text = read(folder, file);
+  try {
+    return parse(text);
+  } catch (error) {
+    throw wrongIn(folder, file, (error as Error).message.split("\n")[0] ?? "is no YAML");
+  }
+}
+
+/** Returns the first thing that is wrong; in a list of claims, by the claim's id. */
+function firstIssue(error: z.ZodError, raw: unknown): string {
   const issue = error.issues[0];
   if (issue === undefined) return "is not valid";
-  const [list, index] = issue.path;
-  const raw = parse(readFileSync(file, "utf8")) as { claims?: { id?: string }[] } | null;
-  const id = list === "claims" && typeof index === "number" ? raw?.claims?.[index]?.id : undefined;
-  const place = id === undefined ? issue.path.join(".") : `claim ${id}: ${issue.path.slice(2).join(".")}`;
+  const [index] = issue.path;
+  const id = Array.isArray(raw) && typeof index === "number" ? (raw as { id?: string }[])[index]?.id : undefined;
+  const place = id === undefined ? issue.path.join(".") : `claim ${id}: ${issue.path.slice(1).join(".")}`;
   return `${place}${place.endsWith(": ") || place === "" ? "" : ": "}${issue.message}`;
 }

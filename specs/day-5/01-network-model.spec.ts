@@ -1,22 +1,22 @@
 import { randomInt } from "node:crypto";
 import type { V1NetworkPolicy, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import type { WorldNode } from "../helpers/claim/world.ts";
-import { answered, whoAnswers } from "../helpers/lab/ask.ts";
-import { isReady } from "../helpers/lab/cast.ts";
-import { iptablesRule, storeOtherwise, wrapProgram } from "../helpers/lab/changes.ts";
-import { withIngress } from "../helpers/lab/ingress.ts";
-import type { Lab, PodPeer } from "../helpers/lab/lab.ts";
-import { live } from "../helpers/lab/spec.ts";
-import { inBackground } from "../helpers/probe/background.ts";
-import { startCapture } from "../helpers/probe/capture.ts";
-import { readConflist } from "../helpers/probe/conflist.ts";
-import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
-import { hostPrefix } from "../helpers/probe/ip.ts";
-import { sourceTowards } from "../helpers/probe/links.ts";
-import { jsonOf, outputOf, type Peer } from "../helpers/probe/peer.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import type { WorldNode } from "../../helpers/claim/world.ts";
+import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
+import { isReady } from "../../helpers/lab/cast.ts";
+import { iptablesRule, storeOtherwise, wrapProgram } from "../../helpers/lab/changes.ts";
+import { withIngress } from "../../helpers/lab/ingress.ts";
+import type { Lab, PodPeer } from "../../helpers/lab/lab.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { inBackground } from "../../helpers/probe/background.ts";
+import { startCapture } from "../../helpers/probe/capture.ts";
+import { hostPort, type Meeting, meet, request } from "../../helpers/probe/http.ts";
+import { hostPrefix } from "../../helpers/probe/ip.ts";
+import { sourceTowards } from "../../helpers/probe/links.ts";
+import { jsonOf, outputOf, type Peer } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
+import { readConflist } from "./conflist.ts";
 
 interface Call {
   readonly client: string;

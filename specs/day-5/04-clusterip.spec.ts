@@ -1,15 +1,14 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import { whoAnswers } from "../helpers/lab/ask.ts";
-import { meanwhile, storeOtherwise } from "../helpers/lab/changes.ts";
-import { type Lab, podsPath } from "../helpers/lab/lab.ts";
-import { printedObject } from "../helpers/lab/printed-object.ts";
-import { live } from "../helpers/lab/spec.ts";
-import { hostPort, type Meeting, meet, request } from "../helpers/probe/http.ts";
-import { hostPrefix } from "../helpers/probe/ip.ts";
-import { jsonOf, outputOf } from "../helpers/probe/peer.ts";
-import { claim } from "./article.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { whoAnswers } from "../../helpers/lab/ask.ts";
+import { meanwhile, storeOtherwise } from "../../helpers/lab/changes.ts";
+import { type Lab, podsPath } from "../../helpers/lab/lab.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { hostPort, type Meeting, meet, request } from "../../helpers/probe/http.ts";
+import { hostPrefix } from "../../helpers/probe/ip.ts";
+import { jsonOf, outputOf } from "../../helpers/probe/peer.ts";
+import { claim, printedObject } from "./article.ts";
 
 /** Asks for a Service of the cast by its clusterIP, in a pod and outside by the routes that a machine there has. */
 async function askInsideAndOutside(lab: Lab, service: string) {

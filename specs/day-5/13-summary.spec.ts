@@ -1,12 +1,11 @@
 import { expect } from "vitest";
-import { printed } from "../helpers/article/printed.ts";
-import { positiveControl } from "../helpers/claim/verdict.ts";
-import type { WorldNode } from "../helpers/claim/world.ts";
-import { storeOtherwise } from "../helpers/lab/changes.ts";
-import { withIngress } from "../helpers/lab/ingress.ts";
-import { live } from "../helpers/lab/spec.ts";
-import { hostPort, type Meeting, meet } from "../helpers/probe/http.ts";
-import { claim } from "./article.ts";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import type { WorldNode } from "../../helpers/claim/world.ts";
+import { storeOtherwise } from "../../helpers/lab/changes.ts";
+import { withIngress } from "../../helpers/lab/ingress.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { hostPort, type Meeting, meet } from "../../helpers/probe/http.ts";
+import { claim, printed } from "./article.ts";
 
 /** The files that the lab has applied, each with the type of the Service printed before. */
 function appliedInTheLab(): { file: string; type: string | null }[] {

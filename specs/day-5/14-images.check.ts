@@ -1,10 +1,10 @@
 import type { V1Namespace, V1ObjectMeta, V1Pod } from "@kubernetes/client-node";
 import { expect, test } from "vitest";
-import { printedCommand } from "../helpers/article/printed.ts";
-import { ownCni } from "../helpers/claim/world.ts";
-import { namespaceLabel } from "../helpers/lab/cast.ts";
-import { openRun } from "../helpers/lab/stage.ts";
-import { articleNamespace } from "../helpers/lab/walkthrough.ts";
+import { ownCni } from "../../helpers/claim/world.ts";
+import { namespaceLabel } from "../../helpers/lab/cast.ts";
+import { openRun } from "../../helpers/lab/stage.ts";
+import { printedCommand } from "./article.ts";
+import { articleNamespace } from "./walkthrough.ts";
 
 /** The one image that is pulled as the article names it: busybox, without a tag. */
 const literal = /--image=(\S+)/.exec(printedCommand(255))?.[1];

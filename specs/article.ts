@@ -1,5 +1,0 @@
-import { readCatalogue } from "../helpers/article/catalogue.ts";
-import { specsOf } from "../helpers/lab/spec.ts";
-
-/** Checks a claim of the article. */
-export const claim = specsOf(readCatalogue());
