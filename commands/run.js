@@ -7,6 +7,12 @@ if (major < 24) {
   process.exitCode = 2;
 } else {
   const [command, ...words] = process.argv.slice(2);
+  // Of every command: a setting, as the others in KNC_ variables.
+  const at = words.findIndex((word) => word === "--article" || word.startsWith("--article="));
+  if (at !== -1) {
+    const [option = "", next = ""] = words.splice(at, words[at] === "--article" ? 2 : 1);
+    process.env.KNC_ARTICLE = option === "--article" ? next : option.slice("--article=".length);
+  }
   process.argv.splice(2, Number.POSITIVE_INFINITY, ...words);
   await import(`./${command}.ts`);
 }

@@ -205,8 +205,11 @@ function conclude(
   );
   const wrong = groups.flatMap((group) => group.wrong).length;
   process.stdout.write(`\n${worlds} worlds, ${pairs} verdicts that are right (worlds × claims), wrong: ${wrong}\n`);
-  if (record && wrong === 0) writeFileSync(recordedWorlds(article), asText(withNewer(file, article)));
-  else if (record) process.stdout.write("not recorded, since verdicts are wrong\n");
+  if (record) {
+    const right = groups.filter((group) => group.wrong.length === 0);
+    writeFileSync(recordedWorlds(article), asText(withNewer({ ...file, groups: right }, article)));
+    if (right.length < groups.length) process.stdout.write("groups with a wrong verdict are not recorded\n");
+  }
   return wrong === 0 ? 0 : 1;
 }
 

@@ -179,7 +179,7 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
             throw new UserError((error as Error).message, `the nodes' logs are in ${plan.logs}`, { cause: error });
           });
     for (const line of installed) say(`adapted: ${line}`);
-    await loadWorkloads(image, engine, settings.cache, load, say, signal);
+    if (!image.carriesWorkloads) await loadWorkloads(image, engine, settings.cache, load, say, signal);
     const nodes = await nodeContainers(engine, run.cluster);
     const network = await networkOf(engine, nodes);
     const outsider = await startOutsider(engine, run.id, image.reference, network);

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import semver from "semver";
-import { type CommandOptions, type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
+import { type CommandOptions, type Engine, engineCommand, engineOutput, removeContainers } from "../engine/engine.ts";
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import type { Say } from "../host/progress.ts";
@@ -77,7 +77,7 @@ export async function findNodeImage(search: NodeImageSearch): Promise<NodeImage>
   return describe(search, await buildNodeImage(lock, { ...search, tools }), "built");
 }
 
-/** Loads the workload images into a cluster's nodes; does nothing where the node image carries them. */
+/** Loads the workload images into a cluster's nodes, from the engine or from the node image that carries them. */
 export async function loadWorkloads(
   image: NodeImage,
   engine: Engine,
@@ -86,9 +86,15 @@ export async function loadWorkloads(
   say: Say,
   signal: AbortSignal,
 ): Promise<void> {
-  if (image.carriesWorkloads) return;
   const folder = mkdtempSync(join(cache, "load-"));
   try {
+    if (image.carriesWorkloads) {
+      say(`loading the images that ${image.reference} carries`);
+      const archive = join(folder, "carried.tar");
+      await saveCarried(image, engine, archive, signal);
+      await load(archive);
+      return;
+    }
     // Without --platform, an engine with containerd's image store saves an index whose other platforms it lacks, and
     // nodes refuse to import it (kind#3795); older engines do not know the option and do not need it.
     const platform =
@@ -104,6 +110,27 @@ export async function loadWorkloads(
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Saves the workload images that a node image carries: what it has in its containerd, which is started in a container for that. */
+async function saveCarried(
+  { reference, workloads }: NodeImage,
+  engine: Engine,
+  archive: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const images = Object.values(workloads).map((workload) => workload.reference);
+  const script =
+    'containerd >/dev/null 2>&1 & until ctr version >/dev/null 2>&1; do sleep 0.1; done; ctr --namespace k8s.io images export /carried.tar "$@"';
+  const words = ["run", "--detach", "--privileged", "--entrypoint", "sleep", reference, "infinity"];
+  const container = (await engineOutput(engine, words, { signal })).trim();
+  try {
+    await engineOutput(engine, ["exec", container, "sh", "-c", script, "sh", ...images], { signal, timeout: 120_000 });
+    // Not by a path: a client may be confined to other folders than the cache.
+    await engineOutput(engine, ["exec", container, "cat", "/carried.tar"], { signal, outputFile: archive });
+  } finally {
+    await removeContainers(engine, [container]);
   }
 }
 
