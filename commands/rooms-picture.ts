@@ -1,0 +1,48 @@
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { projectRoot } from "../helpers/host/settings.ts";
+
+/** What stands around the picture in CONTRIBUTING.md. */
+export const picture = /(<!-- rooms: drawn by `npm run rooms` -->\n)[^]*?(<!-- end of the rooms -->)/;
+
+const tops = ["commands", "reports", "specs", "helpers"];
+
+/** A room is a folder of helpers/, or another folder at the top. */
+function roomOf(path: string): string {
+  const [top = "", second = ""] = path.split("/");
+  return top === "helpers" ? second : top;
+}
+
+function sourcesBelow(folder: string): string[] {
+  return readdirSync(join(projectRoot, folder)).flatMap((name) => {
+    const path = join(folder, name);
+    if (statSync(join(projectRoot, path)).isDirectory()) return name === "out" ? [] : sourcesBelow(path);
+    return /\.ts$/.test(name) && !/\.(test|e2e|browser)\.ts$/.test(name) ? [path] : [];
+  });
+}
+
+/** Returns a Mermaid graph of which room imports from which, with the rooms' sizes; an arrow that others imply is left out. */
+export function roomsAsMermaid(): string {
+  const lines = new Map<string, number>();
+  const uses = new Map<string, Set<string>>();
+  for (const path of tops.flatMap(sourcesBelow)) {
+    const text = readFileSync(join(projectRoot, path), "utf8");
+    const room = roomOf(path);
+    lines.set(room, (lines.get(room) ?? 0) + text.split("\n").length - 1);
+    const imported = [...text.matchAll(/(?:from|import) "(\.[^"]+)"/g)].map(([, target = ""]) =>
+      roomOf(relative(".", join(dirname(path), target))),
+    );
+    uses.set(room, (uses.get(room) ?? new Set()).union(new Set(imported)));
+  }
+  const reaches = (from: string, to: string): boolean =>
+    [...(uses.get(from) ?? [])].some((next) => next !== from && (next === to || reaches(next, to)));
+  const arrows = [...uses].flatMap(([from, targets]) =>
+    [...targets]
+      .filter((to) => to !== from && ![...targets].some((by) => by !== to && by !== from && reaches(by, to)))
+      .map((to) => `  ${from} --> ${to}`),
+  );
+  const boxes = [...lines].map(
+    ([room, count]) => `  ${room}["${room}<br>about ${Math.round(count / 100) * 100} lines"]`,
+  );
+  return ["```mermaid", "graph TD", ...boxes.toSorted(), ...arrows.toSorted(), "```", ""].join("\n");
+}
