@@ -54,7 +54,8 @@ export async function engineCommand(
     ...rest,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     ...(rest.input === undefined && rest.inputFile === undefined ? { stdin: "ignore" } : {}),
-    ...(outputFile === undefined ? {} : { stdout: { file: outputFile } }),
+    // Not kept in memory too, where 100 MB are the limit: images are larger.
+    ...(outputFile === undefined ? {} : { stdout: { file: outputFile }, buffer: { stdout: false } }),
     env: engine.environment,
     reject: false,
   });
