@@ -60,7 +60,7 @@ export async function engineCommand(
     reject: false,
   });
   signal?.throwIfAborted();
-  return result;
+  return { ...result, stdout: result.stdout ?? "" };
 }
 
 /** Returns the output of a command of the engine's client. @throws UserError with the client's own words where it fails */
