@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { engineCommand, engineOutput, findUserEngine, inEngineNetwork } from "./engine.ts";
@@ -91,4 +91,15 @@ test("a variable that is empty counts as unset", async () => {
 test("the last line is the last that says something", () => {
   expect(lastLine("one\ntwo\n\n")).toBe("two");
   expect(lastLine("")).toBe("");
+});
+
+test("an output of any size goes to a file", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "engine-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "image.tar");
+  const bytes = 120_000_000;
+  const words = ["-c", String(bytes), "/dev/zero"];
+  const { failed } = await engineCommand({ program: "head", environment: {} }, words, { outputFile: file });
+  expect(failed).toBe(false);
+  expect(statSync(file).size).toBe(bytes);
 });

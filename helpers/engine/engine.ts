@@ -54,12 +54,13 @@ export async function engineCommand(
     ...rest,
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     ...(rest.input === undefined && rest.inputFile === undefined ? { stdin: "ignore" } : {}),
-    ...(outputFile === undefined ? {} : { stdout: { file: outputFile } }),
+    // Not kept in memory too, where 100 MB are the limit: images are larger.
+    ...(outputFile === undefined ? {} : { stdout: { file: outputFile }, buffer: { stdout: false } }),
     env: engine.environment,
     reject: false,
   });
   signal?.throwIfAborted();
-  return result;
+  return { ...result, stdout: result.stdout ?? "" };
 }
 
 /** Returns the output of a command of the engine's client. @throws UserError with the client's own words where it fails */
