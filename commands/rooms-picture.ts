@@ -17,7 +17,7 @@ function sourcesBelow(folder: string): string[] {
   return readdirSync(join(projectRoot, folder)).flatMap((name) => {
     const path = join(folder, name);
     if (statSync(join(projectRoot, path)).isDirectory()) return name === "out" ? [] : sourcesBelow(path);
-    return /\.ts$/.test(name) && !/\.(test|e2e|browser)\.ts$/.test(name) ? [path] : [];
+    return name.endsWith(".ts") && !/\.(test|e2e|browser)\.ts$/.test(name) ? [path] : [];
   });
 }
 
