@@ -60,7 +60,8 @@ export async function engineCommand(
     reject: false,
   });
   signal?.throwIfAborted();
-  return { ...result, stdout: result.stdout ?? "" };
+  const { failed, exitCode, stdout = "", stderr, durationMs, timedOut } = result;
+  return { failed, exitCode, stdout, stderr, durationMs, timedOut };
 }
 
 /** Returns the output of a command of the engine's client. @throws UserError with the client's own words where it fails */
