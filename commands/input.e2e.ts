@@ -32,11 +32,15 @@ const emptyCache = () => ({ KNC_CACHE: join(folder, `cache-${Math.random().toStr
 const inputs: Record<string, Input> = {
   "an unknown setting": {
     environment: () => ({ KNC_KEEP: "1" }),
-    message: /^error: unknown setting KNC_KEEP – known are KNC_NODE_IMAGE, /,
+    message: /^error: unknown setting KNC_KEEP – known are KNC_ARTICLE, /,
   },
   "a malformed setting": {
     environment: () => ({ KNC_KEEP_CLUSTER: "yes" }),
     message: /^error: KNC_KEEP_CLUSTER=yes must be 0 or 1 – correct or unset KNC_KEEP_CLUSTER$/,
+  },
+  "an article that is not there": {
+    environment: () => ({ KNC_ARTICLE: "day-6" }),
+    message: /^error: KNC_ARTICLE=day-6 names no folder with an article.yaml – correct or unset KNC_ARTICLE$/,
   },
   "a malformed image": {
     environment: () => ({ KNC_NODE_IMAGE: "kindest/node v1" }),
