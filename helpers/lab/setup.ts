@@ -9,9 +9,7 @@ if (!waits.hasSubscribers) {
   waits.subscribe((message) => {
     const { stack, ...wait } = message as Wait;
     const calls = stack.split("\n").flatMap((line) => /(?:specs|helpers)\/[^):]+/.exec(line) ?? []);
-    appendFileSync(
-      file,
-      `${JSON.stringify({ ...wait, by: calls.find((call) => !call.endsWith("/until.ts")) ?? "" })}\n`,
-    );
+    const by = calls.find((call) => call.startsWith("specs/")) ?? calls.find((call) => !call.endsWith("/until.ts"));
+    appendFileSync(file, `${JSON.stringify({ ...wait, by: by ?? "" })}\n`);
   });
 }
