@@ -160,7 +160,7 @@ function costInClaims(capability: string): string {
   const claims = readArticle(readSettings().article).claims.filter(
     ({ needs, expect }) => expect !== undefined && needs.includes(capability),
   );
-  if (claims.length === 0) throw new RangeError(`no claim needs ${capability}`);
+  if (claims.length === 0) return "nothing";
   const some = claims.slice(0, 3).map(({ id }) => id);
   const more = claims.length > some.length ? ", …" : "";
   return `${claims.length} ${claims.length === 1 ? "claim" : "claims"} external: ${some.join(", ")}${more}`;

@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { execa, execaSync } from "execa";
 import { type Article, readArticle } from "../helpers/article/article.ts";
@@ -19,7 +19,7 @@ import {
   recordedWith,
 } from "../reports/matrix.ts";
 import { matrixPage } from "../reports/matrix-page.ts";
-import { resultsAt, suiteCommit } from "../reports/results.ts";
+import { resultsAt, suiteCommit, textDigest } from "../reports/results.ts";
 
 /**
  * Checks the cells of the matrix one after another, each as `npm test` does, and puts together what there is of all. Cells
@@ -116,9 +116,13 @@ function recordRuns(found: readonly CellResults[], article: Article): void {
       "run npm run matrix -- --cells with those to record, without --quick",
     );
   const matrix = recordedWith(matrixOf(found), readRecordedMatrix(article), readCells(), article);
-  writeFileSync(recordedMatrix(article), `${JSON.stringify(matrix, undefined, 2)}\n`);
+  const file = recordedMatrix(article);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(matrix, undefined, 2)}\n`);
   const readme = join(projectRoot, "README.md");
-  const table = /(<!-- recorded runs: [^\n]*-->\n).*(<!-- end of the recorded runs -->)/s;
+  // README shows the table of one article, which its comment names.
+  const shown = relative(projectRoot, file).replaceAll(".", String.raw`\.`);
+  const table = new RegExp(`(<!-- recorded runs: [^\\n]*${shown} -->\\n).*(<!-- end of the recorded runs -->)`, "s");
   const text = readFileSync(readme, "utf8");
   writeFileSync(
     readme,
@@ -180,6 +184,9 @@ function folderOf({ id }: Cell, { out }: Settings): string {
   return join(out, "cells", id);
 }
 
+/** Returns what is there of a cell and this article: another's runs lie in the same folders. */
 function resultsOf(cell: Cell, settings: Settings): Results | undefined {
-  return resultsAt(join(folderOf(cell, settings), "results.json"));
+  const results = resultsAt(join(folderOf(cell, settings), "results.json"));
+  const { sha256 } = results?.article ?? {};
+  return sha256 === textDigest(readArticle(settings.article)) ? results : undefined;
 }

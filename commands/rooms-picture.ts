@@ -21,28 +21,25 @@ function sourcesBelow(folder: string): string[] {
   });
 }
 
-/** Returns a Mermaid graph of which room imports from which, with the rooms' sizes; an arrow that others imply is left out. */
+/** Returns a Mermaid graph of which room imports from which; an arrow that others imply is left out. */
 export function roomsAsMermaid(): string {
-  const lines = new Map<string, number>();
   const uses = new Map<string, Set<string>>();
   for (const path of tops.flatMap(sourcesBelow)) {
     const text = readFileSync(join(projectRoot, path), "utf8");
     const room = roomOf(path);
-    lines.set(room, (lines.get(room) ?? 0) + text.split("\n").length - 1);
     const imported = [...text.matchAll(/(?:from|import) "(\.[^"]+)"/g)].map(([, target = ""]) =>
       roomOf(relative(".", join(dirname(path), target))),
     );
     uses.set(room, (uses.get(room) ?? new Set()).union(new Set(imported)));
   }
-  const reaches = (from: string, to: string): boolean =>
-    [...(uses.get(from) ?? [])].some((next) => next !== from && (next === to || reaches(next, to)));
+  const reaches = (from: string, to: string, passed: readonly string[] = []): boolean =>
+    [...(uses.get(from) ?? [])].some(
+      (next) => next === to || (next !== from && !passed.includes(next) && reaches(next, to, [...passed, from])),
+    );
   const arrows = [...uses].flatMap(([from, targets]) =>
     [...targets]
       .filter((to) => to !== from && ![...targets].some((by) => by !== to && by !== from && reaches(by, to)))
       .map((to) => `  ${from} --> ${to}`),
   );
-  const boxes = [...lines].map(
-    ([room, count]) => `  ${room}["${room}<br>about ${Math.round(count / 100) * 100} lines"]`,
-  );
-  return ["```mermaid", "graph TD", ...boxes.toSorted(), ...arrows.toSorted(), "```", ""].join("\n");
+  return ["```mermaid", "graph TD", ...arrows.toSorted(), "```", ""].join("\n");
 }

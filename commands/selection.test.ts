@@ -7,7 +7,7 @@ const { claims } = readArticle(readSettings().article);
 
 test.each([
   [[]],
-  [["specs/13-summary.spec.ts"]],
+  [["13-summary"]],
   [["--tags-filter", "not slow"]],
   [["-t", "However pods change"]],
   [["-t", "host-network|without NAT"]],
@@ -21,8 +21,8 @@ test.each([
     ["-t", String.raw`^(However pods change, the application stays reachable\.)$`],
   ],
   [
-    ["specs/10", "-t=reachable-however"],
-    ["specs/10", "-t=^(However pods"],
+    ["10-packets", "-t=reachable-however"],
+    ["10-packets", "-t=^(However pods"],
   ],
 ])("claims that %j names by their ids are named by their sentences", async (words, wanted) => {
   const found = await selectionOf(words, claims);

@@ -1,6 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -26,6 +24,7 @@ await main(async () => {
   const { rounds, busy } = options();
   const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
   const found: Results[] = [];
+  const codes: (number | undefined)[] = [];
   for (let round = 1; round <= rounds; round++) {
     const isBusy = round > rounds - busy;
     process.stdout.write(`round ${round} of ${rounds}${isBusy ? ", all cores busy" : ""}\n`);
@@ -34,6 +33,7 @@ await main(async () => {
     if (results === undefined)
       throw new UserError("a run has no results", `look at ${join(folderOf(settings, round), "run.log")}`);
     found.push(results);
+    codes.push(exitCode);
   }
   const differing = differences(found);
   for (const line of differing) process.stdout.write(`✗ ${line}\n`);
@@ -42,7 +42,7 @@ await main(async () => {
   process.stdout.write(
     `${rounds} runs, ${found[0]?.claims.length} claims: ${differing.length} differ, ${unexpected.length} verdicts are not as expected\n`,
   );
-  return differing.length + unexpected.length === 0 ? 0 : 1;
+  return differing.length + unexpected.length > 0 ? 1 : codes.every((code) => code === 0) ? 0 : 2;
 });
 
 function folderOf({ out }: Settings, round: number): string {
@@ -51,6 +51,7 @@ function folderOf({ out }: Settings, round: number): string {
 
 async function run(folder: string, isBusy: boolean, interrupt: AbortSignal) {
   rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
   const load = isBusy ? Array.from({ length: availableParallelism() }, spin) : [];
   const begun = performance.now();
   try {
@@ -68,21 +69,20 @@ async function run(folder: string, isBusy: boolean, interrupt: AbortSignal) {
       seconds: (performance.now() - begun) / 1000,
     };
   } finally {
-    await Promise.all(load.map(stop));
+    await Promise.all(load.map(({ stop }) => stop()));
   }
 }
 
-/** Keeps a core busy as long as this process is there. */
-function spin(): ChildProcess {
-  return spawn(process.execPath, ["-e", "for (const parent = process.ppid; process.ppid === parent; );"], {
-    stdio: "ignore",
-  });
-}
-
-async function stop(child: ChildProcess): Promise<void> {
-  const ended = once(child, "exit");
-  child.kill("SIGKILL");
-  await ended;
+/** Keeps a core busy as long as this process is there, or until it is stopped. */
+function spin(): { stop: () => Promise<unknown> } {
+  const script = "for (const parent = process.ppid; process.ppid === parent; );";
+  const spinning = execa(process.execPath, ["-e", script], { stdio: "ignore", reject: false });
+  return {
+    stop: async () => {
+      spinning.kill("SIGKILL");
+      await spinning;
+    },
+  };
 }
 
 /** Returns a line for each claim whose verdict was not the same in all runs. */
@@ -96,14 +96,11 @@ function differences(found: readonly Results[]): string[] {
 
 /** Returns a line for each wait that came in time in some run, but late. */
 function lateWaits(settings: Settings, rounds: number): string[] {
-  const waits = Array.from({ length: rounds }, (_, index) => join(folderOf(settings, index + 1), "waits.jsonl"))
-    .filter((file) => existsSync(file))
-    .flatMap((file, index) =>
-      readFileSync(file, "utf8")
-        .split("\n")
-        .filter(Boolean)
-        .map((line) => ({ round: index + 1, ...Wait.parse(JSON.parse(line)) })),
-    );
+  const waits = Array.from({ length: rounds }, (_, index) => index + 1).flatMap((round) => {
+    const file = join(folderOf(settings, round), "waits.jsonl");
+    const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
+    return lines.map((line) => ({ round, ...Wait.parse(JSON.parse(line)) }));
+  });
   const came = waits.filter(({ came: inTime, lasted, limit }) => inTime && lasted > late * limit);
   return [
     `${waits.length} waits, ${came.length} of them ended above ${late * 100} % of their limits`,

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
@@ -35,7 +35,10 @@ const checks: Readonly<Record<string, readonly string[]>> = {
   lint: ["oxlint", "--type-aware", "--deny-warnings", ...sources],
   "dead code": ["knip", "--no-progress"],
   ...Object.fromEntries(
-    recordedRuns().map((run) => [`${recordedRun} ${run}`, ["node", "commands/run.js", "rejudge", run]]),
+    recordedRuns().map((run) => [
+      `${recordedRun} ${run}`,
+      ["node", "commands/run.js", "rejudge", run, "--article", dirname(dirname(run))],
+    ]),
   ),
   workflows: ["go", "run", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12", ...workflows],
   "unit tests": ["vitest", "run", "--config", "vitest.unit.config.ts"],
@@ -63,7 +66,8 @@ await main(async () => {
       reject: false,
       all: true,
       stdin: "ignore",
-      env: { NO_COLOR: "1", FORCE_COLOR: undefined },
+      // The project's own tests speak of the article that is checked when none is named.
+      env: { NO_COLOR: "1", FORCE_COLOR: undefined, KNC_ARTICLE: undefined },
     });
     const seconds = ((Date.now() - started) / 1000).toFixed(1);
     process.stdout.write(`${result.failed ? "✗" : "✓"} ${name} (${seconds} s)\n`);

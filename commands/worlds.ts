@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { type Article, type Claim, readArticle } from "../helpers/article/article.ts";
@@ -32,19 +32,22 @@ await main(async () => {
   const article = readArticle(settings.article);
   const { claims } = article;
   const all = readWorlds();
-  const usersEngine = (await findUserEngine()) !== undefined;
-  const worlds = all.filter(({ engine }) => engine === undefined || !usersEngine);
-  for (const { id } of all.filter((world) => !worlds.includes(world)))
-    process.stdout.write(`left out, since the engine is the user's: ${id}\n`);
-  const { groups, list, record } = options(worlds);
+  const { groups, list, record } = options(all);
   if (list) {
     process.stdout.write(`${JSON.stringify(groups)}\n`);
     return 0;
   }
+  const engineRuns = (await findUserEngine()) !== undefined || keptRun(settings.cache) !== undefined;
+  const worlds = all.filter(({ engine }) => engine === undefined || !engineRuns);
+  for (const { id } of all.filter((world) => !worlds.includes(world)))
+    process.stdout.write(
+      `left out, since an engine runs already, and this world needs it configured otherwise: ${id}\n`,
+    );
   const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
   const members = (group: string) => worlds.filter((world) => world.group === group);
-  const onKept = groups.filter((group) => members(group).every(staysOnACluster));
-  const ownClusters = groups.filter((group) => !onKept.includes(group));
+  const left = groups.filter((group) => members(group).length > 0);
+  const onKept = left.filter((group) => members(group).every(staysOnACluster));
+  const ownClusters = left.filter((group) => !onKept.includes(group));
   const made = onKept.length > 0 && keptRun(settings.cache) === undefined;
   if (made) {
     const { exitCode, all } = await command(["cluster", "up"], {}, interrupt);
@@ -73,8 +76,10 @@ await main(async () => {
   return conclude(judged, { article, settings, record });
 });
 
-function staysOnACluster({ config, environment }: World): boolean {
-  return config === undefined && Object.keys(environment).every((name) => name === "KNC_KUBECONFIG");
+function staysOnACluster({ config, engine, environment }: World): boolean {
+  return (
+    config === undefined && engine === undefined && Object.keys(environment).every((name) => name === "KNC_KUBECONFIG")
+  );
 }
 
 interface Context {
@@ -206,9 +211,14 @@ function conclude(
   const wrong = groups.flatMap((group) => group.wrong).length;
   process.stdout.write(`\n${worlds} worlds, ${pairs} verdicts that are right (worlds × claims), wrong: ${wrong}\n`);
   if (record) {
-    const right = groups.filter((group) => group.wrong.length === 0);
+    const all = readWorlds();
+    const isWhole = ({ group, worlds: tried }: (typeof groups)[number]) =>
+      tried.length === all.filter((world) => world.group === group).length;
+    const right = groups.filter((group) => group.wrong.length === 0 && isWhole(group));
+    mkdirSync(dirname(recordedWorlds(article)), { recursive: true });
     writeFileSync(recordedWorlds(article), asText(withNewer({ ...file, groups: right }, article)));
-    if (right.length < groups.length) process.stdout.write("groups with a wrong verdict are not recorded\n");
+    if (right.length < groups.length)
+      process.stdout.write("groups that are not whole, or have a wrong verdict, are not recorded\n");
   }
   return wrong === 0 ? 0 : 1;
 }

@@ -3,6 +3,7 @@ import * as allure from "allure-js-commons";
 import { Status } from "allure-js-commons";
 import type { ClaimDescription, VerdictReport } from "../helpers/claim/report.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
+import { inBoth } from "./look.ts";
 
 const words: Readonly<Record<Verdict, string>> = {
   holds: "Holds: the cluster does what the article says",
@@ -20,9 +21,9 @@ export async function describeClaim({
   world,
   expectation,
 }: ClaimDescription): Promise<void> {
-  await allure.epic(article.title.zh);
+  await allure.epic(article.title.zh ?? article.title.en);
   // Allure sorts by name, digit by digit: hence the leading zeros.
-  await allure.feature(`${String(place.section).padStart(2, "0")} ${section.zh} · ${section.en}`);
+  await allure.feature(`${String(place.section).padStart(2, "0")} ${inBoth(section, " · ")}`);
   await allure.story(`${String(place.claim).padStart(3, "0")} ${claim.en}`);
   await allure.testCaseId(claim.id);
   await allure.label("claim", claim.id);
@@ -37,12 +38,12 @@ export async function describeClaim({
     [
       literally(claim.quote).replaceAll(/^/gm, "> "),
       literally(claim.en),
-      literally(claim.zh),
+      ...(claim.zh === undefined ? [] : [literally(claim.zh)]),
       `**Expected: ${expectation.verdict}.** ${literally(expectation.because.en)}`,
-      literally(expectation.because.zh),
+      ...(expectation.because.zh === undefined ? [] : [literally(expectation.because.zh)]),
       ...(expectation.note === undefined
         ? []
-        : [`**Note.** ${literally(expectation.note.en)}`, literally(expectation.note.zh)]),
+        : [`**Note.** ${literally(expectation.note.en)}`, literally(expectation.note.zh ?? "")]),
       ...(expectation.since === undefined ? [] : [`Since: ${literally(expectation.since)}`]),
       `[source](${expectation.link}) · claim \`${claim.id}\`, row ${claim.ref}`,
     ].join("\n\n"),

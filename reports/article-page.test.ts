@@ -78,7 +78,7 @@ test("the errata have every refuted claim with its line, each sentence with one 
   for (const { id, instead, repeats } of refuted) {
     expect(errata).toContain(`(\`${id}\`)`);
     expect(instead === undefined, `${id} has a correction, or repeats a claim that has it`).toBe(repeats !== undefined);
-    expect(errata).toContain(instead?.zh.split("\n")[0] ?? id);
+    expect(errata).toContain(instead?.zh?.split("\n")[0] ?? id);
   }
   const [corrections = "", notes = ""] = errata.split("## 附註 · Notes");
   const noted = judged.filter(({ verdict, note }) => verdict === "holds" && note !== undefined);

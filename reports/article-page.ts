@@ -6,7 +6,18 @@ import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
-import { type Bilingual, both, howWeKnow, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
+import {
+  type Bilingual,
+  both,
+  howWeKnow,
+  languageSwitch,
+  pageOf,
+  placeOfWords,
+  sourceLanguage,
+  symbols,
+  tagOf,
+  verdictMark,
+} from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
 import { wrongSentences } from "./sentences.ts";
 import { whenWrong } from "./when.ts";
@@ -59,7 +70,7 @@ export function articlePage(page: ArticlePage): string {
   const anchors = anchorsOf(segments);
   const sentences = wrongSentences(judged);
   const wrong = sentences.map(({ claim }) => claim);
-  return pageOf(`${article.zh} – ${results.world.kubernetes}`, style + chosen(judged), [
+  return pageOf(`${article.zh ?? article.en} – ${results.world.kubernetes}`, style + chosen(judged), [
     h("header", {}, [
       h("h1", {}, both(article)),
       recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
@@ -73,7 +84,7 @@ export function articlePage(page: ArticlePage): string {
       ]),
     ]),
     h("div", { class: "columns" }, [
-      h("main", { class: "source", lang: "zh-Hant" }, articleBody(page, segments, anchors)),
+      h("main", { class: "source", lang: sourceLanguage(article) }, articleBody(page, segments, anchors)),
       h("aside", { "aria-label": "claim" }, [
         h("div", { class: "hint" }, [
           h(
@@ -277,13 +288,13 @@ function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChil
         const when = whenWrong(claim, page.results, page.recordedVerdicts);
         return h("li", {}, [
           both({ en: `${lines.en.replace("l", "L")}: `, zh: `${lines.zh}：` }),
-          h("del", { class: "source", lang: "zh-Hant" }, quote),
+          h("del", { class: "source", lang: sourceLanguage(article) }, quote),
           instead === undefined
             ? null
             : [
                 " → ",
-                h("ins", { class: "source", lang: "zh-Hant" }, instead.zh),
-                h("span", { lang: "en" }, ` (${instead.en})`),
+                h("ins", { class: "source", lang: sourceLanguage(article) }, instead.zh ?? instead.en),
+                instead.zh === undefined ? null : h("span", { lang: tagOf.en }, ` (${instead.en})`),
               ],
           h("br", {}),
           because === undefined ? null : both(because),

@@ -2,7 +2,16 @@ import { type ComponentChild, h } from "preact";
 import type { ClaimResult, ControlResult, Results } from "../helpers/claim/results.ts";
 import { type WorldsFile, worldsByClaim } from "../helpers/claim/worlds.ts";
 import type { DecidingLine } from "./deciding.ts";
-import { type Bilingual, both, howWeKnow, recordedMatrixPage, symbols, verdictMark, verdictWords } from "./look.ts";
+import {
+  type Bilingual,
+  both,
+  howWeKnow,
+  recordedMatrixPage,
+  sourceLanguage,
+  symbols,
+  verdictMark,
+  verdictWords,
+} from "./look.ts";
 import type { Shown } from "./shown.ts";
 import { type RecordedVerdicts, sinceInWords, whenWrong } from "./when.ts";
 
@@ -68,7 +77,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
   const entry = (term: Bilingual, description: ComponentChild) => [h("dt", {}, both(term)), h("dd", {}, description)];
   return h("article", { class: "claim", id, "aria-labelledby": `${id}-claim` }, [
     h("h2", { id: `${id}-claim` }, [verdictMark(verdict), ": ", both(claim)]),
-    h("blockquote", { class: "source", lang: "zh-Hant" }, quote),
+    h("blockquote", { class: "source", lang: sourceLanguage(known.results.article) }, quote),
     h("dl", {}, [
       ...(tried === undefined ? [] : entry(howWeKnow.tried, both(tried))),
       ...(why === undefined || why === ""
@@ -238,7 +247,8 @@ function worldsInWords({ id, verdict }: ClaimResult, { recordedWorlds }: KnownOf
         zh: "尚未嘗試：這項檢查較慢，或缺少所需的功能。",
       }),
     ];
-  const [date = ""] = recordedWorlds.groups.map((group) => group.date).toSorted();
+  const dates = recordedWorlds.groups.flatMap((group) => (group.stayed.includes(id) ? [group.date] : []));
+  const date = dates.toSorted().at(-1) ?? "";
   return [
     both({
       en: `Its verdict was right in ${stayed} clusters and machines that are otherwise (recorded on ${date}; npm run worlds).`,

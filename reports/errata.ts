@@ -2,7 +2,7 @@ import { dirname } from "node:path";
 import type { Article } from "../helpers/article/article.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
-import { howWeKnow } from "./look.ts";
+import { howWeKnow, type Texts } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
 import { notedClaims, wrongSentences } from "./sentences.ts";
 import type { Shown } from "./shown.ts";
@@ -22,7 +22,7 @@ export function errataAsMarkdown(
   const wrong = wrongSentences(results.claims);
   const noted = notedClaims(results.claims);
   return [
-    `# 勘誤 · Errata: ${results.article.zh}`,
+    `# 勘誤 · Errata: ${results.article.zh ?? results.article.en}`,
     "",
     `${worldInWords(world)}, ${started.slice(0, 10)}`,
     "",
@@ -52,11 +52,21 @@ export function errataAsMarkdown(
         }),
         ...(instead === undefined
           ? []
-          : ["可改寫為 · could say:", "", ...quoted(instead.zh), "", `(${instead.en})`, ""]),
-        ...(because === undefined ? [] : [because.zh, "", because.en, ""]),
+          : [
+              "可改寫為 · could say:",
+              "",
+              ...quoted(instead.zh ?? instead.en),
+              "",
+              ...(instead.zh === undefined ? [] : [`(${instead.en})`, ""]),
+            ]),
+        ...(because === undefined ? [] : [...chinese(because), because.en, ""]),
         ...(tried === undefined
           ? []
-          : [`${howWeKnow.tried.zh}：${tried.zh}`, "", `${howWeKnow.tried.en}: ${tried.en}`, ""]),
+          : [
+              ...(tried.zh === undefined ? [] : [`${howWeKnow.tried.zh}：${tried.zh}`, ""]),
+              `${howWeKnow.tried.en}: ${tried.en}`,
+              "",
+            ]),
         ...(why === "" ? [] : [`${howWeKnow.seen.zh} · ${howWeKnow.seen.en.toLowerCase()}:`, "", ...indented(why), ""]),
         `${since === undefined ? "" : `自 · Since: ${[...new Set(Object.values(sinceInWords(since)))].join(" · ")}. `}Evidence: ${[file, link].filter(Boolean).join(", ")}`,
         "",
@@ -78,7 +88,7 @@ export function errataAsMarkdown(
         "",
         ...quoted(claim.quote),
         "",
-        ...(note === undefined ? [] : [note.zh, "", note.en, ""]),
+        ...(note === undefined ? [] : [...chinese(note), note.en, ""]),
         link,
         "",
       ];
@@ -93,4 +103,8 @@ function indented(text: string): string[] {
 
 function quoted(text: string): string[] {
   return text.split("\n").map((line) => `> ${line}`);
+}
+
+function chinese({ zh }: Texts): string[] {
+  return zh === undefined ? [] : [zh, ""];
 }

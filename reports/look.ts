@@ -3,11 +3,20 @@ import { type ComponentChild, h } from "preact";
 import { render } from "preact-render-to-string";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 
-/** A sentence in both languages of the article's readers. */
-export interface Bilingual {
+/** A sentence in the languages that pages can be read in. */
+export interface Texts {
   readonly en: string;
+  /** Absent in what an article says that has no Chinese readers. */
+  readonly zh?: string | undefined;
+}
+
+/** A sentence of the pages' own, which is there in every language. */
+export interface Bilingual extends Texts {
   readonly zh: string;
 }
+
+/** The value of `lang` for a language (BCP 47). */
+export const tagOf = { en: "en", zh: "zh-Hant" } as const;
 
 /** A sign for each verdict: colour alone says nothing to some. */
 export const symbols: Readonly<Record<Verdict, string>> = {
@@ -38,12 +47,28 @@ const common = `
 * { box-sizing: border-box; } body { overflow-wrap: anywhere; font: 16px/1.7 system-ui, "Noto Sans TC", "Noto Sans CJK TC", sans-serif; color: var(--ink); background: var(--paper); }
 a { color: inherit; } fieldset { display: inline-block; margin: .3rem 1rem .3rem 0; border: 1px solid var(--line); border-radius: 6px; } label { margin-right: .8rem; white-space: nowrap; }
 .verdict.holds { color: var(--holds); } .verdict.refuted { color: var(--refuted); } .verdict.external { color: var(--external); } .verdict.inconclusive { color: var(--inconclusive); }
-html:has(#language-zh:checked) [lang=en], html:has(#language-en:checked) [lang=zh-Hant]:not(.source) { display: none; } [hidden] { display: none; } @media print { fieldset { display: none; } }
+html:has(#language-zh:checked) [lang=en]:not(.source, .only), html:has(#language-en:checked) [lang=zh-Hant]:not(.source) { display: none; } [hidden] { display: none; } @media print { fieldset { display: none; } }
 `;
 
-/** Returns both languages, of which a page shows one. */
-export function both({ en, zh }: Bilingual): ComponentChild {
-  return [h("span", { lang: "zh-Hant" }, zh), h("span", { lang: "en" }, en)];
+/** Returns a sentence in each language, of which a page shows one; what is there in English only is shown in English. */
+export function both({ en, zh }: Texts): ComponentChild {
+  return zh === undefined
+    ? h("span", { lang: tagOf.en, class: "only" }, en)
+    : [h("span", { lang: tagOf.zh }, zh), h("span", { lang: tagOf.en }, en)];
+}
+
+/** The language of an article's own words, as an attribute. */
+export function sourceLanguage({
+  languages: [first = "zh"] = [],
+}: {
+  readonly languages?: readonly ("en" | "zh")[] | undefined;
+}): string {
+  return tagOf[first];
+}
+
+/** Returns a text in the languages in which it is there, Chinese first. */
+export function inBoth({ en, zh }: Texts, between: string): string {
+  return [zh, en].filter((text) => text !== undefined).join(between);
 }
 
 /** The page of what recorded runs found on other versions, beside every run's own. */

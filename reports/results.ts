@@ -12,6 +12,11 @@ import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 
 /** What was asked for, and when; written when a run begins. */
+/** Returns what tells an article's text from every other one: its SHA-256, in hexadecimal. */
+export function textDigest({ text }: Pick<Article, "text">): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
 export const RunFile = z.strictObject({
   started: z.iso.datetime(),
   selection: z.string(),
@@ -43,7 +48,12 @@ export function collectResults(out: string, article: Article): Results {
   const results = Results.parse({
     format: "kind-network-conformance/results/1",
     suite: { version, commit: suiteCommit() },
-    article: { ...article.title, date: article.date, sha256: createHash("sha256").update(article.text).digest("hex") },
+    article: {
+      ...article.title,
+      languages: article.languages,
+      date: article.date,
+      sha256: textDigest(article),
+    },
     sections: article.sections,
     coverage: { characters, percent },
     started: run.started,

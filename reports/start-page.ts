@@ -56,7 +56,7 @@ export function startPage(page: Pages): string {
   const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
   const wrong = wrongSentences(judged);
   return pageOf(
-    `${article.zh}: ${results.world.kubernetes}`,
+    `${article.zh ?? article.en}: ${results.world.kubernetes}`,
     style,
     h("main", {}, [
       h("h1", {}, both(article)),

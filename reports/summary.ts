@@ -64,7 +64,7 @@ export function summaryOf(results: Results, article: Article, out: string = read
       : [
           `seconds: ${results.phases.map(({ name, milliseconds }) => `${name} ${(milliseconds / 1000).toFixed(1)}`).join(", ")}`,
         ]),
-    ...(wrong.length === 0 ? [] : [whenWritten(wrong, results, recorded)]),
+    ...(wrong.length === 0 ? [] : whenWritten(wrong, results, recorded)),
     // Last, on the screen where the prompt is: this is what was asked for.
     ...block(
       `${wrong.length === 1 ? "1 sentence misleads" : `${wrong.length} sentences mislead`} on this version (${refuted === wrong.length ? "" : `${refuted} claims; `}why: above):`,
@@ -125,7 +125,8 @@ function named(what: string, claims: readonly ClaimResult[]): string[] {
 /** So many are named by their numbers. */
 const few = 5;
 
-function whenWritten(wrong: readonly ClaimResult[], results: Results, recorded: RecordedVerdicts): string {
+function whenWritten(wrong: readonly ClaimResult[], results: Results, recorded: RecordedVerdicts): string[] {
+  if (recorded.versions === undefined) return [];
   const already = wrong.map((claim) => whenWrong(claim, results, recorded)?.already);
   const notYet = already.flatMap((was, index) => (was === true ? [] : [index + 1]));
   const which =
@@ -134,7 +135,7 @@ function whenWritten(wrong: readonly ClaimResult[], results: Results, recorded: 
       : notYet.length > 0
         ? `all but number ${notYet.join(", ")} were`
         : "all were";
-  return `written: ${results.article.date}; ${which} wrong already then`;
+  return [`written: ${results.article.date}; ${which} wrong already then`];
 }
 
 /** What was tried, what was seen in this run and where it stands, and why it is so. */

@@ -1,6 +1,6 @@
 import { type ComponentChild, h } from "preact";
 import type { Article } from "../helpers/article/article.ts";
-import { both, placeOfWords, symbols } from "./look.ts";
+import { both, placeOfWords, sourceLanguage, symbols } from "./look.ts";
 import { lineOf, linesInWords, wordsOf } from "./places.ts";
 import type { WrongSentence } from "./sentences.ts";
 
@@ -20,7 +20,7 @@ export function wrongList(wrong: readonly WrongSentence[], article: Article, pag
         h("a", { href: `${page}#${placeOfWords(claim.id)}` }, [`${symbols.refuted} `, both(claim)]),
         h("span", { class: "small" }, [
           both({ en: ` ${line.en}: `, zh: `（${line.zh}）` }),
-          h("span", { class: "source", lang: "zh-Hant" }, [before, h("strong", {}, words), after]),
+          h("span", { class: "source", lang: sourceLanguage(article) }, [before, h("strong", {}, words), after]),
         ]),
       ]);
     }),

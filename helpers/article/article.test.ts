@@ -1,18 +1,19 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
-import { readSettings } from "../host/settings.ts";
+import { projectRoot, readSettings } from "../host/settings.ts";
 import { capabilityNames, missingCapability } from "../world/capabilities.ts";
 import { quotePosition, readArticle } from "./article.ts";
+import { coverageOf } from "./coverage.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "catalogue-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const about = `
 title: { en: An article, zh: 文章 }
+languages: [zh, en]
 date: 2025-07-20
 sections: [{ id: one, en: One, zh: 一 }]
 `;
@@ -52,16 +53,25 @@ test("every capability is needed by a claim", () => {
   expect(capabilityNames.filter((name) => !needed.has(name))).toEqual([]);
 });
 
-test("each claim has exactly one spec, and each spec a claim", () => {
-  const specs = pathToFileURL(`${readSettings().article}/`);
-  const checked = readdirSync(specs)
-    .filter((file) => file.endsWith(".spec.ts"))
-    .flatMap((file) =>
-      [...readFileSync(new URL(file, specs), "utf8").matchAll(/^claim\("([^"]+)"/gm)].flatMap(([, id]) => id ?? []),
-    );
-  const live = readArticle(readSettings().article).claims.filter(({ excluded }) => excluded === undefined);
+const articles = readdirSync(join(projectRoot, "specs"), { withFileTypes: true }).flatMap((entry) =>
+  entry.isDirectory() ? [readArticle(join(projectRoot, "specs", entry.name))] : [],
+);
+
+test.each(articles)("$id: each claim has exactly one spec, and each spec a claim", (article) => {
+  const specs = readdirSync(article.folder).filter((file) => file.endsWith(".spec.ts"));
+  const checked = specs.flatMap((file) =>
+    [...readFileSync(join(article.folder, file), "utf8").matchAll(/^claim\("([^"]+)"/gm)].flatMap(([, id]) => id ?? []),
+  );
+  const live = article.claims.filter(({ excluded }) => excluded === undefined);
   expect(new Set(checked)).toEqual(new Set(live.map(({ id }) => id)));
   expect(checked.length).toBe(live.length);
+});
+
+test.each(articles)("$id: every letter and digit belongs to a claim, an exclusion or a stated reason", (article) => {
+  const { characters, percent, missing } = coverageOf(article);
+  console.log(`coverage of ${article.id}: ${percent} % of ${characters} letters and digits`);
+  expect(missing).toEqual([]);
+  expect(percent).toBe(100);
 });
 
 test.each([
@@ -101,6 +111,15 @@ test.each([
   ],
 ])("%s is told in one line", (_name, text, message) => {
   expect(messageFor(text)).toBe(message);
+});
+
+test("what is said has to be there in the article's languages, of which English is one", () => {
+  expect(messageFor(good.replace("  zh: 所有 Pod 做某事。\n", ""))).toBe(
+    "claim first-claim: has to be in the article's languages, which are zh, en",
+  );
+  expect(messageFor(good, about.replace("[zh, en]", "[zh]"))).toBe(
+    "languages: en has to be one of them, for the suite's own words are English",
+  );
 });
 
 test("broken YAML is told in one line", () => {

@@ -18,6 +18,14 @@ const range = z.string().refine((text) => semver.validRange(text) !== null, "mus
 export const ExpectedVerdict = z.enum(["holds", "refuted", "external"]);
 export type ExpectedVerdict = z.infer<typeof ExpectedVerdict>;
 
+/** Languages that pages can be read in. The suite itself speaks English, so that every article has texts in it. */
+const Language = z.enum(["en", "zh"]);
+
+/** Returns the schema of a text in the article's languages, of so many characters at least. */
+function texts(en: number, zh: number) {
+  return z.strictObject({ en: z.string().min(en), zh: z.string().min(zh).optional() });
+}
+
 /** Under which conditions an expectation applies; all that are given must hold. */
 const Condition = z.strictObject({
   kubernetes: range.optional(),
@@ -33,13 +41,9 @@ const Expectation = z
   .strictObject({
     when: Condition.optional(),
     verdict: ExpectedVerdict,
-    because: z.strictObject({ en: z.string().min(20), zh: z.string().min(8) }),
-    instead: z
-      .strictObject({ en: z.string().min(5), zh: z.string().min(5) })
-      .optional()
-      .describe("what the article could say in the quote's place"),
-    note: z
-      .strictObject({ en: z.string().min(20), zh: z.string().min(8) })
+    because: texts(20, 8),
+    instead: texts(5, 5).optional().describe("what the article could say in the quote's place"),
+    note: texts(20, 8)
       .optional()
       .describe("what to know beside a sentence that holds: where it is false only in a strict reading, or elsewhere"),
     since: z.string().min(2).optional(),
@@ -75,11 +79,8 @@ const Claim = z.strictObject({
   ...Quote.shape,
   also: z.array(Place).default([]).describe("further places that say the same"),
   en: z.string().min(10),
-  zh: z.string().min(5),
-  tried: z
-    .strictObject({ en: z.string().min(20), zh: z.string().min(8) })
-    .optional()
-    .describe("what the check does to find out, for somebody who asks how one knows"),
+  zh: z.string().min(5).optional(),
+  tried: texts(20, 8).optional().describe("what the check does to find out, for somebody who asks how one knows"),
   shown: z
     .strictObject({ after: pattern.optional(), by: pattern, line: pattern.optional() })
     .optional()
@@ -100,10 +101,11 @@ const Unclaimed = z.strictObject({
   places: z.array(Place).min(1),
 });
 
-const Section = z.strictObject({ id: kebabCase, en: z.string(), zh: z.string() });
+const Section = texts(1, 1).extend({ id: kebabCase });
 
 const ArticleFile = z.strictObject({
-  title: z.strictObject({ en: z.string(), zh: z.string() }),
+  title: texts(1, 1),
+  languages: z.array(Language).min(1).describe("the text's own first; English is one of them"),
   date: z.iso.date(),
   versions: z
     .strictObject({ written: z.string(), shown: z.string() })
@@ -149,14 +151,28 @@ export function readArticle(folder: string): Article {
 
 function checkClaims(
   folder: string,
-  { sections, sentinels, unclaimed, text, claims }: Omit<Article, "id" | "folder">,
+  { title, languages, sections, sentinels, unclaimed, text, claims }: Omit<Article, "id" | "folder">,
 ): void {
   const wrong = (what: string) => wrongIn(folder, "", what);
+  if (!languages.includes("en"))
+    throw wrong("languages: en has to be one of them, for the suite's own words are English");
+  const spoken = (where: string, text: { zh?: string | undefined } | undefined) => {
+    if (text !== undefined && (text.zh !== undefined) !== languages.includes("zh"))
+      throw wrong(`${where}: has to be in the article's languages, which are ${languages.join(", ")}`);
+  };
+  spoken("title", title);
+  for (const section of sections) spoken(`section ${section.id}`, section);
   const known = new Set(sections.map(({ id }) => id));
   const seen = new Set<string>();
   for (const claim of claims) {
     if (seen.has(claim.id)) throw wrong(`two claims have the id ${claim.id}`);
     seen.add(claim.id);
+    for (const text of [
+      claim,
+      claim.tried,
+      ...(claim.expect ?? []).flatMap(({ because, instead, note }) => [because, instead, note]),
+    ])
+      spoken(`claim ${claim.id}`, text);
     if (!known.has(claim.section)) throw wrong(`claim ${claim.id}: section ${claim.section} is not listed`);
     if ((claim.expect === undefined) === (claim.excluded === undefined))
       throw wrong(`claim ${claim.id}: needs either 'expect' or 'excluded'`);

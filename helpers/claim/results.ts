@@ -3,7 +3,7 @@ import { ExpectedVerdict } from "../article/article.ts";
 import { Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
 
-const Bilingual = z.strictObject({ en: z.string(), zh: z.string() });
+const Texts = z.strictObject({ en: z.string(), zh: z.string().optional() });
 
 /** What came of the change that has to turn a claim's verdict. */
 export const ControlResult = z.strictObject({
@@ -36,18 +36,18 @@ export const ClaimResult = z.strictObject({
   section: z.string(),
   quote: z.string(),
   en: z.string(),
-  zh: z.string(),
-  tried: Bilingual.optional().describe("what the check does to find out; there where the claim is refuted somewhere"),
+  zh: z.string().optional(),
+  tried: Texts.optional().describe("what the check does to find out; there where the claim is refuted somewhere"),
   needs: z.array(z.string()),
   excluded: z.string().optional().describe("why there is nothing to check; such a claim has no verdict"),
   verdict: Verdict.optional(),
   expected: ExpectedVerdict.optional(),
   why: z.string().optional().describe("what this run saw, in a sentence; empty where the claim simply holds"),
-  because: Bilingual.optional().describe("the known reason for the expected verdict"),
-  instead: Bilingual.optional().describe(
+  because: Texts.optional().describe("the known reason for the expected verdict"),
+  instead: Texts.optional().describe(
     "what the article could say in the quote's place, where it is expected to be refuted",
   ),
-  note: Bilingual.optional().describe("what to know beside a sentence that is expected to hold"),
+  note: Texts.optional().describe("what to know beside a sentence that is expected to hold"),
   repeats: z
     .string()
     .optional()
@@ -74,8 +74,15 @@ export type Phase = z.infer<typeof Phase>;
 export const Results = z.strictObject({
   format: z.literal("kind-network-conformance/results/1"),
   suite: z.strictObject({ version: z.string(), commit: z.string() }),
-  article: Bilingual.extend({ date: z.string(), sha256: z.string() }),
-  sections: z.array(Bilingual.extend({ id: z.string() })),
+  article: Texts.extend({
+    languages: z
+      .array(z.enum(["en", "zh"]))
+      .optional()
+      .describe("the text's own first; absent in older results, which are in zh and en"),
+    date: z.string(),
+    sha256: z.string(),
+  }),
+  sections: z.array(Texts.extend({ id: z.string() })),
   coverage: z
     .strictObject({ characters: z.int(), percent: z.number() })
     .describe("of the article's letters and digits"),

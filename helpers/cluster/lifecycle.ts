@@ -32,7 +32,7 @@ import { installCni } from "./cni.ts";
 import { givenCluster, requireApiServer } from "./given.ts";
 import { type ClusterPlan, createCluster, exportLogs, findKind, type Kind, loadArchive } from "./kind.ts";
 import { clusterContainers, containerNodes, networkOf, nodeContainers } from "./nodes.ts";
-import { outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
+import { outsiderLabel, outsiders, removeOutsiders, startOutsider } from "./outsider.ts";
 import { deadRuns, endRun, type Kept, keepRun, keptRun, type Run, startRun } from "./runs.ts";
 import { configIn, engineConfigIn, needOwnCluster, worldsOf } from "./worlds.ts";
 
@@ -179,7 +179,8 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
             throw new UserError((error as Error).message, `the nodes' logs are in ${plan.logs}`, { cause: error });
           });
     for (const line of installed) say(`adapted: ${line}`);
-    if (!image.carriesWorkloads) await loadWorkloads(image, engine, settings.cache, load, say, signal);
+    if (!image.carriesWorkloads)
+      await loadWorkloads(image, engine, settings.cache, load, say, signal, outsiderLabel(run.id));
     const nodes = await nodeContainers(engine, run.cluster);
     const network = await networkOf(engine, nodes);
     const outsider = await startOutsider(engine, run.id, image.reference, network);
@@ -365,7 +366,7 @@ async function imageOf(engine: Engine, node: string): Promise<string> {
 
 /** Nodes of a cluster that is used again may have let go of images that they cannot pull, or may never have had them. */
 async function loadLackingWorkloads(
-  { settings, engine, signal }: Session,
+  { settings, engine, run, signal }: Session,
   { kind, name, nodes, image }: Pick<RunningCluster, "kind" | "name" | "nodes" | "image">,
   say: Say,
 ): Promise<void> {
@@ -375,7 +376,7 @@ async function loadLackingWorkloads(
   const there = lists.map(({ stdout }) => new Set(stdout.split("\n")));
   if (there.every((images) => wanted.every((reference) => images.has(reference)))) return;
   const load = (archive: string) => loadArchive(kind, engine, name, archive, signal);
-  await loadWorkloads(image, engine, settings.cache, load, say, signal);
+  await loadWorkloads(image, engine, settings.cache, load, say, signal, outsiderLabel(run.id));
 }
 
 /** A kept cluster can end by other hands, or with the machine's last start: that is no reason to refuse the next run. */

@@ -71,9 +71,12 @@ export function worldsOf({ worlds: ids }: Pick<Settings, "worlds">): World[] {
   return worlds.filter(({ id }) => ids.includes(id));
 }
 
-/** Returns whether worlds need a cluster of their own: they change its configuration, or the environment in which it is made. */
+/** Returns whether worlds need a cluster of their own: they change its configuration, its engine, or the environment in which it is made. */
 export function needOwnCluster(worlds: readonly World[]): boolean {
-  return worlds.some(({ config, environment }) => config !== undefined || Object.keys(environment).length > 0);
+  return worlds.some(
+    ({ config, engine, environment }) =>
+      config !== undefined || engine !== undefined || Object.keys(environment).length > 0,
+  );
 }
 
 /**

@@ -138,7 +138,7 @@ async function enforce(
   const inForce = async () => {
     const { code, body } = await lab.tryCreate("is it in force", specimen, { dryRun: true });
     const { metadata } = body as { metadata?: { annotations?: Record<string, string> } };
-    // A patch may fit the check's own object and not the specimen; one that fails there too proves nothing (prove.ts).
+    // A patch may fit the check's own object and not the specimen; one that fails there too proves nothing (claim/proofs.ts).
     const unfit = failureOfPolicy((body as { message?: string }).message ?? "") !== undefined;
     return code === 422 || unfit || metadata?.annotations?.[mark] !== undefined;
   };

@@ -1,12 +1,12 @@
-import type { Article } from "../article/article.ts";
+import { readArticle } from "../article/article.ts";
 import { type ClaimFunction, claimsOf } from "../claim/claim.ts";
 import { type LiveControl, live as liveOn } from "../claim/control.ts";
 import type { Lab } from "./lab.ts";
 import { labEnvironment } from "./stage.ts";
 
-/** Returns the function by which an article's specs check its claims on a cluster. */
-export function specsOf(article: Article): ClaimFunction<Lab> {
-  return claimsOf(article, labEnvironment);
+/** Returns the function by which the specs in an article's folder check its claims on a cluster. */
+export function specsOf(folder: string): ClaimFunction<Lab> {
+  return claimsOf(readArticle(folder), labEnvironment);
 }
 
 /** Returns a control that changes the cluster; see {@link liveOn}. */

@@ -77,7 +77,11 @@ export async function findNodeImage(search: NodeImageSearch): Promise<NodeImage>
   return describe(search, await buildNodeImage(lock, { ...search, tools }), "built");
 }
 
-/** Loads the workload images into a cluster's nodes, from the engine or from the node image that carries them. */
+/**
+ * Loads the workload images into a cluster's nodes, from the engine or from the node image that carries them.
+ *
+ * @param label of a container that is made for it, by which it is found if this process ends before it is removed
+ */
 export async function loadWorkloads(
   image: NodeImage,
   engine: Engine,
@@ -85,13 +89,14 @@ export async function loadWorkloads(
   load: (archive: string) => Promise<void>,
   say: Say,
   signal: AbortSignal,
+  label: string,
 ): Promise<void> {
   const folder = mkdtempSync(join(cache, "load-"));
   try {
     if (image.carriesWorkloads) {
       say(`loading the images that ${image.reference} carries`);
       const archive = join(folder, "carried.tar");
-      await saveCarried(image, engine, archive, signal);
+      await saveCarried(image, engine, archive, { signal, label });
       await load(archive);
       return;
     }
@@ -118,12 +123,12 @@ async function saveCarried(
   { reference, workloads }: NodeImage,
   engine: Engine,
   archive: string,
-  signal: AbortSignal,
+  { signal, label }: { readonly signal: AbortSignal; readonly label: string },
 ): Promise<void> {
   const images = Object.values(workloads).map((workload) => workload.reference);
   const script =
     'containerd >/dev/null 2>&1 & until ctr version >/dev/null 2>&1; do sleep 0.1; done; ctr --namespace k8s.io images export /carried.tar "$@"';
-  const words = ["run", "--detach", "--privileged", "--entrypoint", "sleep", reference, "infinity"];
+  const words = ["run", "--detach", "--label", label, "--privileged", "--entrypoint", "sleep", reference, "infinity"];
   const container = (await engineOutput(engine, words, { signal })).trim();
   try {
     await engineOutput(engine, ["exec", container, "sh", "-c", script, "sh", ...images], { signal, timeout: 120_000 });

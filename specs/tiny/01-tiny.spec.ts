@@ -1,0 +1,48 @@
+import { expect } from "vitest";
+import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { answerWithAddress } from "../../helpers/lab/changes.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { hostPort, meet } from "../../helpers/probe/http.ts";
+import { claim } from "./article.ts";
+
+claim("every-pod-has-an-address", {
+  observe: async (lab) => ({ addresses: ["client-1", "client-2", "server-1"].map((name) => lab.pod(name).address) }),
+  judge: ({ addresses }) => expect(new Set(addresses).size, "different addresses of three pods").toBe(addresses.length),
+  control: {
+    name: "two pods have one address (no cluster gives one twice)",
+    alter: ({ addresses }) => ({ addresses: [...addresses, ...addresses.slice(0, 1)] }),
+  },
+});
+
+claim("a-service-is-found-by-its-name", {
+  observe: (lab) =>
+    lab.eventually(
+      () => meet(lab.pod("client-1"), "web", lab.timeouts.answer),
+      ({ outcome }) => outcome === "answered",
+    ),
+  judge: ({ outcome, pod }) => {
+    expect(outcome, "http://web, asked from a pod").toBe("answered");
+    expect(["server-1", "server-2"], "who answers there").toContain(pod);
+  },
+  control: live("CoreDNS answers with another address", (lab) => answerWithAddress(lab, "web"), { alone: true }),
+});
+
+claim("cluster-ip-answers-outside", {
+  observe: async (lab) => {
+    const { spec } = await lab.serviceOfCast("web");
+    const target = hostPort(spec?.clusterIP ?? "", 80);
+    return {
+      inside: await meet(lab.pod("client-1"), target, lab.timeouts.answer),
+      outside: await meet(lab.outsider, target, lab.timeouts.silence),
+    };
+  },
+  judge: ({ inside, outside }) => {
+    positiveControl(inside.outcome === "answered", "a pod is answered at the cluster IP");
+    expect(outside.outcome, `http://${outside.to}, asked from outside`).toBe("answered");
+  },
+  control: live("the client outside has a route to the cluster IP by a node", async (lab) => {
+    const { spec } = await lab.serviceOfCast("web");
+    const [node = ""] = lab.worker(0).addresses;
+    await lab.routeOutsider("a route by a node", spec?.clusterIP ?? "", "via", node);
+  }),
+});

@@ -1,0 +1,4 @@
+import { specsOf } from "../../helpers/lab/spec.ts";
+
+/** Checks a claim of the article. */
+export const claim = specsOf(import.meta.dirname);
