@@ -18,6 +18,12 @@ test("what is not set has a default", () => {
   });
 });
 
+test("another article has a folder of its own for its results", () => {
+  const { article, out } = readSettings({ KNC_ARTICLE: "tiny" });
+  expect(article).toBe(join(projectRoot, "specs", "tiny"));
+  expect(out).toBe(join(projectRoot, "reports", "out", "tiny"));
+});
+
 test("what is set is taken", () => {
   const digest = "a".repeat(64);
   const settings = readSettings({

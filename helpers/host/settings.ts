@@ -1,6 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { isAbsolute, join, resolve } from "node:path";
+import { basename, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { UserError } from "./errors.ts";
@@ -16,6 +16,9 @@ const existingFile = z
   .refine((path) => existsSync(path), "does not exist")
   .refine((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true, "is a folder");
 
+/** What is checked when no article is named. */
+const mainArticle = join(projectRoot, "specs", "day-5");
+
 /** A folder of specs/ by its name, or another folder by its path; what is in it is told when it is read. */
 const articleFolder = z
   .string()
@@ -23,7 +26,7 @@ const articleFolder = z
   .refine((path) => existsSync(join(path, "article.yaml")), "names no folder with an article.yaml");
 
 const Variables = z.strictObject({
-  KNC_ARTICLE: articleFolder.default(join(projectRoot, "specs", "day-5")),
+  KNC_ARTICLE: articleFolder.default(mainArticle),
   KNC_NODE_IMAGE: z
     .string()
     .regex(
@@ -102,7 +105,10 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
     kubeconfig: value.KNC_KUBECONFIG,
     install: value.KNC_INSTALL,
     cache: value.KNC_CACHE ?? join(cacheHome, "kind-network-conformance"),
-    out: value.KNC_OUT ?? join(projectRoot, "reports", "out"),
+    // Another article's results are kept apart.
+    out:
+      value.KNC_OUT ??
+      join(projectRoot, "reports", "out", value.KNC_ARTICLE === mainArticle ? "" : basename(value.KNC_ARTICLE)),
     timeoutFactor: value.KNC_TIMEOUT_FACTOR,
   };
 }
