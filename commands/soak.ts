@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -9,11 +9,7 @@ import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { resultsAt } from "../reports/results.ts";
-
-/** A wait that ended later than this part of its limit is listed: on a slower machine it may not end in time. */
-const late = 0.7;
-
-const Wait = z.object({ what: z.string(), lasted: z.number(), limit: z.number(), came: z.boolean(), by: z.string() });
+import { differencesOf, lateWaits, waitsOf } from "../reports/soak.ts";
 
 /**
  * Runs `npm test` many times in a row and compares what came out claim by claim. `--rounds 10` says how often, and in the last
@@ -35,9 +31,10 @@ await main(async () => {
     found.push(results);
     codes.push(exitCode);
   }
-  const differing = differences(found);
+  const differing = differencesOf(found);
   for (const line of differing) process.stdout.write(`✗ ${line}\n`);
-  for (const line of lateWaits(settings, rounds)) process.stdout.write(`${line}\n`);
+  const waits = Array.from({ length: rounds }, (_, index) => waitsOf(folderOf(settings, index + 1)));
+  for (const line of lateWaits(waits)) process.stdout.write(`${line}\n`);
   const unexpected = found.flatMap(({ claims }) => claims.filter(({ verdict, expected }) => verdict !== expected));
   process.stdout.write(
     `${rounds} runs, ${found[0]?.claims.length} claims: ${differing.length} differ, ${unexpected.length} verdicts are not as expected\n`,
@@ -83,32 +80,6 @@ function spin(): { stop: () => Promise<unknown> } {
       await spinning;
     },
   };
-}
-
-/** Returns a line for each claim whose verdict was not the same in all runs. */
-function differences(found: readonly Results[]): string[] {
-  const ids = new Set(found.flatMap(({ claims }) => claims.map(({ id }) => id)));
-  return [...ids].flatMap((id) => {
-    const verdicts = found.map(({ claims }) => claims.find((claim) => claim.id === id)?.verdict ?? "missing");
-    return new Set(verdicts).size === 1 ? [] : [`${id}: ${verdicts.join(", ")}`];
-  });
-}
-
-/** Returns a line for each wait that came in time in some run, but late. */
-function lateWaits(settings: Settings, rounds: number): string[] {
-  const waits = Array.from({ length: rounds }, (_, index) => index + 1).flatMap((round) => {
-    const file = join(folderOf(settings, round), "waits.jsonl");
-    const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n").filter(Boolean) : [];
-    return lines.map((line) => ({ round, ...Wait.parse(JSON.parse(line)) }));
-  });
-  const came = waits.filter(({ came: inTime, lasted, limit }) => inTime && lasted > late * limit);
-  return [
-    `${waits.length} waits, ${came.length} of them ended above ${late * 100} % of their limits`,
-    ...came.map(
-      ({ round, what, lasted, limit, by }) =>
-        `  round ${round}: ${(lasted / 1000).toFixed(1)} of ${limit / 1000} s for ${what} (${by})`,
-    ),
-  ];
 }
 
 function options(): { rounds: number; busy: number } {
