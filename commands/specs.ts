@@ -97,6 +97,7 @@ export async function beginRun(
   if (controlPlane === undefined)
     throw new UserError(`${name} has no node that is a control plane`, "check a cluster that kind made");
   const cell = cellOf(settings);
+  const article = readArticle(settings.article);
   await progress.phase("world", async (say) => {
     const given = {
       ...{ cluster: name, fresh, madeBy, network },
@@ -113,7 +114,7 @@ export async function beginRun(
       adaptations: [...adaptations],
     };
     const reaches = (address: string, authority: string) => reachesNode(engine, address, authority);
-    const world = await detectWorld(containerNodes(engine), controlPlane, given, reaches);
+    const world = await detectWorld(containerNodes(engine), controlPlane, given, reaches, article.lab);
     writeOutput(settings, "world.json", world);
     if (world.proxyFailure !== undefined && world.mayNotStart !== true)
       throw new UserError(
@@ -125,11 +126,10 @@ export async function beginRun(
       `Kubernetes ${world.kubernetes}, kube-proxy ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.cni}, ${world.nodes.length} nodes`,
     );
   });
-  const { claims } = readArticle(settings.article);
   writeOutput(settings, "run.json", {
     started: new Date().toISOString(),
     selection: selection.join(" "),
-    claims: claims.filter(({ expect }) => expect !== undefined).length,
+    claims: article.claims.filter(({ expect }) => expect !== undefined).length,
   });
   writeContext(join(run.folder, "context.json"), {
     run: cluster.run.id,

@@ -103,6 +103,15 @@ const Unclaimed = z.strictObject({
 
 const Section = texts(1, 1).extend({ id: kebabCase });
 
+const Lab = z
+  .strictObject({
+    objects: z.array(z.string().regex(/^[A-Z]\w*\/[a-z0-9.-]+$/, "must be like Deployment/web")),
+    labels: z.record(z.string(), z.string()).default({}).describe("that its pods have"),
+  })
+  .describe("what a reader who types the article's lab makes in the namespace default");
+/** What an article's lab makes; somebody else's objects of the same names or labels are in its way. */
+export type Lab = z.infer<typeof Lab>;
+
 const ArticleFile = z.strictObject({
   title: texts(1, 1),
   languages: z.array(Language).min(1).describe("the text's own first; English is one of them"),
@@ -111,6 +120,7 @@ const ArticleFile = z.strictObject({
     .strictObject({ written: z.string(), shown: z.string() })
     .optional()
     .describe("cells of the matrix: what was current on the article's day, and what its samples show"),
+  lab: Lab.optional(),
   sections: z.array(Section).min(1),
   sentinels: z
     .array(kebabCase)

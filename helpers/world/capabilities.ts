@@ -3,7 +3,7 @@ import { defaults, ownCni, type World } from "../claim/world.ts";
 
 type Probe = (world: World) => string | undefined;
 
-/** Whether the range has a node port, and no Service of others. */
+/** Whether the range has a node port, and no Service of others; the capability is named `node-port-30080`, for instance. */
 function nodePort(port: number): Probe {
   return ({ nodePortRange, takenNodePorts }) => {
     const [first = 0, last = 0] = nodePortRange.split("-").map(Number);
@@ -14,6 +14,11 @@ function nodePort(port: number): Probe {
       ? undefined
       : `a cluster in which node port ${port} is free: here the Service ${owner} has it, which is not this suite's`;
   };
+}
+
+function nodePortNamed(name: string): Probe | undefined {
+  const [, port] = /^node-port-(\d+)$/.exec(name) ?? [];
+  return port === undefined ? undefined : nodePort(Number(port));
 }
 
 /** What a claim can need of its world: each tells why the world lacks it, or nothing where it has it. */
@@ -56,7 +61,6 @@ const capabilities: Readonly<Record<string, Probe>> = {
     taken.length === 0
       ? undefined
       : `the namespace default as the article's lab finds it: here it already has ${taken.join(", ")}, not this suite's, and nothing is changed there`,
-  "node-port-30080": nodePort(30_080),
   "nginx-1-21": ({ images }) =>
     images["nginx"]?.endsWith("nginx:1.21") === true
       ? undefined
@@ -146,7 +150,7 @@ export function missingCapability(needs: readonly string[], world: World): strin
   if (world.proxyFailure !== undefined)
     return `a machine on which kube-proxy starts in ${world.proxyMode} mode; on this one it ends with: ${world.proxyFailure}`;
   for (const name of needs) {
-    const probe = capabilities[name];
+    const probe = capabilities[name] ?? nodePortNamed(name);
     if (probe === undefined) throw new RangeError(`no capability ${name}`);
     const missing = probe(world);
     if (missing !== undefined) return missing;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parse } from "yaml";
 import { z } from "zod";
+import type { Lab } from "../article/article.ts";
 import { defaults, ownLabel, ProxyMode, World, type WorldNode } from "../claim/world.ts";
 import type { NodeAccess } from "../cluster/nodes.ts";
 import { lastLine } from "../host/command.ts";
@@ -106,6 +107,7 @@ export async function detectWorld(
   controlPlane: string,
   given: Given,
   reaches: Reaches,
+  lab?: Lab,
 ): Promise<World> {
   const kubectl: Kubectl = async (...words) =>
     output(nodes, controlPlane, [
@@ -190,7 +192,7 @@ export async function detectWorld(
     serviceSubnets: networking.serviceSubnet.split(","),
     dnsDomain: networking.dnsDomain,
     ...{ nodePortRange, nodeLink },
-    taken: inTheWay(inDefault),
+    taken: inTheWay(inDefault, lab),
     takenNodePorts: takenNodePorts(services, ownNamespaces),
     ...(poolRefusal === undefined ? {} : { poolRefusal }),
     dnsForwardsTo: forwardedTo(corefile),

@@ -19,7 +19,17 @@ test("what others have under the lab's names and labels is in its way, and what 
     { kind: "NetworkPolicy", metadata: { name: "deny" } },
     { kind: "ResourceQuota", metadata: { name: "small" } },
   );
-  expect(inTheWay(found)).toEqual(["Service web-nodeport", "Pod shop", "NetworkPolicy deny", "ResourceQuota small"]);
+  const lab = {
+    objects: ["Deployment/web-app", "Service/web-clusterip", "Service/web-nodeport"],
+    labels: { app: "web" },
+  };
+  expect(inTheWay(found, undefined)).toEqual([]);
+  expect(inTheWay(found, lab)).toEqual([
+    "Service web-nodeport",
+    "Pod shop",
+    "NetworkPolicy deny",
+    "ResourceQuota small",
+  ]);
 });
 
 test("node ports of others are taken, and those of the suite are not", () => {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Lab } from "../article/article.ts";
 import { ownLabel } from "../claim/world.ts";
 
 /** Objects of any kind, as far as it takes to tell whose they are. */
@@ -19,19 +20,20 @@ export const Objects = z.object({
 });
 type Objects = z.infer<typeof Objects>;
 
-/** Names that the article's lab gives in the namespace default. */
-const labNames = new Set(["Deployment/web-app", "Service/web-clusterip", "Service/web-nodeport", "Pod/temp"]);
-
 /** What a namespace has that keeps its pods from starting or from being asked. */
 const restrictions: ReadonlySet<string> = new Set(["NetworkPolicy", "ResourceQuota", "LimitRange"]);
 
-/** Returns what is in the way of the article's lab, of the objects in the namespace default: its names, pods with its label, and what restricts pods there. */
-export function inTheWay({ items }: Objects): string[] {
+/** Returns what is in the way of an article's lab, of the objects in the namespace default: its names, pods with its labels, and what restricts pods there; nothing if it has no lab. */
+export function inTheWay({ items }: Objects, lab: Lab | undefined): string[] {
+  if (lab === undefined) return [];
+  const wanted = Object.entries(lab.labels);
+  const hasLabels = (labels: Readonly<Record<string, string>>) =>
+    wanted.length > 0 && wanted.every(([name, value]) => labels[name] === value);
   return items
     .filter((item) => !isOwn(item, items))
     .filter(
       ({ kind, metadata: { name, labels } }) =>
-        labNames.has(`${kind}/${name}`) || (kind === "Pod" && labels["app"] === "web") || restrictions.has(kind),
+        lab.objects.includes(`${kind}/${name}`) || (kind === "Pod" && hasLabels(labels)) || restrictions.has(kind),
     )
     .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
 }
