@@ -111,7 +111,8 @@ async function bringMetalLB(lab: Lab): Promise<{ namespace: string; refusal?: st
   const namespace = await lab.ownNamespace("metallb");
   const parts = lab.manifest("metallb.yaml", {
     ...{ namespace, class: classOf("metallb"), addresses: await freeAddresses(lab) },
-    ...{ worker1: lab.worker(0).name, worker2: lab.worker(1).name },
+    // On one node both are that one, and MetalLB refuses a value that is there twice.
+    announcers: JSON.stringify([...new Set([lab.worker(0).name, lab.worker(1).name])]),
   });
   for (const part of parts) {
     // A speaker that hears of the address before it has heard of all nodes may leave it to another, and looks again only when
