@@ -108,7 +108,7 @@ function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], 
   const where = worldInWords(world);
   const day = started.slice(0, 10);
   return {
-    en: `${judged.length} claims of this article were checked on a live cluster (${where}) on ${day}: ${wrong} of its sentences mislead there.`,
+    en: `${judged.length} claims of this article were checked on a live cluster (${where}) on ${day}: ${wrong} of its sentences ${wrong === 1 ? "misleads" : "mislead"} there.`,
     zh: `${day} 在真實叢集（${where}）上檢查了本文的 ${judged.length} 項主張，其中 ${wrong} 句不成立。`,
   };
 }

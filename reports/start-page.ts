@@ -65,7 +65,10 @@ export function startPage(page: Pages): string {
       languageSwitch(),
       h("p", { class: "mislead" }, [
         h("strong", {}, String(wrong.length)),
-        both({ en: " sentences mislead on this cluster.", zh: " 個句子在此叢集上有誤導之虞。" }),
+        both({
+          en: wrong.length === 1 ? " sentence misleads on this cluster." : " sentences mislead on this cluster.",
+          zh: " 個句子在此叢集上有誤導之虞。",
+        }),
         both({ en: " By claims:", zh: "各項主張：" }),
       ]),
       h(
@@ -103,7 +106,7 @@ export function startPage(page: Pages): string {
               "h2",
               { id: "wrong" },
               both({
-                en: `Wrong on this cluster: ${wrong.length} sentences`,
+                en: `Wrong on this cluster: ${wrong.length === 1 ? "1 sentence" : `${wrong.length} sentences`}`,
                 zh: `在此叢集上不成立：${wrong.length} 句`,
               }),
             ),
