@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { specsIn } from "./helpers/article/specs.ts";
 import { readSettings } from "./helpers/host/settings.ts";
 import { AllureReporter, collectCases } from "./reports/bridge.ts";
 import { ClaimProgress } from "./reports/progress.ts";
@@ -21,8 +22,7 @@ export default defineConfig({
   test: {
     name: "claims",
     // A spec checks claims; what a run has to keep to besides is a check.
-    dir: article,
-    include: ["**/*.{spec,check}.ts"],
+    include: specsIn(article, "{spec,check}"),
     globalSetup: [join(import.meta.dirname, "helpers", "lab", "cast.ts")],
     // Allure's reporter would put its own in front.
     setupFiles: [

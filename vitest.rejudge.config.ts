@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { specsIn } from "./helpers/article/specs.ts";
 import { readSettings } from "./helpers/host/settings.ts";
 
 const { article } = readSettings();
@@ -7,8 +8,7 @@ const { article } = readSettings();
 export default defineConfig({
   test: {
     name: "rejudge",
-    dir: article,
-    include: ["**/*.spec.ts"],
+    include: specsIn(article),
     // What was seen is told in full: it is the explanation of a verdict.
     chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",

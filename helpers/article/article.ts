@@ -89,6 +89,11 @@ const Claim = z.strictObject({
   repeats: kebabCase
     .optional()
     .describe("the claim whose sentence says the same: the two count as one sentence, and it has the correction"),
+  check: z
+    .record(kebabCase, z.unknown())
+    .refine((named) => Object.keys(named).length === 1, "must be one ready-made check with its parameters")
+    .optional()
+    .describe("the ready-made check that decides it; where absent, the spec beside it has one"),
   expect: z.array(Expectation).min(1).optional(),
   excluded: z.string().min(10).optional(),
 });

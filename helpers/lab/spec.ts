@@ -6,8 +6,15 @@ import { labEnvironment } from "./stage.ts";
 
 /** Returns the function by which the specs in an article's folder check its claims on a cluster. */
 export function specsOf(folder: string): ClaimFunction<Lab> {
-  return claimsOf(readArticle(folder), labEnvironment);
+  const earlier = made.get(folder);
+  if (earlier !== undefined) return earlier;
+  const claim = claimsOf(readArticle(folder), labEnvironment);
+  made.set(folder, claim);
+  return claim;
 }
+
+/** One an article: which control may be tried beside which is a matter of all its claims. */
+const made = new Map<string, ClaimFunction<Lab>>();
 
 /** Returns a control that changes the cluster; see {@link liveOn}. */
 export const live: (

@@ -1,6 +1,5 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { answerWithAddress } from "../../helpers/lab/changes.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { hostPort, meet } from "../../helpers/probe/http.ts";
 import { claim } from "./article.ts";
@@ -12,19 +11,6 @@ claim("every-pod-has-an-address", {
     name: "two pods have one address (no cluster gives one twice)",
     alter: ({ addresses }) => ({ addresses: [...addresses, ...addresses.slice(0, 1)] }),
   },
-});
-
-claim("a-service-is-found-by-its-name", {
-  observe: (lab) =>
-    lab.eventually(
-      () => meet(lab.pod("client-1"), "web", lab.timeouts.answer),
-      ({ outcome }) => outcome === "answered",
-    ),
-  judge: ({ outcome, pod }) => {
-    expect(outcome, "http://web, asked from a pod").toBe("answered");
-    expect(["server-1", "server-2"], "who answers there").toContain(pod);
-  },
-  control: live("CoreDNS answers with another address", (lab) => answerWithAddress(lab, "web"), { alone: true }),
 });
 
 claim("cluster-ip-answers-outside", {

@@ -1,0 +1,20 @@
+import { fileURLToPath } from "node:url";
+import { readArticle } from "./article.ts";
+
+/** The spec of all claims that name a ready-made check. */
+export const readyMadeSpec: string = fileURLToPath(new URL("../../specs/ready-made.spec.ts", import.meta.url));
+
+/** Returns patterns of the files that check an article: its own with these endings, and that of ready-made checks if it has any. */
+export function specsIn(folder: string, endings = "spec"): string[] {
+  const literally = folder.replaceAll(/[!()*+?@[\]{|}]/g, String.raw`\$&`);
+  return [`${literally}/**/*.${endings}.ts`, ...(namesReadyMade(folder) ? [readyMadeSpec] : [])];
+}
+
+function namesReadyMade(folder: string): boolean {
+  try {
+    return readArticle(folder).claims.some(({ check }) => check !== undefined);
+  } catch {
+    // The command that runs the specs has said what is wrong with it.
+    return false;
+  }
+}
