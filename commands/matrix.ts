@@ -43,9 +43,9 @@ await main(async () => {
     return 0;
   }
   readImageLock(settings.imageLock);
-  if (!merge) await checkCells({ cells, again, quick }, settings);
+  if (!merge) await checkCells({ cells, again, quick }, settings, article);
   const known = readCells().flatMap((cell): CellResults[] => {
-    const results = resultsOf(cell, settings);
+    const results = resultsOf(cell, settings, article);
     return results === undefined ? [] : [{ cell, results }];
   });
   const found = known.filter(({ cell }) => cells.some(({ id }) => id === cell.id));
@@ -63,13 +63,14 @@ await main(async () => {
 async function checkCells(
   { cells, again, quick }: Pick<Options, "cells" | "again" | "quick">,
   settings: Settings,
+  article: Article,
 ): Promise<void> {
   const selection = quick ? ["--tags-filter", "not slow"] : [];
   const interrupt = interruption((line) => process.stdout.write(`${line}\n`));
   const commit = suiteCommit();
   for (const [index, cell] of cells.entries()) {
     const place = `cell ${index + 1} of ${cells.length}: ${cell.id}`;
-    const results = resultsOf(cell, settings);
+    const results = resultsOf(cell, settings, article);
     // All claims are an answer to those that are not slow, too.
     const asked = results?.selection === "" || results?.selection === selection.join(" ");
     if (!again && results?.complete === true && asked && results.suite.commit === commit) {
@@ -185,8 +186,7 @@ function folderOf({ id }: Cell, { out }: Settings): string {
 }
 
 /** Returns what is there of a cell and this article: another's runs lie in the same folders. */
-function resultsOf(cell: Cell, settings: Settings): Results | undefined {
+function resultsOf(cell: Cell, settings: Settings, article: Article): Results | undefined {
   const results = resultsAt(join(folderOf(cell, settings), "results.json"));
-  const { sha256 } = results?.article ?? {};
-  return sha256 === textDigest(readArticle(settings.article)) ? results : undefined;
+  return results?.article.sha256 === textDigest(article) ? results : undefined;
 }

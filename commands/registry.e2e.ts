@@ -11,6 +11,7 @@ import { type Engine, engineOutput, inEngineNetwork } from "../helpers/engine/en
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { builtKind, builtNodeImage, labels } from "../helpers/source/build.ts";
 import { debianMirror, PrivateApt, unpack } from "../helpers/source/debian.ts";
+import { saveCarried } from "../helpers/source/find.ts";
 import { readImageLock } from "../helpers/source/image-lock.ts";
 import { PartStore } from "../helpers/source/parts.ts";
 import {
@@ -51,19 +52,9 @@ async function withPrivateEngine<T>(placeOf: string, use: (engine: Engine) => Pr
 async function exportImages(engine: Engine, folder: string): Promise<void> {
   const lock = readImageLock();
   const image = builtNodeImage(lock);
-  const container = await engineOutput(engine, [
-    "run",
-    "--detach",
-    "--privileged",
-    "--entrypoint",
-    "sleep",
-    image,
-    "infinity",
-  ]);
   const workloads = Object.values(lock.workloads).map(({ built }) => `${built}:${lock.node.kubernetes}`);
-  const script = `containerd >/dev/null 2>&1 & until ctr version >/dev/null 2>&1; do sleep 0.1; done; ctr --namespace k8s.io images export /workloads.tar ${workloads.join(" ")}`;
-  await engineOutput(engine, ["exec", container, "sh", "-c", script]);
-  await engineOutput(engine, ["cp", `${container}:/workloads.tar`, join(folder, "workloads.tar")]);
+  const { signal } = new AbortController();
+  await saveCarried(image, workloads, engine, join(folder, "workloads.tar"), { signal, label: "e2e" });
   const bare = await engineOutput(engine, ["create", image]);
   const changes = Object.values(labels).flatMap((label) => ["--change", `LABEL ${label}=null`]);
   await engineOutput(engine, [

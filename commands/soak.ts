@@ -7,9 +7,10 @@ import { z } from "zod";
 import type { Results } from "../helpers/claim/results.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
-import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
+import { readSettings, type Settings } from "../helpers/host/settings.ts";
 import { resultsAt } from "../reports/results.ts";
 import { differencesOf, lateWaits, waitsOf } from "../reports/soak.ts";
+import { ownCommand } from "./own-command.ts";
 
 /**
  * Runs `npm test` many times in a row and compares what came out claim by claim. `--rounds 10` says how often, and in the last
@@ -52,13 +53,7 @@ async function run(folder: string, isBusy: boolean, interrupt: AbortSignal) {
   const load = isBusy ? Array.from({ length: availableParallelism() }, spin) : [];
   const begun = performance.now();
   try {
-    const { exitCode, all } = await execa(process.execPath, [join("commands", "run.js"), "test"], {
-      ...{ cwd: projectRoot, env: { KNC_OUT: folder }, stdin: "ignore", all: true, reject: false },
-      cancelSignal: interrupt,
-      // It gives up its cluster and its engine first.
-      forceKillAfterDelay: false,
-    });
-    interrupt.throwIfAborted();
+    const { exitCode, all } = await ownCommand(["test"], { KNC_OUT: folder }, interrupt);
     writeFileSync(join(folder, "run.log"), all);
     return {
       results: resultsAt(join(folder, "results.json")),

@@ -15,6 +15,7 @@ import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { resultsAt, suiteCommit } from "../reports/results.ts";
 import { readRecordedWorlds, recordedWorlds } from "../reports/worlds.ts";
+import { ownCommand } from "./own-command.ts";
 
 /** The group that stands for no change at all. */
 const plain = "plain";
@@ -50,7 +51,7 @@ await main(async () => {
   const ownClusters = left.filter((group) => !onKept.includes(group));
   const made = onKept.length > 0 && keptRun(settings.cache) === undefined;
   if (made) {
-    const { exitCode, all } = await command(["cluster", "up"], {}, interrupt);
+    const { exitCode, all } = await ownCommand(["cluster", "up"], {}, interrupt);
     if (exitCode !== 0)
       throw new UserError(
         `no cluster could be made: ${all.split("\n").findLast((line) => line.startsWith("error: ")) ?? ""}`,
@@ -68,12 +69,12 @@ await main(async () => {
       );
     const context: Context = { claims, plain: before.results, settings, interrupt };
     for (const group of onKept) judged.push(await judgeGroup(group, members(group), context));
-    if (made) await command(["cluster", "down"], {}, interrupt);
+    if (made) await ownCommand(["cluster", "down"], {}, interrupt);
     for (const group of ownClusters) judged.push(await judgeGroup(group, members(group), context));
   } finally {
-    if (made && keptRun(settings.cache) !== undefined) await command(["cluster", "down"], {}, undefined);
+    if (made && keptRun(settings.cache) !== undefined) await ownCommand(["cluster", "down"], {}, undefined);
   }
-  return conclude(judged, { article, settings, record });
+  return conclude(judged, { all, article, settings, record });
 });
 
 function staysOnACluster({ config, engine, environment }: World): boolean {
@@ -160,7 +161,7 @@ async function judge(
     const only = worlds.find((world) => world.claims !== undefined)?.claims;
     const selection = only === undefined ? ["--tags-filter", "not slow"] : ["-t", only];
     const ids = worlds.map(({ id }) => id).join(",");
-    const { exitCode, all } = await command(
+    const { exitCode, all } = await ownCommand(
       ["test", ...selection],
       { ...environment, ...(ids === "" ? {} : { KNC_WORLDS: ids }), KNC_OUT: folder },
       interrupt,
@@ -182,24 +183,14 @@ async function ofKept(settings: Settings, interrupt: AbortSignal): Promise<Recor
   return { ...engine.environment, KUBECONFIG: kept.kubeconfig, CLUSTER: kept.cluster, ENGINE: engine.program };
 }
 
-async function command(
-  words: readonly string[],
-  env: Readonly<Record<string, string>>,
-  cancelSignal: AbortSignal | undefined,
-): Promise<{ exitCode: number | undefined; all: string }> {
-  const result = await execa(process.execPath, [join("commands", "run.js"), ...words], {
-    ...{ cwd: projectRoot, env, stdin: "ignore", all: true, reject: false },
-    ...(cancelSignal === undefined ? {} : { cancelSignal }),
-    // It gives up its cluster and its engine first.
-    forceKillAfterDelay: false,
-  });
-  cancelSignal?.throwIfAborted();
-  return { exitCode: result.exitCode, all: result.all };
-}
-
 function conclude(
   groups: WorldsFile["groups"],
-  { article, settings: { out }, record }: { article: Article; settings: Settings; record: boolean },
+  {
+    all,
+    article,
+    settings: { out },
+    record,
+  }: { all: readonly World[]; article: Article; settings: Settings; record: boolean },
 ): 0 | 1 {
   const file: WorldsFile = { format: "kind-network-conformance/worlds/1", groups };
   writeFileSync(join(out, "worlds.json"), asText(file));
@@ -211,22 +202,19 @@ function conclude(
   const wrong = groups.flatMap((group) => group.wrong).length;
   process.stdout.write(`\n${worlds} worlds, ${pairs} verdicts that are right (worlds × claims), wrong: ${wrong}\n`);
   if (record) {
-    const all = readWorlds();
     const isWhole = ({ group, worlds: tried }: (typeof groups)[number]) =>
       tried.length === all.filter((world) => world.group === group).length;
     const right = groups.filter((group) => group.wrong.length === 0 && isWhole(group));
-    mkdirSync(dirname(recordedWorlds(article)), { recursive: true });
-    writeFileSync(recordedWorlds(article), asText(withNewer({ ...file, groups: right }, article)));
+    const recorded = recordedWorlds(article);
+    const known = [...right, ...(readRecordedWorlds(article)?.groups ?? [])];
+    // In the order of the worlds' file, newer ones in place of the ones recorded.
+    const newer = groupsOf(all).flatMap((name) => known.find(({ group }) => group === name) ?? []);
+    mkdirSync(dirname(recorded), { recursive: true });
+    writeFileSync(recorded, asText({ ...file, groups: newer }));
     if (right.length < groups.length)
       process.stdout.write("groups that are not whole, or have a wrong verdict, are not recorded\n");
   }
   return wrong === 0 ? 0 : 1;
-}
-
-/** Returns what is recorded, with newer groups in place of the ones recorded, in the order of the worlds' file. */
-function withNewer({ format, groups }: WorldsFile, article: Article): WorldsFile {
-  const known = [...groups, ...(readRecordedWorlds(article)?.groups ?? [])];
-  return { format, groups: groupsOf(readWorlds()).flatMap((name) => known.find(({ group }) => group === name) ?? []) };
 }
 
 function asText(file: WorldsFile): string {

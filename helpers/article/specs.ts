@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { readArticle } from "./article.ts";
 
 /** The spec of all claims that name a ready-made check. */
-export const readyMadeSpec: string = fileURLToPath(new URL("../../specs/ready-made.spec.ts", import.meta.url));
+const readyMadeSpec = fileURLToPath(new URL("../../specs/ready-made.spec.ts", import.meta.url));
 
 /** Returns patterns of the files that check an article: its own with these endings, and that of ready-made checks if it has any. */
 export function specsIn(folder: string, endings = "spec"): string[] {

@@ -180,7 +180,7 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
           });
     for (const line of installed) say(`adapted: ${line}`);
     if (!image.carriesWorkloads)
-      await loadWorkloads(image, engine, settings.cache, load, say, signal, outsiderLabel(run.id));
+      await loadWorkloads(image, engine, { cache: settings.cache, load, say, signal, label: outsiderLabel(run.id) });
     const nodes = await nodeContainers(engine, run.cluster);
     const network = await networkOf(engine, nodes);
     const outsider = await startOutsider(engine, run.id, image.reference, network);
@@ -376,7 +376,7 @@ async function loadLackingWorkloads(
   const there = lists.map(({ stdout }) => new Set(stdout.split("\n")));
   if (there.every((images) => wanted.every((reference) => images.has(reference)))) return;
   const load = (archive: string) => loadArchive(kind, engine, name, archive, signal);
-  await loadWorkloads(image, engine, settings.cache, load, say, signal, outsiderLabel(run.id));
+  await loadWorkloads(image, engine, { cache: settings.cache, load, say, signal, label: outsiderLabel(run.id) });
 }
 
 /** A kept cluster can end by other hands, or with the machine's last start: that is no reason to refuse the next run. */

@@ -1,15 +1,15 @@
-import { readArticle } from "../article/article.ts";
+import type { Article } from "../article/article.ts";
 import { type ClaimFunction, claimsOf } from "../claim/claim.ts";
 import { type LiveControl, live as liveOn } from "../claim/control.ts";
 import type { Lab } from "./lab.ts";
 import { labEnvironment } from "./stage.ts";
 
-/** Returns the function by which the specs in an article's folder check its claims on a cluster. */
-export function specsOf(folder: string): ClaimFunction<Lab> {
-  const earlier = made.get(folder);
+/** Returns the function by which an article's specs check its claims on a cluster. */
+export function specsOf(article: Article): ClaimFunction<Lab> {
+  const earlier = made.get(article.folder);
   if (earlier !== undefined) return earlier;
-  const claim = claimsOf(readArticle(folder), labEnvironment);
-  made.set(folder, claim);
+  const claim = claimsOf(article, labEnvironment);
+  made.set(article.folder, claim);
   return claim;
 }
 

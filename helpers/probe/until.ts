@@ -45,7 +45,7 @@ export async function until<T>(
 ): Promise<T> {
   let last: T | undefined;
   const begun = performance.now();
-  const { stack = "" } = new Error("waiting");
+  const { stack = "" } = waits.hasSubscribers ? new Error("waiting") : {};
   const ended = (came: boolean) =>
     waits.publish({ what, lasted: performance.now() - begun, limit: milliseconds, came, stack } satisfies Wait);
   try {

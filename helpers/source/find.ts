@@ -77,26 +77,29 @@ export async function findNodeImage(search: NodeImageSearch): Promise<NodeImage>
   return describe(search, await buildNodeImage(lock, { ...search, tools }), "built");
 }
 
-/**
- * Loads the workload images into a cluster's nodes, from the engine or from the node image that carries them.
- *
- * @param label of a container that is made for it, by which it is found if this process ends before it is removed
- */
+/** What it takes to load images into nodes. */
+interface Loading {
+  readonly cache: string;
+  readonly load: (archive: string) => Promise<void>;
+  readonly say: Say;
+  readonly signal: AbortSignal;
+  /** Of a container that is made for it, by which it is found if this process ends before it is removed. */
+  readonly label: string;
+}
+
+/** Loads the workload images into a cluster's nodes, from the engine or from the node image that carries them. */
 export async function loadWorkloads(
   image: NodeImage,
   engine: Engine,
-  cache: string,
-  load: (archive: string) => Promise<void>,
-  say: Say,
-  signal: AbortSignal,
-  label: string,
+  { cache, load, say, signal, label }: Loading,
 ): Promise<void> {
   const folder = mkdtempSync(join(cache, "load-"));
   try {
     if (image.carriesWorkloads) {
       say(`loading the images that ${image.reference} carries`);
       const archive = join(folder, "carried.tar");
-      await saveCarried(image, engine, archive, { signal, label });
+      const references = Object.values(image.workloads).map(({ reference }) => reference);
+      await saveCarried(image.reference, references, engine, archive, { signal, label });
       await load(archive);
       return;
     }
@@ -119,16 +122,16 @@ export async function loadWorkloads(
 }
 
 /** Saves the workload images that a node image carries: what it has in its containerd, which is started in a container for that. */
-async function saveCarried(
-  { reference, workloads }: NodeImage,
+export async function saveCarried(
+  nodeImage: string,
+  images: readonly string[],
   engine: Engine,
   archive: string,
-  { signal, label }: { readonly signal: AbortSignal; readonly label: string },
+  { signal, label }: Pick<Loading, "signal" | "label">,
 ): Promise<void> {
-  const images = Object.values(workloads).map((workload) => workload.reference);
   const script =
     'containerd >/dev/null 2>&1 & until ctr version >/dev/null 2>&1; do sleep 0.1; done; ctr --namespace k8s.io images export /carried.tar "$@"';
-  const words = ["run", "--detach", "--label", label, "--privileged", "--entrypoint", "sleep", reference, "infinity"];
+  const words = ["run", "--detach", "--label", label, "--privileged", "--entrypoint", "sleep", nodeImage, "infinity"];
   const container = (await engineOutput(engine, words, { signal })).trim();
   try {
     await engineOutput(engine, ["exec", container, "sh", "-c", script, "sh", ...images], { signal, timeout: 120_000 });

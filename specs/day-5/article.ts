@@ -7,7 +7,7 @@ import type { KubernetesObject } from "../../helpers/probe/api.ts";
 const article = readArticle(import.meta.dirname);
 
 /** Checks a claim of the article. */
-export const claim = specsOf(import.meta.dirname);
+export const claim = specsOf(article);
 
 /** Returns lines of the article, such as `208` or `60-70`; it is the only copy of its manifests, commands and samples. */
 export function printed(lines: string): string {
