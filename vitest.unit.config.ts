@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     name: "unit",
-    include: ["commands/**/*.test.ts", "helpers/**/*.test.ts", "reports/**/*.test.ts"],
+    include: ["commands/**/*.test.ts", "helpers/**/*.test.ts", "reports/**/*.test.ts", "specs/**/*.test.ts"],
     expect: { requireAssertions: true },
     testTimeout: 60_000,
     hookTimeout: 120_000,

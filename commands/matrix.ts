@@ -6,6 +6,7 @@ import { type Article, readArticle } from "../helpers/article/article.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { type Cell, cellNamed, isPublished, readCells } from "../helpers/cluster/cells.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
+import { linePerEntry } from "../helpers/host/json.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { readImageLock } from "../helpers/source/image-lock.ts";
@@ -119,7 +120,7 @@ function recordRuns(found: readonly CellResults[], article: Article): void {
   const matrix = recordedWith(matrixOf(found), readRecordedMatrix(article), readCells(), article);
   const file = recordedMatrix(article);
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(matrix, undefined, 2)}\n`);
+  writeFileSync(file, linePerEntry(matrix));
   const readme = join(projectRoot, "README.md");
   // README shows the table of one article, which its comment names.
   const shown = relative(projectRoot, file).replaceAll(".", String.raw`\.`);

@@ -1,13 +1,23 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { z } from "zod";
 import { type Article, readArticle } from "../helpers/article/article.ts";
 import { expectationIn, expectedResult, statementResult } from "../helpers/claim/expected.ts";
-import { recordingVariable, rejudged, rejudgedVariable } from "../helpers/claim/recording.ts";
+import {
+  type Observations,
+  observationsOf,
+  recordingVariable,
+  recordObservations,
+  rejudged,
+  rejudgedVariable,
+  store,
+} from "../helpers/claim/recording.ts";
 import { type ClaimResult, type ControlResult, Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
+import { linePerEntry } from "../helpers/host/json.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { missingCapability } from "../helpers/world/capabilities.ts";
@@ -17,34 +27,70 @@ import { whatIsWrong } from "../reports/results.ts";
 const Survivors = z.record(z.string(), z.array(z.string()));
 type Survivors = z.infer<typeof Survivors>;
 
-/** Judges a stored run again, without a cluster: by today's judges and expectations, from the observations on disk. */
+/**
+ * Judges a stored run again, without a cluster: by today's judges and expectations, from the observations on disk. `--record` puts
+ * a whole run of `npm run controls` into the article's recordings instead, with the list of what its judges do not look at.
+ */
 await main(async () => {
   const { out, article: articleFolder } = readSettings();
   const article = readArticle(articleFolder);
-  const [folder, ...others] = process.argv.slice(2);
-  if (folder === undefined || others.length > 0)
-    throw new UserError("which run is to be judged again?", "npm run rejudge -- reports/out");
+  const { folder, record } = options();
   // npm changes to the project's folder; what was typed is meant from where it was typed.
   const recording = resolve(process.env["INIT_CWD"] ?? process.cwd(), folder);
   const { text, stored } = readResults(recording);
-  const { judged, unseen } = await judgeAgain(recording, stored, article);
-  const after = `${JSON.stringify(Results.parse({ ...stored, claims: judged }), undefined, 2)}\n`;
+  if (record && !isWhole(stored))
+    throw new UserError(
+      "nothing was recorded: the run is not whole, or not as expected, or its controls were not tried",
+      "npm run controls makes one",
+    );
+  const observations = observationsOf(recording);
+  const { judged, unseen } = await judgeAgain(observations, stored, article);
+  // Files of recordings and of runs differ in their line ends only.
+  const after = linePerEntry(Results.parse({ ...stored, claims: judged }));
+  const same = after === linePerEntry(JSON.parse(text) as object);
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "rejudged.json"), after);
-  writeFileSync(join(out, "survivors.json"), `${JSON.stringify(unseen, undefined, 2)}\n`);
+  writeFileSync(join(out, "survivors.json"), linePerEntry(unseen));
   const before = new Map(stored.claims.map((claim) => [claim.id, claim]));
   const changed = judged.flatMap((claim) => differences(before.get(claim.id), claim));
   // Where the verdict is another, all else is too.
-  const same = judged.filter((claim) => outcome(before.get(claim.id)) === outcome(claim)).map(({ id }) => id);
-  const unlisted = differencesInSurvivors(same, listedSurvivors(recording), unseen);
+  const alike = judged.filter((claim) => outcome(before.get(claim.id)) === outcome(claim)).map(({ id }) => id);
+  const unlisted = differencesInSurvivors(alike, listedSurvivors(recording), unseen);
   for (const line of [...changed, ...unlisted]) process.stdout.write(`${line}\n`);
   const count = judged.filter(({ observation }) => observation !== undefined).length;
   const controls = judged.flatMap((claim) => claim.controls).length;
   process.stdout.write(
-    `${count} observations of Kubernetes ${stored.world.kubernetes} and ${controls} under a control judged again: ${changed.length} verdicts changed, results ${after === text ? "byte-identical" : "differ"}\n`,
+    `${count} observations of Kubernetes ${stored.world.kubernetes} and ${controls} under a control judged again: ${changed.length} verdicts changed, results ${same ? "byte-identical" : "differ"}\n`,
   );
-  return changed.length === 0 && unlisted.length === 0 && after === text ? 0 : 1;
+  if (changed.length > 0 || unlisted.length > 0 || !same) return 1;
+  if (record) {
+    const kept = join(article.folder, "recordings", stored.world.kubernetes);
+    recordObservations(kept, observations);
+    store(join(kept, "results.json"), after);
+    store(join(kept, "survivors.json"), linePerEntry(unseen));
+    process.stdout.write(`recorded: ${kept}\n`);
+  }
+  return 0;
 });
+
+function options(): { readonly folder: string; readonly record: boolean } {
+  const way = "npm run rejudge -- reports/out [--record]";
+  let parsed: { values: { record: boolean }; positionals: string[] };
+  try {
+    parsed = parseArgs({ options: { record: { type: "boolean", default: false } }, allowPositionals: true });
+  } catch (error) {
+    throw new UserError((error as Error).message.split("\n")[0] ?? "", way);
+  }
+  const [folder, ...others] = parsed.positionals;
+  if (folder === undefined || others.length > 0) throw new UserError("which run is to be judged again?", way);
+  return { folder, ...parsed.values };
+}
+
+function isWhole({ complete, selection, claims, controls }: Results): boolean {
+  return (
+    complete && selection === "" && controls.proven > 0 && claims.every(({ verdict, expected }) => verdict === expected)
+  );
+}
 
 /** What a recording lists as looked at by no judge; a run that was not recorded lists nothing. */
 function listedSurvivors(recording: string): Survivors | undefined {
@@ -82,9 +128,10 @@ interface JudgedAgain {
   readonly unseen: Survivors;
 }
 
-async function judgeAgain(recording: string, stored: Results, article: Article): Promise<JudgedAgain> {
+async function judgeAgain(observations: Observations, stored: Results, article: Article): Promise<JudgedAgain> {
   const folder = mkdtempSync(join(tmpdir(), "rejudge-"));
   try {
+    recordObservations(join(folder, "run"), observations);
     const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
     const result = await execa(process.execPath, [vitest, "run", "--config", "vitest.rejudge.config.ts"], {
       cwd: projectRoot,
@@ -93,7 +140,7 @@ async function judgeAgain(recording: string, stored: Results, article: Article):
       env: {
         PATH: process.env["PATH"],
         KNC_ARTICLE: article.folder,
-        [recordingVariable]: recording,
+        [recordingVariable]: join(folder, "run"),
         [rejudgedVariable]: folder,
       },
       reject: false,

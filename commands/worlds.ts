@@ -11,6 +11,7 @@ import { keptRun } from "../helpers/cluster/runs.ts";
 import { readWorlds, type World } from "../helpers/cluster/worlds.ts";
 import { findUserEngine } from "../helpers/engine/engine.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
+import { linePerEntry } from "../helpers/host/json.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { resultsAt, suiteCommit } from "../reports/results.ts";
@@ -193,7 +194,7 @@ function conclude(
   }: { all: readonly World[]; article: Article; settings: Settings; record: boolean },
 ): 0 | 1 {
   const file: WorldsFile = { format: "kind-network-conformance/worlds/1", groups };
-  writeFileSync(join(out, "worlds.json"), asText(file));
+  writeFileSync(join(out, "worlds.json"), linePerEntry(file));
   const worlds = groups.flatMap((group) => group.worlds).length;
   const pairs = groups.reduce(
     (sum, { worlds, stayed, external }) => sum + worlds.length * (stayed.length + external.length),
@@ -210,15 +211,11 @@ function conclude(
     // In the order of the worlds' file, newer ones in place of the ones recorded.
     const newer = groupsOf(all).flatMap((name) => known.find(({ group }) => group === name) ?? []);
     mkdirSync(dirname(recorded), { recursive: true });
-    writeFileSync(recorded, asText({ ...file, groups: newer }));
+    writeFileSync(recorded, linePerEntry({ ...file, groups: newer }));
     if (right.length < groups.length)
       process.stdout.write("groups that are not whole, or have a wrong verdict, are not recorded\n");
   }
   return wrong === 0 ? 0 : 1;
-}
-
-function asText(file: WorldsFile): string {
-  return `${JSON.stringify(file, undefined, 2)}\n`;
 }
 
 function groupsOf(worlds: readonly World[]): string[] {

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import semver from "semver";
 import { z } from "zod";
 import type { Article, Claim } from "../helpers/article/article.ts";
+import { meets } from "../helpers/article/expectation.ts";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { ownCni } from "../helpers/claim/world.ts";
 
@@ -161,16 +161,12 @@ function verdictsOfToday(claim: Claim, recorded: Matrix): ReturnType<typeof verd
 }
 
 /** Which verdicts the catalogue has for a recorded cell; what was not recorded of it may be either way. */
-function verdictsExpected({ expect = [] }: Claim, cell: Matrix["cells"][number]): readonly string[] {
-  return expect.flatMap(({ when: { kubernetes, proxyMode, ipFamily, cni } = {}, verdict }) => {
-    const family = cell.ipFamilies.length > 1 ? "dual" : cell.ipFamilies[0];
-    const fits =
-      (kubernetes === undefined || semver.satisfies(cell.kubernetes, kubernetes, { includePrerelease: true })) &&
-      (proxyMode === undefined || proxyMode === cell.proxyMode) &&
-      (ipFamily === undefined || ipFamily === family) &&
-      (cni === undefined || cni === cell.cni);
-    return fits ? [verdict] : [];
-  });
+function verdictsExpected(
+  { expect = [] }: Claim,
+  { kubernetes, proxyMode, ipFamilies, cni }: Matrix["cells"][number],
+): readonly string[] {
+  const facts = { kubernetes, proxyMode, ipFamilies, cni };
+  return expect.flatMap(({ when = {}, verdict }) => (meets(facts, when) ? [verdict] : []));
 }
 
 function withFlips(

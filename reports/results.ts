@@ -11,12 +11,12 @@ import { World } from "../helpers/claim/world.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 
-/** What was asked for, and when; written when a run begins. */
 /** Returns what tells an article's text from every other one: its SHA-256, in hexadecimal. */
 export function textDigest({ text }: Pick<Article, "text">): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
+/** What was asked for, and when; written when a run begins. */
 export const RunFile = z.strictObject({
   started: z.iso.datetime(),
   selection: z.string(),

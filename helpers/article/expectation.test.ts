@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { World, WorldNode } from "../claim/world.ts";
 import type { Claim, Condition } from "./article.ts";
-import { expectationFor } from "./expectation.ts";
+import { expectationFor, meets } from "./expectation.ts";
 
 const because = { en: "It was seen to be so on a cluster.", zh: "在叢集上看到如此。" };
 const link = "https://kubernetes.io/";
@@ -68,4 +68,18 @@ test("a world of which the catalogue says nothing is an error", () => {
   expect(() => expectationFor(claimWith({ proxyMode: "ipvs" }), world("v1.37.0", 2))).toThrow(
     RangeError("claim a-claim has no expectation for Kubernetes v1.37.0, iptables, ipv4, kindnet, workers: several"),
   );
+});
+
+test("what is not known of a cluster may be either way", () => {
+  const when: Condition = {
+    kubernetes: "<1.26",
+    proxyMode: "ipvs",
+    ipFamily: "ipv6",
+    cni: "flannel",
+    workers: "one",
+    networkPolicies: true,
+  };
+  expect(meets({}, when)).toBe(true);
+  expect(meets({ kubernetes: "v1.25.0", ipFamilies: ["ipv6"] }, when)).toBe(true);
+  expect(meets({ cni: "kindnet" }, when)).toBe(false);
 });

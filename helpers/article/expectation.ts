@@ -22,27 +22,32 @@ export function expectationFor(claim: Claim, world: Facts): Expectation {
   return found;
 }
 
-function meets(world: Facts, when: Condition): boolean {
+/** Returns whether a cluster meets conditions. What is not known of it may be either way. */
+export function meets(world: Partial<Facts>, when: Condition): boolean {
+  const { kubernetes, proxyMode, ipFamilies, cni, nodes, features } = world;
+  const fits = <T>(wanted: T | undefined, found: T | undefined) =>
+    wanted === undefined || found === undefined || wanted === found;
   return (
     (when.kubernetes === undefined ||
-      semver.satisfies(world.kubernetes, when.kubernetes, { includePrerelease: true })) &&
-    (when.proxyMode === undefined || when.proxyMode === world.proxyMode) &&
-    (when.ipFamily === undefined || when.ipFamily === familyOf(world)) &&
-    (when.cni === undefined || when.cni === world.cni) &&
-    (when.workers === undefined || when.workers === workersOf(world)) &&
-    (when.networkPolicies === undefined || when.networkPolicies === world.features.networkPolicies)
+      kubernetes === undefined ||
+      semver.satisfies(kubernetes, when.kubernetes, { includePrerelease: true })) &&
+    fits<string>(when.proxyMode, proxyMode) &&
+    fits(when.ipFamily, ipFamilies === undefined ? undefined : familyOf(ipFamilies)) &&
+    fits(when.cni, cni) &&
+    fits(when.workers, nodes === undefined ? undefined : workersOf(nodes)) &&
+    fits(when.networkPolicies, features?.networkPolicies)
   );
 }
 
-function familyOf({ ipFamilies: [first, second] }: Facts): Condition["ipFamily"] {
+function familyOf([first, second]: Facts["ipFamilies"]): Condition["ipFamily"] {
   return second === undefined ? first : "dual";
 }
 
-function workersOf({ nodes }: Facts): NonNullable<Condition["workers"]> {
+function workersOf(nodes: Facts["nodes"]): NonNullable<Condition["workers"]> {
   const count = nodes.filter(({ role }) => role === "worker").length;
   return count === 0 ? "none" : count === 1 ? "one" : "several";
 }
 
 function describe(world: Facts): string {
-  return `Kubernetes ${world.kubernetes}, ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.cni}, workers: ${workersOf(world)}`;
+  return `Kubernetes ${world.kubernetes}, ${world.proxyMode}, ${world.ipFamilies.join("+")}, ${world.cni}, workers: ${workersOf(world.nodes)}`;
 }

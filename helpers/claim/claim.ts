@@ -9,7 +9,14 @@ import { Evidence } from "./evidence.ts";
 import { expectationIn, expectedResult, statementResult } from "./expected.ts";
 import { decidingValues } from "./mutants.ts";
 import { Proofs } from "./proofs.ts";
-import { judgeRecording, observationFile, recordingVariable, store } from "./recording.ts";
+import {
+  judgeRecording,
+  type Observations,
+  observationFile,
+  observationsOf,
+  recordingVariable,
+  store,
+} from "./recording.ts";
 import { claimReporters } from "./report.ts";
 import { ClaimResult, ControlResult } from "./results.ts";
 import { Inconclusive } from "./verdict.ts";
@@ -28,12 +35,14 @@ export function claimsOf<Lab extends Workspace>(
 ): ClaimFunction<Lab> {
   const checks = new Map<string, CheckedClaim<Lab>>();
   const proofs = new Proofs(checks, article.sentinels);
+  const recording = process.env[recordingVariable];
+  const recorded = recording === undefined ? undefined : observationsOf(recording);
   return (id, check) => {
     const entry = article.claims.find((candidate) => candidate.id === id);
     if (entry === undefined) throw new RangeError(`${article.id} has no claim ${id}`);
     if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
     checks.set(id, { entry, check: check as Check<Lab, unknown> });
-    const { timeout, carryOut } = wayOf({ article, entry, check, openEnvironment, proofs });
+    const { timeout, carryOut } = wayOf({ article, entry, check, openEnvironment, proofs, recorded });
     test(
       entry.en,
       { ...(timeout === undefined ? {} : { timeout }), tags: check.slow === true ? ["slow"] : [] },
@@ -52,14 +61,18 @@ interface Specified<Lab extends Workspace, Observation> {
 function wayOf<Lab extends Workspace, Observation>({
   openEnvironment,
   proofs,
+  recorded,
   ...specified
-}: Specified<Lab, Observation> & { readonly openEnvironment: () => Environment<Lab>; readonly proofs: Proofs<Lab> }): {
+}: Specified<Lab, Observation> & {
+  readonly openEnvironment: () => Environment<Lab>;
+  readonly proofs: Proofs<Lab>;
+  readonly recorded: Observations | undefined;
+}): {
   readonly timeout?: number;
   readonly carryOut: TestFunction;
 } {
   const { entry, check } = specified;
-  const recording = process.env[recordingVariable];
-  if (recording !== undefined) return { carryOut: () => judgeRecording(recording, entry.id, check) };
+  if (recorded !== undefined) return { carryOut: () => judgeRecording(recorded, entry.id, check) };
   const named = ({ task }: TestContext) => void ((task.meta as { claim?: string }).claim = entry.id);
   const environment = openEnvironment();
   if (process.env[controlsVariable] !== undefined)

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
+import { linePerEntry } from "../host/json.ts";
 import type { Check } from "./check.ts";
 import { isLive } from "./control.ts";
 import { decidingValues, survivors } from "./mutants.ts";
@@ -31,16 +32,59 @@ export function store(file: string, text: string): void {
   writeFileSync(file, text);
 }
 
-/** Judges what a run stored of a claim and writes what comes out; does nothing where it stored nothing. */
-export function judgeRecording<Lab, Observation>(recording: string, id: string, check: Check<Lab, Observation>): void {
+/** What a run observed: by claims, as it was and under the claim's live control. */
+const Observations = z.record(z.string(), z.strictObject({ untouched: z.unknown(), changed: z.unknown().optional() }));
+export type Observations = z.infer<typeof Observations>;
+
+/** The file of a recording that has all its observations, a line for each claim. */
+const observationsFile = "observations.json";
+
+/**
+ * Returns what was observed in a run: in a recording, where one file has it, or in the output folder of a run, whose claims
+ * are written side by side, a file each.
+ */
+export function observationsOf(folder: string): Observations {
+  const recorded = join(folder, observationsFile);
+  if (existsSync(recorded)) return Observations.parse(readJson(recorded));
+  const files = existsSync(join(folder, "observations")) ? readdirSync(join(folder, "observations")) : [];
+  const ids = files.filter((file) => file.endsWith(".json")).map((file) => basename(file, ".json"));
+  return Object.fromEntries(
+    ids.toSorted().map((id) => {
+      const changed = join(folder, observationFile(id, true));
+      return [
+        id,
+        {
+          untouched: readJson(join(folder, observationFile(id))),
+          ...(existsSync(changed) ? { changed: readJson(changed) } : {}),
+        },
+      ];
+    }),
+  );
+}
+
+/** Writes what was observed in a run into a recording. */
+export function recordObservations(folder: string, observations: Observations): void {
+  store(join(folder, observationsFile), linePerEntry(observations));
+}
+
+function readJson(file: string): unknown {
+  return JSON.parse(readFileSync(file, "utf8"));
+}
+
+/** Judges what was observed of a claim and writes what comes out; does nothing where nothing was. */
+export function judgeRecording<Lab, Observation>(
+  observations: Observations,
+  id: string,
+  check: Check<Lab, Observation>,
+): void {
   const folder = process.env[rejudgedVariable];
   if (folder === undefined) throw new Error(`${rejudgedVariable} does not say where to write`);
   const { control } = check;
-  const untouched = readObservation(join(recording, observationFile(id))) as Observation | undefined;
+  const untouched = observations[id]?.untouched as Observation | undefined;
   if (untouched === undefined) return;
   const changed =
     control === undefined || isLive(control)
-      ? (readObservation(join(recording, observationFile(id, true))) as Observation | undefined)
+      ? (observations[id]?.changed as Observation | undefined)
       : control.alter(structuredClone(untouched));
   const outcome: Rejudged = {
     untouched: judgementOf(() => check.judge(untouched)),
@@ -51,15 +95,11 @@ export function judgeRecording<Lab, Observation>(recording: string, id: string, 
   store(join(folder, `${id}.json`), JSON.stringify(outcome));
 }
 
-function readObservation(file: string): unknown {
-  return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
-}
-
 /**
  * Returns what came out for a claim, and under its control, what decided it and what its judge does not look at, or undefined
  * where the run stored nothing to judge.
  */
 export function rejudged(folder: string, id: string): Rejudged | undefined {
   const file = join(folder, `${id}.json`);
-  return existsSync(file) ? Rejudged.parse(JSON.parse(readFileSync(file, "utf8"))) : undefined;
+  return existsSync(file) ? Rejudged.parse(readJson(file)) : undefined;
 }

@@ -1,0 +1,122 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { execa } from "execa";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { observationFile, observationsOf, recordObservations, store } from "../../helpers/claim/recording.ts";
+import { Results } from "../../helpers/claim/results.ts";
+import { projectRoot } from "../../helpers/host/settings.ts";
+
+const own = relative(projectRoot, import.meta.dirname);
+const recording = join("recordings", "v1.37.0");
+const recorded = join(import.meta.dirname, recording);
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "rejudge-test-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function rejudge(cwd: string, ...words: string[]) {
+  return execa(process.execPath, ["commands/run.js", "rejudge", ...words, "--article", own], {
+    cwd,
+    extendEnv: false,
+    env: { PATH: process.env["PATH"], KNC_OUT: join(folder, "out") },
+    reject: false,
+    all: true,
+    stdin: "ignore",
+  });
+}
+
+function copyOfProject(name: string): string {
+  const project = join(folder, name);
+  mkdirSync(project);
+  for (const name of [
+    "commands",
+    "fixtures",
+    "helpers",
+    "package.json",
+    "reports",
+    "specs",
+    "tsconfig.json",
+    "vitest.rejudge.config.ts",
+  ])
+    cpSync(join(projectRoot, name), join(project, name), {
+      recursive: true,
+      filter: (source) => !source.startsWith(join(projectRoot, "reports", "out")),
+    });
+  symlinkSync(join(projectRoot, "node_modules"), join(project, "node_modules"));
+  return project;
+}
+
+test("a judge that is wrong is named, with the claim that it would let pass under its control, and no other", async () => {
+  const project = copyOfProject("project");
+  const spec = join(project, own, "12-kindnet.spec.ts");
+  const right = readFileSync(spec, "utf8");
+  const wrong = right.replace(
+    "expect(conflist.name, `name on ${node}`).toBe(sample.name)",
+    "expect(sample.name, node).toBe(sample.name)",
+  );
+  expect(wrong).not.toBe(right);
+  writeFileSync(spec, wrong);
+  const { exitCode, stdout } = await rejudge(project, recorded);
+  expect(stdout.split("\n").filter((line) => line.startsWith("✗"))).toEqual([
+    expect.stringMatching(/^✗ conflist-name, if .*: was refuted, is holds$/),
+    "✗ conflist-name: its judge does not look at [].conflist, and is not known for that",
+    "✗ conflist-name: its judge does not look at [].conflist.name, and is not known for that",
+  ]);
+  expect(exitCode).toBe(1);
+});
+
+test("the README says the score of the recorded controls", () => {
+  const { controls } = Results.parse(JSON.parse(readFileSync(join(recorded, "results.json"), "utf8")));
+  const readme = readFileSync(join(projectRoot, "README.md"), "utf8");
+  expect(/(\d+) of (\d+) checks proven, (\d+) of them/.exec(readme)?.slice(1).map(Number)).toEqual([
+    controls.proven,
+    controls.executed,
+    controls.live,
+  ]);
+});
+
+test("an observation that is another than when the run was stored is named, and no other", async () => {
+  const copy = join(folder, "copy");
+  cpSync(recorded, copy, { recursive: true });
+  // As if the judge were another: what it sees is.
+  const observations = observationsOf(copy);
+  for (const { conflist } of observations["conflist-name"]?.untouched as { conflist: { name: string } }[])
+    conflist.name = "another";
+  recordObservations(copy, observations);
+  const { exitCode, stdout } = await rejudge(projectRoot, copy);
+  expect(stdout.split("\n").filter((line) => line.startsWith("✗"))).toEqual([
+    "✗ conflist-name: was holds, is refuted (expected holds)",
+  ]);
+  expect(stdout).toMatch(/1 verdicts changed, results differ$/);
+  expect(exitCode).toBe(1);
+  const after = Results.parse(JSON.parse(readFileSync(join(folder, "out", "rejudged.json"), "utf8")));
+  expect(after.claims.find(({ id }) => id === "conflist-name")).toMatchObject({
+    verdict: "refuted",
+    expected: "holds",
+  });
+});
+
+test("a run's folder, a file a claim, is recorded as it was, and nothing is where it is not whole", async () => {
+  const project = copyOfProject("recording");
+  rmSync(join(project, own, recording), { recursive: true });
+  const run = join(folder, "run");
+  cpSync(join(recorded, "results.json"), join(run, "results.json"));
+  for (const [id, { untouched, changed }] of Object.entries(observationsOf(recorded))) {
+    store(join(run, observationFile(id)), JSON.stringify(untouched, undefined, 2));
+    if (changed !== undefined) store(join(run, observationFile(id, true)), JSON.stringify(changed, undefined, 2));
+  }
+  expect(await rejudge(project, run, "--record")).toMatchObject({ exitCode: 0, stderr: "" });
+  for (const name of ["results.json", "observations.json", "survivors.json"])
+    expect(readFileSync(join(project, own, recording, name), "utf8"), name).toBe(
+      readFileSync(join(recorded, name), "utf8"),
+    );
+  const results = JSON.parse(readFileSync(join(run, "results.json"), "utf8")) as object;
+  writeFileSync(join(run, "results.json"), JSON.stringify({ ...results, selection: "-t some" }));
+  expect(await rejudge(project, run, "--record")).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringMatching(/^error: nothing was recorded: [^\n]+$/),
+  });
+});
