@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     name: "e2e",
-    include: ["commands/**/*.e2e.ts"],
+    include: ["{commands,specs}/**/*.e2e.ts"],
     fileParallelism: false,
     expect: { requireAssertions: true },
     testTimeout: 900_000,

@@ -7,8 +7,8 @@ import { matrixOf } from "./matrix.ts";
 import { matrixPage } from "./matrix-page.ts";
 import { recordedRun } from "./pages.ts";
 
-const flipping = "userspace-mode-exists";
 const recorded = recordedRun(readArticle(readSettings().article)) as Results;
+const flipping = recorded.claims.find(({ verdict }) => verdict === "refuted")?.id ?? "";
 /** The same run as if it had been of an older version, on which one sentence held. */
 const older: Results = {
   ...recorded,

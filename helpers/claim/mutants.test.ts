@@ -60,8 +60,8 @@ test("what decides is what the verdict changes with, not what is only told or no
   ]);
   // One value alone does not make it hold here: there is what the judge took out of it.
   expect(decidingValues({ ...observation, code: 422 }, judge)).toEqual([{ value: "422" }]);
-  const routes = { conflist: '{ "routes": [\n{ "dst": "0.0.0.0/0" } ] }' };
-  const routesOf = ({ conflist }: typeof routes) => (JSON.parse(conflist) as { routes: unknown }).routes;
-  expect(decidingValues(routes, (seen) => expect(routesOf(seen)).toEqual([]))).toEqual([{ value: "0.0.0.0/0" }]);
+  const routes = { file: '{ "routes": [\n{ "to": "192.0.2.0/24" } ] }' };
+  const routesOf = ({ file }: typeof routes) => (JSON.parse(file) as { routes: unknown }).routes;
+  expect(decidingValues(routes, (seen) => expect(routesOf(seen)).toEqual([]))).toEqual([{ value: "192.0.2.0/24" }]);
   expect(decidingValues({ page: "<html>\n</html>" }, ({ page }) => expect(page).toContain("html"))).toEqual([]);
 });

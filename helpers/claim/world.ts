@@ -59,7 +59,7 @@ export const World = z.strictObject({
   publishedPorts: z
     .array(z.string())
     .default([])
-    .describe("ports of nodes that the machine publishes besides the API server's, as `worker 30080/tcp`"),
+    .describe("ports of nodes that the machine publishes besides the API server's, as `worker 31000/tcp`"),
   poolRefusal: z
     .string()
     .optional()

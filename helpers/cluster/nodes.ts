@@ -121,7 +121,7 @@ export async function networkOf(engine: Engine, nodes: readonly string[]): Promi
   return common.includes(wanted) ? wanted : (common[0] ?? wanted);
 }
 
-/** Returns the ports of a cluster's nodes that the machine publishes besides the API server's, as `worker 30080/tcp`. */
+/** Returns the ports of a cluster's nodes that the machine publishes besides the API server's, as `worker 31000/tcp`. */
 export async function publishedPorts(engine: Engine, nodes: readonly string[], cluster: string): Promise<string[]> {
   return (await inspect(engine, nodes)).flatMap(({ Name, NetworkSettings }) =>
     Object.entries(NetworkSettings.Ports ?? {}).flatMap(([port, bindings]) =>

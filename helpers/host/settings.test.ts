@@ -5,7 +5,7 @@ import { projectRoot, readSettings } from "./settings.ts";
 
 test("what is not set has a default", () => {
   expect(readSettings({ XDG_CACHE_HOME: "/var/cache" })).toEqual({
-    article: join(projectRoot, "specs", "day-5"),
+    article: expect.stringMatching(/\/specs\/[^/]+$/),
     nodeImage: undefined,
     imageLock: undefined,
     keepCluster: false,

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,8 +16,12 @@ const existingFile = z
   .refine((path) => existsSync(path), "does not exist")
   .refine((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true, "is a folder");
 
-/** What is checked when no article is named. */
-const mainArticle = join(projectRoot, "specs", "day-5");
+/** What is checked when no article is named: package.json says which. */
+const mainArticle = join(projectRoot, mainArticleIn(readFileSync(join(projectRoot, "package.json"), "utf8")));
+
+function mainArticleIn(packageJson: string): string {
+  return z.object({ config: z.object({ article: z.string() }) }).parse(JSON.parse(packageJson)).config.article;
+}
 
 /** A folder of specs/ by its name, or another folder by its path; what is in it is told when it is read. */
 const articleFolder = z

@@ -3,7 +3,7 @@ import { defaults, ownCni, type World } from "../claim/world.ts";
 
 type Probe = (world: World) => string | undefined;
 
-/** Whether the range has a node port, and no Service of others; the capability is named `node-port-30080`, for instance. */
+/** Whether the range has a node port, and no Service of others; the capability is named `node-port-31000`, for instance. */
 function nodePort(port: number): Probe {
   return ({ nodePortRange, takenNodePorts }) => {
     const [first = 0, last = 0] = nodePortRange.split("-").map(Number);

@@ -8,24 +8,24 @@ const parse = (...items: { kind: string; metadata: object; spec?: object }[]) =>
 
 test("what others have under the lab's names and labels is in its way, and what the suite made is not", () => {
   const found = parse(
-    { kind: "Deployment", metadata: { name: "web-app", ...own, uid: "d" } },
-    { kind: "ReplicaSet", metadata: { name: "web-app-1", uid: "r", ownerReferences: [{ uid: "d" }] } },
-    { kind: "Pod", metadata: { name: "web-app-1-a", labels: { app: "web" }, ownerReferences: [{ uid: "r" }] } },
-    { kind: "Service", metadata: { name: "web-clusterip", ...own } },
+    { kind: "Deployment", metadata: { name: "shop-app", ...own, uid: "d" } },
+    { kind: "ReplicaSet", metadata: { name: "shop-app-1", uid: "r", ownerReferences: [{ uid: "d" }] } },
+    { kind: "Pod", metadata: { name: "shop-app-1-a", labels: { app: "shop" }, ownerReferences: [{ uid: "r" }] } },
+    { kind: "Service", metadata: { name: "shop-inside", ...own } },
     { kind: "Service", metadata: { name: "kubernetes" } },
-    { kind: "Service", metadata: { name: "web-nodeport" } },
-    { kind: "Pod", metadata: { name: "shop", labels: { app: "web" } } },
+    { kind: "Service", metadata: { name: "shop-outside" } },
+    { kind: "Pod", metadata: { name: "shop", labels: { app: "shop" } } },
     { kind: "Pod", metadata: { name: "stranger", labels: { app: "other" } } },
     { kind: "NetworkPolicy", metadata: { name: "deny" } },
     { kind: "ResourceQuota", metadata: { name: "small" } },
   );
   const lab = {
-    objects: ["Deployment/web-app", "Service/web-clusterip", "Service/web-nodeport"],
-    labels: { app: "web" },
+    objects: ["Deployment/shop-app", "Service/shop-inside", "Service/shop-outside"],
+    labels: { app: "shop" },
   };
   expect(inTheWay(found, undefined)).toEqual([]);
   expect(inTheWay(found, lab)).toEqual([
-    "Service web-nodeport",
+    "Service shop-outside",
     "Pod shop",
     "NetworkPolicy deny",
     "ResourceQuota small",
@@ -35,11 +35,11 @@ test("what others have under the lab's names and labels is in its way, and what 
 test("node ports of others are taken, and those of the suite are not", () => {
   const ports = (...nodePorts: number[]) => ({ ports: nodePorts.map((nodePort) => ({ nodePort })) });
   const services = parse(
-    { kind: "Service", metadata: { name: "mine", namespace: "shop" }, spec: ports(30_080, 30_443) },
-    { kind: "Service", metadata: { name: "web", namespace: "cast-1" }, spec: ports(30_500) },
-    { kind: "Service", metadata: { name: "web-nodeport", namespace: "default", ...own }, spec: ports(30_007) },
+    { kind: "Service", metadata: { name: "mine", namespace: "shop" }, spec: ports(31_000, 30_443) },
+    { kind: "Service", metadata: { name: "shop", namespace: "cast-1" }, spec: ports(30_500) },
+    { kind: "Service", metadata: { name: "shop-outside", namespace: "default", ...own }, spec: ports(31_007) },
     { kind: "Service", metadata: { name: "kubernetes", namespace: "default" }, spec: { ports: [{}] } },
   );
   const namespaces = parse({ kind: "Namespace", metadata: { name: "cast-1", ...own } });
-  expect(takenNodePorts(services, namespaces)).toEqual({ 30080: "shop/mine", 30443: "shop/mine" });
+  expect(takenNodePorts(services, namespaces)).toEqual({ 31000: "shop/mine", 30443: "shop/mine" });
 });

@@ -5,24 +5,24 @@ import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
 import { expect, test } from "vitest";
 import { stringify } from "yaml";
-import { readArticle } from "../helpers/article/article.ts";
-import { Results } from "../helpers/claim/results.ts";
-import { type Engine, engineOutput, inEngineNetwork } from "../helpers/engine/engine.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { builtKind, builtNodeImage, labels } from "../helpers/source/build.ts";
-import { debianMirror, PrivateApt, unpack } from "../helpers/source/debian.ts";
-import { saveCarried } from "../helpers/source/find.ts";
-import { readImageLock } from "../helpers/source/image-lock.ts";
-import { PartStore } from "../helpers/source/parts.ts";
+import { readArticle } from "../../helpers/article/article.ts";
+import { Results } from "../../helpers/claim/results.ts";
+import { type Engine, engineOutput, inEngineNetwork } from "../../helpers/engine/engine.ts";
+import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
+import { builtKind, builtNodeImage, labels } from "../../helpers/source/build.ts";
+import { debianMirror, PrivateApt, unpack } from "../../helpers/source/debian.ts";
+import { saveCarried } from "../../helpers/source/find.ts";
+import { readImageLock } from "../../helpers/source/image-lock.ts";
+import { PartStore } from "../../helpers/source/parts.ts";
 import {
   clearPrivateEngine,
   privateEngineLeftovers,
   privateEnginePlace,
   startPrivateEngine,
-} from "../helpers/source/private.ts";
-import { engineSuite, engineTools } from "../helpers/source/tools.ts";
-import { entryOf } from "../reports/places.ts";
-import { piecesOf, shownOf } from "../reports/shown.ts";
+} from "../../helpers/source/private.ts";
+import { engineSuite, engineTools } from "../../helpers/source/tools.ts";
+import { entryOf } from "../../reports/places.ts";
+import { piecesOf, shownOf } from "../../reports/shown.ts";
 
 const { cache } = readSettings();
 const say = () => {};

@@ -16,21 +16,21 @@ import { join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { execa } from "execa";
 import { expect, test } from "vitest";
-import { Results } from "../helpers/claim/results.ts";
-import { type Engine, engineOutput, inEngineNetwork } from "../helpers/engine/engine.ts";
-import { acquireLock } from "../helpers/host/lock.ts";
-import { findProcesses } from "../helpers/host/process.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { builtKind } from "../helpers/source/build.ts";
-import { readImageLock } from "../helpers/source/image-lock.ts";
-import { PartStore } from "../helpers/source/parts.ts";
+import { Results } from "../../helpers/claim/results.ts";
+import { type Engine, engineOutput, inEngineNetwork } from "../../helpers/engine/engine.ts";
+import { acquireLock } from "../../helpers/host/lock.ts";
+import { findProcesses } from "../../helpers/host/process.ts";
+import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
+import { builtKind } from "../../helpers/source/build.ts";
+import { readImageLock } from "../../helpers/source/image-lock.ts";
+import { PartStore } from "../../helpers/source/parts.ts";
 import {
   clearPrivateEngine,
   privateEnginePlace,
   runningPrivateEngine,
   startPrivateEngine,
-} from "../helpers/source/private.ts";
-import { engineTools } from "../helpers/source/tools.ts";
+} from "../../helpers/source/private.ts";
+import { engineTools } from "../../helpers/source/tools.ts";
 
 const { cache } = readSettings();
 const say = () => {};

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Results } from "../helpers/claim/results.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { Results } from "../../helpers/claim/results.ts";
+import { projectRoot } from "../../helpers/host/settings.ts";
 
 let out = "";
 let results: Results;

@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Results } from "../helpers/claim/results.ts";
-import { containerNodes } from "../helpers/cluster/nodes.ts";
-import { keptRun } from "../helpers/cluster/runs.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { PartStore } from "../helpers/source/parts.ts";
-import { privateEnginePlace, runningPrivateEngine } from "../helpers/source/private.ts";
-import { engineTools } from "../helpers/source/tools.ts";
+import { Results } from "../../helpers/claim/results.ts";
+import { containerNodes } from "../../helpers/cluster/nodes.ts";
+import { keptRun } from "../../helpers/cluster/runs.ts";
+import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
+import { PartStore } from "../../helpers/source/parts.ts";
+import { privateEnginePlace, runningPrivateEngine } from "../../helpers/source/private.ts";
+import { engineTools } from "../../helpers/source/tools.ts";
 
 /** Claims about names. */
 const byDns = [
