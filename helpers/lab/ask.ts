@@ -2,7 +2,8 @@ import { type Meeting, meet } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
 import type { Lab } from "./lab.ts";
 
-export const answered = ({ outcome }: Pick<Meeting, "outcome">): boolean => outcome === "answered";
+/** Returns whether something that was asked gave an answer; see {@link Outcome}. */
+export const answered = ({ outcome }: { readonly outcome: string }): boolean => outcome === "answered";
 
 /**
  * Returns who answers a peer there: on a busy machine a first try may take too long, and a node may not have heard of a

@@ -156,7 +156,7 @@ export function controlPlaneOf({ nodes }: World): WorldNode {
 }
 
 /** Returns the images of the run as manifests name them. */
-export function imageValues(context: Context): Record<string, string> {
+export function imageValues(context: Pick<Context, "images">): Record<string, string> {
   return Object.fromEntries(
     Object.entries(context.images).map(([name, { reference }]) => [`image.${name}`, reference]),
   );

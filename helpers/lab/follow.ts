@@ -15,9 +15,10 @@ import { drawPath } from "../path/picture.ts";
 import { type MetRule, rulesMet, translatingRules } from "../path/rules.ts";
 import { inBackground } from "../probe/background.ts";
 import { type RecordedPackets, recordPackets } from "../probe/capture.ts";
-import { hostPort, type Meeting, meet } from "../probe/http.ts";
+import { type Meeting, meet } from "../probe/http.ts";
 import { ipFamilyOf } from "../probe/ip.ts";
 import { outputOf, type Peer, ProbeFailed } from "../probe/peer.ts";
+import { answered } from "./ask.ts";
 import type { Lab } from "./lab.ts";
 
 /** What is done to follow a packet is kept as one item, with what came of it. */
@@ -102,9 +103,9 @@ export interface Forwarded {
 /** Follows one request by `kubectl port-forward` to a pod on the first worker that has tcpdump in its first container. */
 export async function followPortForward(lab: Lab, name: string): Promise<Forwarded> {
   const [node, controlPlane] = [lab.worker(0), lab.controlPlane];
-  const pod = await lab.ready(name, lab.namespace, silent);
+  const pod = await lab.pods.ready(name, lab.namespace, silent);
   // The API server is reached by either family, whatever its cluster has.
-  const outsider = lab.outsiderAddresses;
+  const outsider = lab.outsider.addresses;
   const inThePod = `lo of ${name}`;
   const record = async (title: string, peer: Peer, filter: string) => {
     const packets = await recordPackets(peer, `tcp and (${filter})`);
@@ -119,10 +120,7 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
   const words = ["kubectl", "port-forward", "--namespace", lab.namespace, `pod/${name}`, "18084:8080"];
   const forward = await inBackground(lab.outsider, "forward a port of the pod", words);
   lab.afterwards(() => forward.stop());
-  const answer = await lab.eventually(
-    () => meet(lab.outsider, "localhost:18084", lab.timeouts.attempt),
-    ({ outcome }) => outcome === "answered",
-  );
+  const answer = await lab.eventually(() => meet(lab.outsider, "localhost:18084", lab.timeouts.attempt), answered);
   const connections: readonly Leg[] = [
     { node: controlPlane.name, direction: "in", toPort: 6443 },
     { node: controlPlane.name, direction: "out", toPort: 10_250 },
@@ -134,15 +132,14 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
     return { sightings, hops: legsOf(sightings, connections) };
   };
   // Captures lag behind, each as it likes.
-  const { sightings, hops } =
-    answer.outcome === "answered"
-      ? await lab.eventually(look, (seen) => seen.hops.length === connections.length)
-      : await look();
+  const { sightings, hops } = answered(answer)
+    ? await lab.eventually(look, (seen) => seen.hops.length === connections.length)
+    : await look();
   const title = "port-forward: outsider to API server to kubelet to the pod's own lo";
   const picture = drawPath({
     ...{ title, hops },
-    client: { lane: outside, words: `kubectl (${lab.outsiderAddress})` },
-    server: answer.outcome === "answered" ? { lane: inThePod, words: name } : undefined,
+    client: { lane: outside, words: `kubectl (${lab.outsider.address})` },
+    server: answered(answer) ? { lane: inThePod, words: name } : undefined,
   });
   const onTheLink = sightings.filter(
     (seen) => seen.node === node.name && [seen.fromPort, seen.toPort].includes(8080),
@@ -150,7 +147,7 @@ export async function followPortForward(lab: Lab, name: string): Promise<Forward
   const text = [
     tableOf(hops),
     "Each is a connection of its own; the API server has others with that kubelet.",
-    `New connections to ${hostPort(pod.address, 8080)} on the pod's link: ${onTheLink}`,
+    `New connections to ${pod.on(8080)} on the pod's link: ${onTheLink}`,
   ];
   lab.note(`the path: ${title}`, text.join("\n\n"), [
     { name: "port-forward.svg", type: "image/svg+xml", content: picture },
@@ -180,9 +177,9 @@ function stations(lab: Lab): Station[] {
     [lab.worker(1).name, "host-2"],
     [lab.controlPlane.name, "host-cp"],
   ]);
-  return lab.world.nodes.flatMap((node) => {
+  return lab.nodes.flatMap((node) => {
     const host = hosts.get(node.name);
-    return host === undefined ? [] : [{ name: node.name, node: lab.node(node, silent), host: lab.pod(host, silent) }];
+    return host === undefined ? [] : [{ name: node.name, node: lab.silently(node), host: lab.pod(host, silent) }];
   });
 }
 

@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
-import { hostPort, type Request, request } from "../probe/http.ts";
+import { type Request, request } from "../probe/http.ts";
+import { answered } from "./ask.ts";
 import type { Lab } from "./lab.ts";
 
 /** What an Ingress asks for: who is to answer at a host and a path. */
@@ -38,20 +39,21 @@ export async function withIngress(lab: Lab, name: string, ports: number): Promis
   const node = lab.worker(0);
   const port = ports + randomInt(400);
   const values = { namespace, node: node.name, port: String(port) };
-  for (const part of lab.manifest("ingress.yaml", values)) await lab.create(`${part.kind} ${part.metadata.name}`, part);
+  for (const part of lab.objects.manifest("ingress.yaml", values))
+    await lab.api.create(`${part.kind} ${part.metadata.name}`, part);
   await Promise.all(["front", "back"].map((backend) => startBackend(lab, backend, namespace)));
   const ask = async (host: string, path: string) => {
-    const url = `http://${hostPort(node.addresses[0] ?? "", port)}${path}`;
+    const url = `http://${node.on(port)}${path}`;
     const { outcome, status, body } = await request(lab.outsider, url, lab.timeouts.answer, host);
     return { outcome, ...(status === undefined ? {} : { status }), body };
   };
   const before = await lab.until(
     "the controller to answer",
     () => ask(wanted[0].host, wanted[0].path),
-    ({ outcome }) => outcome === "answered",
+    answered,
     lab.timeouts.podsReady,
   );
-  await lab.create("an Ingress", ingress(name, namespace));
+  await lab.api.create("an Ingress", ingress(name, namespace));
   const answers = await lab.eventually(
     () => Promise.all(wanted.map(async (route) => ({ ...route, ...(await ask(route.host, route.path)) }))),
     (all) => all.every(({ backend, body }) => body === backend),
@@ -62,9 +64,9 @@ export async function withIngress(lab: Lab, name: string, ports: number): Promis
 /** A Service with a pod that gives its own name, whatever it is asked for. */
 async function startBackend(lab: Lab, name: string, namespace: string): Promise<void> {
   const labels = { app: name };
-  const containers = [{ name: "server", image: lab.image("agnhost"), args: ["serve-hostname"] }];
-  await lab.service(name, { selector: labels, ports: [{ port: 80, targetPort: 9376 }] }, namespace);
-  await lab.start(lab.serverPod(name, labels, { containers }, namespace));
+  const containers = [{ name: "server", image: lab.objects.image("agnhost"), args: ["serve-hostname"] }];
+  await lab.services.create(name, { selector: labels, ports: [{ port: 80, targetPort: 9376 }] }, namespace);
+  await lab.pods.start(lab.objects.serverPod(name, labels, { containers }, namespace));
 }
 
 function ingress(name: string, namespace: string) {

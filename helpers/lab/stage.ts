@@ -1,7 +1,6 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { inject } from "vitest";
 import type { Environment } from "../claim/environment.ts";
-import type { EvidenceItem } from "../claim/evidence.ts";
 import { Inconclusive } from "../claim/verdict.ts";
 import type { World } from "../claim/world.ts";
 import type { Context } from "../cluster/context.ts";
@@ -11,8 +10,9 @@ import { KubernetesApi } from "../probe/api.ts";
 import { type PodShells, podShells } from "../probe/exec.ts";
 import { type Timeouts, timeouts } from "../probe/timeouts.ts";
 import { missingCapability } from "../world/capabilities.ts";
+import { failureOfPolicy } from "./admission.ts";
 import { type Cast, readRun } from "./cast.ts";
-import { failureOfPolicy } from "./changes.ts";
+import type { Experiments } from "./experiments.ts";
 import { Lab } from "./lab.ts";
 
 /** What all checks of a run share: the cluster and the fixed cast of pods on it. */
@@ -32,11 +32,7 @@ export interface Stage {
   readonly services: ReadonlyMap<string, V1Service>;
   /** Checks are carried out more than once on it, so that each has to wait until what it made is gone. */
   readonly again: boolean;
-  /** Experiments that several checks look at; see {@link Lab.together}. */
-  readonly experiments: Map<
-    string,
-    Promise<{ observation: unknown; evidence: readonly EvidenceItem[]; standIns: readonly string[] }>
-  >;
+  readonly experiments: Experiments;
 }
 
 declare module "vitest" {

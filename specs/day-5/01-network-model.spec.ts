@@ -1,13 +1,17 @@
 import { randomInt } from "node:crypto";
-import type { V1NetworkPolicy, V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import type { WorldNode } from "../../helpers/claim/world.ts";
+import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
 import { isReady } from "../../helpers/lab/cast.ts";
-import { iptablesRule, storeOtherwise, wrapProgram } from "../../helpers/lab/changes.ts";
+import { wrapProgram } from "../../helpers/lab/changes.ts";
 import { withIngress } from "../../helpers/lab/ingress.ts";
-import type { Lab, PodPeer } from "../../helpers/lab/lab.ts";
+import { rules } from "../../helpers/lab/iptables.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { leadsTo } from "../../helpers/lab/objects.ts";
+import type { NodePeer, PodPeer } from "../../helpers/lab/peers.ts";
+import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";
@@ -50,8 +54,7 @@ const masqueradedPods = live(
   "the nodes masquerade what pods send to pods",
   async (lab) => {
     const [subnet = ""] = lab.world.podSubnets;
-    for (const node of lab.world.nodes)
-      await iptablesRule(lab, node, "nat", "POSTROUTING", "-s", subnet, "-d", subnet, "-j", "MASQUERADE");
+    for (const node of lab.nodes) await rules(lab, node).masquerade({ from: subnet, to: subnet });
   },
   { alone: true },
 );
@@ -65,10 +68,8 @@ claim("pods-talk-without-nat-on-one-node", {
   control: live(
     "a node leads what a pod sends to one pod to another",
     async (lab) => {
-      const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("server-1").address, "-p", "tcp"];
-      const other = hostPort(lab.pod("server-2").address, 8080);
-      const rule = [...flow, "--dport", "8080", "-j", "DNAT", "--to-destination", other];
-      await iptablesRule(lab, lab.worker(0), "nat", "PREROUTING", ...rule);
+      const traffic = { from: lab.pod("client-1").address, to: lab.pod("server-1").address, port: 8080 };
+      await rules(lab, lab.worker(0)).redirect(traffic, lab.pod("server-2").on(8080));
     },
     { alone: true },
   ),
@@ -78,12 +79,12 @@ claim("pods-talk-without-nat-across-nodes", {
   observe: async (lab) => ({
     nodes: [lab.worker(0).name, lab.worker(1).name],
     // Proves that the servers answer at all: an unanswered call across nodes is then the network's doing.
-    nearby: await whoAnswers(lab, lab.pod("client-2"), hostPort(lab.pod("server-2").address, 8080)),
+    nearby: await whoAnswers(lab, lab.pod("client-2"), lab.pod("server-2").on(8080)),
     calls: await talk(lab, ["client-1", "server-2"], ["client-2", "server-1"]),
   }),
   judge: ({ nodes, nearby, calls }) => {
     positiveControl(nodes[0] !== nodes[1], "the pods are on two nodes");
-    positiveControl(nearby.outcome === "answered", `${nearby.to} answers a pod on its own node`);
+    positiveControl(answered(nearby), `${nearby.to} answers a pod on its own node`);
     arrivedUntranslated(calls);
   },
   control: masqueradedPods,
@@ -91,20 +92,15 @@ claim("pods-talk-without-nat-across-nodes", {
 
 claim("kubelet-reaches-pods-of-its-node", {
   observe: async (lab) => {
-    const path = `/api/v1/namespaces/${lab.namespace}/pods`;
     const ready = async (...names: string[]) => {
-      const { items } = await lab.get<{ items: V1Pod[] }>("the cast's pods", path);
-      return names.map((name) => items.some((pod) => pod.metadata?.name === name && isReady(pod)));
+      const pods = await lab.api.list("the cast's pods", "Pod", { namespace: lab.namespace });
+      return names.map((name) => pods.some((pod) => nameOf(pod) === name && isReady(pod)));
     };
     const servers = ["server-1", "server-2"];
     const calls = await Promise.all(
       ([0, 1] as const).map(async (index) => ({
         server: servers[index],
-        meeting: await whoAnswers(
-          lab,
-          lab.node(lab.worker(index)),
-          hostPort(lab.pod(`server-${index + 1}`).address, 8080),
-        ),
+        meeting: await whoAnswers(lab, lab.worker(index), lab.pod(`server-${index + 1}`).on(8080)),
       })),
     );
     return {
@@ -129,11 +125,10 @@ claim("kubelet-reaches-pods-of-its-node", {
   control: live(
     "a node drops what it sends to one of its pods itself",
     async (lab) => {
-      const path = `/api/v1/namespaces/${lab.namespace}/pods/server-1`;
-      const ready = async () => isReady(await lab.get<V1Pod>("is the pod ready", path));
+      const ready = async () => isReady(await lab.api.get("is the pod ready", "Pod", "server-1"));
       lab.afterwards(async () => void (await lab.until("the pod to be ready again", ready, Boolean)));
-      const flow = ["-d", lab.pod("server-1").address, "-p", "tcp", "--dport", "8080"];
-      await iptablesRule(lab, lab.worker(0), "filter", "OUTPUT", ...flow, "-j", "DROP");
+      const traffic = { to: lab.pod("server-1").address, port: 8080 };
+      await rules(lab, lab.worker(0)).drop(traffic, ["filter", "OUTPUT"]);
       await lab.until("the kubelet to find the pod unready", ready, (yes) => !yes);
     },
     { alone: true },
@@ -145,15 +140,15 @@ claim("containers-share-network-namespace", {
     const namespaceOf = async (peer: Peer) =>
       (await outputOf(peer, `network namespace of ${peer.label}`, ["readlink", "/proc/self/ns/net"])).trim();
     const containers = [
-      { name: "web", image: lab.image("nginx") },
-      { name: "client", image: lab.image("probe"), command: ["sleep", "infinity"] },
+      { name: "web", image: lab.objects.image("nginx") },
+      { name: "client", image: lab.objects.image("probe"), command: ["sleep", "infinity"] },
     ];
-    const web = await lab.start(lab.clientPod("together", { nodeName: lab.worker(0).name, containers }), {
+    const web = await lab.pods.start(lab.objects.clientPod("together", { nodeName: lab.worker(0).name, containers }), {
       container: "web",
     });
     return {
       web: await namespaceOf(web),
-      client: await namespaceOf(await lab.ready("together", lab.namespace, { container: "client" })),
+      client: await namespaceOf(await lab.pods.ready("together", lab.namespace, { container: "client" })),
       otherPod: await namespaceOf(lab.pod("client-1")),
     };
   },
@@ -162,7 +157,7 @@ claim("containers-share-network-namespace", {
     expect(client, "the network namespace of the pod's second container").toBe(web);
   },
   control: live("the runtime gives a pod's second container a network namespace of its own", (lab) =>
-    wrapProgram(lab, lab.node(lab.worker(0)), "runc", (aside) => [
+    wrapProgram(lab, lab.worker(0), "runc", (aside) => [
       `bundle=$(printf '%s ' "$@" | sed -n 's/.* create .*--bundle \\([^ ]*\\) .*/\\1/p')`,
       'config="$bundle/config.json"',
       `if [ -n "$bundle" ] && grep -q '"io.kubernetes.cri.sandbox-name": *"together"' "$config" &&`,
@@ -195,7 +190,7 @@ claim("containers-reach-each-other-on-localhost", {
       const namespace = (
         await outputOf(lab.pod("pair", { container: "client" }), "the pod's network namespace", inode)
       ).trim();
-      const node = lab.node(lab.worker(0));
+      const node = lab.worker(0);
       const inTheNamespace =
         'for ns in /run/netns/*; do [ "$(stat -L -c %i "$ns")" != "$0" ] || exec nsenter --net="$ns" "$@"; done; exit 1';
       const set = (state: "down" | "up") =>
@@ -210,9 +205,9 @@ claim("containers-reach-each-other-on-localhost", {
 claim("pod-ips-are-unique", {
   observe: async (lab) => {
     const look = async () => {
-      const pods = await lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods");
+      const pods = await lab.api.list("all pods of the cluster", "Pod");
       // One that ends may have given its address back already.
-      const running = pods.items.filter(
+      const running = pods.filter(
         ({ metadata, status }) => status?.phase === "Running" && metadata?.deletionTimestamp === undefined,
       );
       const own = running.filter(({ spec }) => spec?.hostNetwork !== true);
@@ -244,42 +239,42 @@ claim("pod-ips-are-unique", {
     "a node forgets that it has given out a pod's address, and gives it again",
     async (lab) => {
       const node = lab.worker(1);
-      const { address } = await lab.start(lab.serverPod("first-to-have-it", {}, { nodeName: node.name }));
+      const { address } = await lab.pods.start(lab.objects.serverPod("first-to-have-it", {}, { nodeName: node.name }));
       const before = address.replace(/\d+$/, (last) => String(Number(last) - 1));
       const forget = 'cd "$0" && rm "$1" && printf %s "$2" > last_reserved_ip.0';
-      const folder = await leasesOn(lab, node);
-      await outputOf(lab.node(node), "forget the lease, and go back", ["sh", "-c", forget, folder, address, before]);
-      await lab.start(lab.serverPod("second-to-have-it", {}, { nodeName: node.name }));
+      const folder = await leasesOn(node);
+      await outputOf(node, "forget the lease, and go back", ["sh", "-c", forget, folder, address, before]);
+      await lab.pods.start(lab.objects.serverPod("second-to-have-it", {}, { nodeName: node.name }));
     },
     { alone: true },
   ),
 });
 
 /** Returns the folder in which a node's host-local writes down what it gave out. */
-async function leasesOn(lab: Lab, node: WorldNode): Promise<string> {
-  const { name, plugins } = await readConflist(lab.node(node));
+async function leasesOn(node: NodePeer): Promise<string> {
+  const { name, plugins } = await readConflist(node);
   return `${plugins[0]?.ipam?.dataDir}/${name}`;
 }
 
 claim("pod-unreachable-from-outside-by-default", {
   observe: async (lab) => {
-    const { address } = lab.pod("server-1");
+    const server = lab.pod("server-1");
     // On the cluster's own network the outsider calls for whoever has the address; the packet never leaves that network.
-    await lab.routeOutsider("look for the pod on the cluster's network", address, "dev", "eth0");
+    await lab.outsider.routeTo("look for the pod on the cluster's network", server.address, "dev", "eth0");
     return {
-      inside: await whoAnswers(lab, lab.pod("client-1"), hostPort(address, 8080)),
-      toNode: await whoAnswers(lab, lab.outsider, hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort)),
-      outside: await meet(lab.outsider, hostPort(address, 8080), lab.timeouts.silence),
+      inside: await whoAnswers(lab, lab.pod("client-1"), server.on(8080)),
+      toNode: await whoAnswers(lab, lab.outsider, lab.service("web-nodeport").at(lab.controlPlane)),
+      outside: await meet(lab.outsider, server.on(8080), lab.timeouts.silence),
     };
   },
   judge: ({ inside, toNode, outside }) => {
-    positiveControl(inside.outcome === "answered", "another pod is answered");
-    positiveControl(toNode.outcome === "answered", "the outsider is answered at a node's port");
+    positiveControl(answered(inside), "another pod is answered");
+    positiveControl(answered(toNode), "the outsider is answered at a node's port");
     expect(outside.outcome, `the pod at ${outside.to}, asked from outside the cluster`).not.toBe("answered");
   },
   control: live("the pod's node answers for its address on the cluster's network", async (lab) => {
     const { address } = lab.pod("server-1");
-    const node = lab.node(lab.worker(0));
+    const node = lab.worker(0);
     const entry = ["proxy", address, "dev", "eth0"];
     // The outsider would go on sending where it sent before.
     const flush = ["ip", "neigh", "flush", "to", address, "dev", "eth0"];
@@ -292,26 +287,22 @@ claim("pod-unreachable-from-outside-by-default", {
 claim("outside-traffic-needs-a-service", {
   observe: async (lab) => {
     const labels = { app: "let-in" };
-    await lab.start(lab.serverPod("let-in", labels, { nodeName: lab.worker(1).name }));
-    const spec = { type: "NodePort", selector: labels, ports: [{ port: 80, targetPort: 8080 }] };
-    const service = await lab.service("let-in", spec);
-    const node = lab.controlPlane.addresses[0] ?? "";
-    const target = hostPort(node, service.spec?.ports?.[0]?.nodePort ?? 0);
+    await lab.pods.start(lab.objects.serverPod("let-in", labels, { nodeName: lab.worker(1).name }));
+    const spec = { type: "NodePort", ...leadsTo(labels) };
+    const service = await lab.services.create("let-in", spec);
+    const target = service.at(lab.controlPlane);
     const withService = await whoAnswers(lab, lab.outsider, target);
-    await lab.delete("the Service", lab.serviceObject("let-in", spec));
+    await lab.api.delete("the Service", lab.objects.service("let-in", spec));
     // Its port is anybody's now, so who answers there is asked for.
     const withoutService = await lab.eventually(
       () => request(lab.outsider, `http://${target}/hostname`, lab.timeouts.silence),
       ({ body }) => body !== "let-in",
     );
-    const toTheNode = await whoAnswers(lab, lab.outsider, hostPort(node, lab.nodePort));
+    const toTheNode = await whoAnswers(lab, lab.outsider, lab.service("web-nodeport").at(lab.controlPlane));
     return { withService, withoutService, toTheNode };
   },
   judge: ({ withService, withoutService, toTheNode }) => {
-    positiveControl(
-      toTheNode.outcome === "answered",
-      "the outsider is answered at another Service's port of that node",
-    );
+    positiveControl(answered(toTheNode), "the outsider is answered at another Service's port of that node");
     expect(withService.pod, `who answers an outsider by way of the pod's Service (${withService.outcome})`).toBe(
       "let-in",
     );
@@ -320,38 +311,32 @@ claim("outside-traffic-needs-a-service", {
       `who answers at the same port once the Service is gone (${withoutService.outcome})`,
     ).not.toBe("let-in");
   },
-  control: live("the Service does not select the pod", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "let-in" },
-      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'nobody'}}",
-    ),
-  ),
+  control: live("the Service does not select the pod", (lab) => mutate.selector(lab, "let-in", { app: "nobody" })),
 });
 
 /** Puts a rule in front of those by which Docker forwards between containers, until the change ends. */
 async function ruleBetweenContainers(lab: Lab, ...rule: readonly string[]): Promise<void> {
-  const machine = await lab.container(
+  const machine = await lab.engine.start(
     "a container on the machine's own network",
     "--network=host",
     "--cap-add=NET_ADMIN",
   );
   const iptables = (title: string, action: "-I" | "-D") =>
-    outputOf(lab.containerEngine, title, ["exec", machine, lab.iptables, "-w", action, "DOCKER-USER", ...rule]);
+    outputOf(lab.engine, title, ["exec", machine, lab.iptables, "-w", action, "DOCKER-USER", ...rule]);
   lab.afterwards(async () => void (await iptables("take the rule away", "-D")));
   await iptables("a rule between containers", "-I");
 }
 
 claim("docker-default-network-is-a-bridge", {
   observe: async (lab) => {
-    const id = await lab.container("start a container that names no network");
-    const networks = await jsonOf<Record<string, object>>(lab.containerEngine, "the networks it is on", [
+    const id = await lab.engine.start("start a container that names no network");
+    const networks = await jsonOf<Record<string, object>>(lab.engine, "the networks it is on", [
       "inspect",
       "--format",
       "{{json .NetworkSettings.Networks}}",
       id,
     ]);
-    const driver = await outputOf(lab.containerEngine, "the driver of the network bridge", [
+    const driver = await outputOf(lab.engine, "the driver of the network bridge", [
       "network",
       "inspect",
       "--format",
@@ -374,24 +359,24 @@ claim("docker-containers-need-port-mapping", {
   slow: true,
   observe: async (lab) => {
     const [server, client] = [
-      await lab.container("start a server, nothing published"),
-      await lab.container("start a client"),
+      await lab.engine.start("start a server, nothing published"),
+      await lab.engine.start("start a client"),
     ];
     const address = (
-      await outputOf(lab.containerEngine, "the server's address", [
+      await outputOf(lab.engine, "the server's address", [
         "inspect",
         "--format",
         "{{.NetworkSettings.Networks.bridge.IPAddress}}",
         server,
       ])
     ).trim();
-    const published = await outputOf(lab.containerEngine, "the server's published ports", ["port", server]);
+    const published = await outputOf(lab.engine, "the server's published ports", ["port", server]);
     const limits = ["--silent", "--max-time", String(lab.timeouts.answer / 1000)];
     const url = `http://${address}:8001/static/`;
-    const ask = (title: string) => lab.containerEngine.run(title, ["exec", client, "curl", ...limits, url]);
+    const ask = (title: string) => lab.engine.run(title, ["exec", client, "curl", ...limits, url]);
     const before = await ask("ask where nothing listens yet");
     // kubectl is in every node image, and serves files without a cluster.
-    await outputOf(lab.containerEngine, "listen on port 8001", [
+    await outputOf(lab.engine, "listen on port 8001", [
       "exec",
       "--detach",
       server,
@@ -404,7 +389,7 @@ claim("docker-containers-need-port-mapping", {
     ]);
     await lab.until(
       "the server to listen",
-      () => lab.containerEngine.run("ask from itself", ["exec", server, "curl", ...limits, url]),
+      () => lab.engine.run("ask from itself", ["exec", server, "curl", ...limits, url]),
       ({ exitCode }) => exitCode === 0,
     );
     const answer = await lab.eventually(
@@ -431,7 +416,7 @@ claim("docker-containers-need-port-mapping", {
     async (lab) => {
       const format = '{{index .Options "com.docker.network.bridge.name"}}';
       const inspect = ["network", "inspect", "--format", format, "bridge"];
-      const bridge = (await outputOf(lab.containerEngine, "the default bridge", inspect)).trim();
+      const bridge = (await outputOf(lab.engine, "the default bridge", inspect)).trim();
       await ruleBetweenContainers(lab, "-i", bridge, "-o", bridge, "-p", "tcp", "--dport", "8001", "-j", "DROP");
     },
     { lane: "containers beside the cluster" },
@@ -451,7 +436,7 @@ claim("all-pods-talk-without-nat", {
     const pods = await Promise.all(
       places.map(async ([name, nodeName, namespace]) => ({
         name,
-        peer: await lab.start(meshPod(lab, name, nodeName, namespace), { container: "client" }),
+        peer: await lab.pods.start(meshPod(lab, name, nodeName, namespace), { container: "client" }),
       })),
     );
     const echo = { ipv4: "icmp[icmptype] == icmp-echo", ipv6: "icmp6[icmp6type] == icmp6-echo" }[lab.family];
@@ -464,7 +449,7 @@ claim("all-pods-talk-without-nat", {
             pair: `${client.name} → ${server.name}`,
             client: client.peer.address,
             server: server.name,
-            tcp: await whoAnswers(lab, client.peer, hostPort(server.peer.address, 8080)),
+            tcp: await whoAnswers(lab, client.peer, server.peer.on(8080)),
             udp: await meetByUdp(lab, client.peer, "localhost:8080", server.peer.address, 8081),
             pingExit: await ping(lab, client.peer, server.peer.address),
           })),
@@ -503,11 +488,11 @@ claim("all-pods-talk-without-nat", {
 
 function meshPod(lab: Lab, name: string, nodeName: string, namespace: string) {
   const readinessProbe = { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1, timeoutSeconds: 3 };
-  return lab.clientPod(
+  return lab.objects.clientPod(
     name,
     {
       nodeName,
-      containers: [lab.clientContainer, { ...lab.serverContainer, readinessProbe }],
+      containers: [lab.objects.clientContainer, { ...lab.objects.serverContainer, readinessProbe }],
     },
     namespace,
   );
@@ -553,16 +538,16 @@ async function ping(lab: Lab, client: Peer, address: string): Promise<number | n
 claim("pods-reach-host-network-pods-without-nat", {
   observe: async (lab) => {
     const client = lab.pod("client-1");
-    const ask = (pod: string, port: number) => whoAnswers(lab, client, hostPort(lab.pod(pod).address, port));
+    const ask = (pod: string, port: number) => whoAnswers(lab, client, lab.pod(pod).on(port));
     return {
       client: client.address,
       // A pod on the host network has its node's name.
       nodes: [lab.worker(0).name, lab.worker(1).name],
       ownNode: await ask("host-1", 18_090),
       otherNode: await ask("host-2", 18_092),
-      back: await whoAnswers(lab, lab.pod("host-2"), hostPort(lab.pod("server-1").address, 8080)),
+      back: await whoAnswers(lab, lab.pod("host-2"), lab.pod("server-1").on(8080)),
       // A node has an address for each way that it sends by.
-      addressOfTheOtherNode: await sourceTowards(lab.node(lab.worker(1)), lab.pod("server-1").address),
+      addressOfTheOtherNode: await sourceTowards(lab.worker(1), lab.pod("server-1").address),
     };
   },
   judge: ({ client, nodes, ownNode, otherNode, back, addressOfTheOtherNode }) => {
@@ -572,23 +557,21 @@ claim("pods-reach-host-network-pods-without-nat", {
     expect(back.source, "the source that a pod sees of a host-network pod").toBe(addressOfTheOtherNode);
   },
   control: live("the pod's node leads what the pod sends to one host-network pod to another", async (lab) => {
-    const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("host-2").address, "-p", "tcp", "--dport", "18092"];
-    const other = hostPort(lab.pod("host-1").address, 18_090);
-    await iptablesRule(lab, lab.worker(0), "nat", "PREROUTING", ...flow, "-j", "DNAT", "--to-destination", other);
+    const traffic = { from: lab.pod("client-1").address, to: lab.pod("host-2").address, port: 18_092 };
+    await rules(lab, lab.worker(0)).redirect(traffic, lab.pod("host-1").on(18_090));
   }),
 });
 
 claim("no-way-in-without-a-service", {
   slow: true,
   observe: async (lab) => {
-    const inside = await whoAnswers(lab, lab.pod("client-1"), hostPort(lab.pod("far-server").address, 8080));
-    const ask = (node: WorldNode) =>
-      request(lab.outsider, `http://${hostPort(node.addresses[0] ?? "", 8080)}/hostname`, lab.timeouts.silence);
+    const inside = await whoAnswers(lab, lab.pod("client-1"), lab.pod("far-server").on(8080));
+    const ask = (node: NodePeer) => request(lab.outsider, `http://${node.on(8080)}/hostname`, lab.timeouts.silence);
     return {
-      labelsOfThePod: lab.labelsOf("far-server"),
+      labelsOfThePod: lab.pod("far-server").labels,
       inside,
-      toTheNode: await whoAnswers(lab, lab.outsider, hostPort(lab.worker(1).addresses[0] ?? "", lab.nodePort)),
-      atTheNodes: await Promise.all(lab.world.nodes.map(ask)),
+      toTheNode: await whoAnswers(lab, lab.outsider, lab.service("web-nodeport").at(lab.worker(1))),
+      atTheNodes: await Promise.all(lab.nodes.map(ask)),
       // No verdict hangs on it: somebody may have a port that it needs.
       byOtherMeans: await byOtherMeans(lab).catch((error: unknown) => {
         lab.note("other means could not be tried", (error as Error).message);
@@ -599,7 +582,7 @@ claim("no-way-in-without-a-service", {
   judge: ({ labelsOfThePod, inside, toTheNode, atTheNodes }) => {
     positiveControl(Object.keys(labelsOfThePod).length === 0, "the pod has no labels, so no Service selects it");
     positiveControl(inside.pod === "far-server", "it answers a pod inside the cluster");
-    positiveControl(toTheNode.outcome === "answered", "the outsider is answered at the pod's node, by a Service");
+    positiveControl(answered(toTheNode), "the outsider is answered at the pod's node, by a Service");
     for (const { to, outcome, body } of atTheNodes)
       expect(body, `who answers an outsider at ${to}, where nothing leads to the pod (${outcome})`).not.toBe(
         "far-server",
@@ -607,26 +590,24 @@ claim("no-way-in-without-a-service", {
   },
   control: live("a node leads what comes from outside to the pod", async (lab) => {
     const node = lab.worker(1);
-    const flow = ["-s", lab.outsiderAddress, "-d", node.addresses[0] ?? "", "-p", "tcp", "--dport", "8080"];
-    const target = hostPort(lab.pod("far-server").address, 8080);
-    await iptablesRule(lab, node, "nat", "PREROUTING", ...flow, "-j", "DNAT", "--to-destination", target);
+    const traffic = { from: lab.outsider.address, to: node.address, port: 8080 };
+    await rules(lab, node).redirect(traffic, lab.pod("far-server").on(8080));
   }),
 });
 
 /** What else lets outsiders in when it is asked for, as the claim's note tells. */
 async function byOtherMeans(lab: Lab) {
-  const { name: nodeName, addresses } = lab.worker(1);
-  const node = addresses[0] ?? "";
+  const node = lab.worker(1);
   const ports = [{ containerPort: 8080, hostPort: 18_081 }];
-  const containers = [{ ...lab.serverContainer, ports }];
-  await lab.start(lab.serverPod("by-host-port", {}, { nodeName, containers }));
+  const containers = [{ ...lab.objects.serverContainer, ports }];
+  await lab.pods.start(lab.objects.serverPod("by-host-port", {}, { nodeName: node.name, containers }));
   const words = ["kubectl", "port-forward", "--namespace", lab.namespace, "pod/far-server", "18082:8080"];
   const forward = await inBackground(lab.outsider, "forward a port of a pod", words);
   lab.afterwards(() => forward.stop());
   const ask = async (target: string) =>
     lab.eventually(() => request(lab.outsider, `http://${target}/hostname`, lab.timeouts.attempt), answered);
   const [hostPortOfAPod, hostNetwork, portForward] = await Promise.all(
-    [hostPort(node, 18_081), hostPort(node, 18_092), "localhost:18082"].map(ask),
+    [node.on(18_081), node.on(18_092), "localhost:18082"].map(ask),
   );
   return { hostPortOfAPod, hostNetwork, portForward };
 }
@@ -641,11 +622,7 @@ claim("ingress-lets-the-outside-in", {
     );
   },
   control: live("the Ingress is of a class that no controller serves", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Ingress", name: "lets-in" },
-      "JSONPatch{op: 'add', path: '/spec/ingressClassName', value: 'nobody'}",
-    ),
+    mutate.ingress(lab, "lets-in", patch.add("/spec/ingressClassName", "nobody")),
   ),
 });
 
@@ -653,22 +630,22 @@ claim("docker-networks-are-separate", {
   slow: true,
   observe: async (lab) => {
     const networks = [
-      await lab.network("a network of one's own"),
-      await lab.network("another network of one's own"),
+      await lab.engine.createNetwork("a network of one's own"),
+      await lab.engine.createNetwork("another network of one's own"),
     ] as const;
-    const server = await lab.container("a server on the first", "--network", networks[0]);
-    const client = await lab.container("a client on the second", "--network", networks[1]);
+    const server = await lab.engine.start("a server on the first", "--network", networks[0]);
+    const client = await lab.engine.start("a client on the second", "--network", networks[1]);
     const inspect = ["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", server];
-    const address = (await outputOf(lab.containerEngine, "the server's address", inspect)).trim();
+    const address = (await outputOf(lab.engine, "the server's address", inspect)).trim();
     const listen = "kubectl proxy --www=/kind --address=0.0.0.0 --accept-hosts=.* --port=8001".split(" ");
-    await outputOf(lab.containerEngine, "listen on port 8001", ["exec", "--detach", server, ...listen]);
+    await outputOf(lab.engine, "listen on port 8001", ["exec", "--detach", server, ...listen]);
     const url = `http://${address}:8001/static/`;
     const curl = ["curl", "--silent", "--max-time", String(lab.timeouts.answer / 1000), url];
-    const own = () => lab.containerEngine.run("ask from itself", ["exec", server, ...curl]);
+    const own = () => lab.engine.run("ask from itself", ["exec", server, ...curl]);
     await lab.until("the server to listen", own, ({ exitCode }) => exitCode === 0);
-    const ask = (title: string) => lab.containerEngine.run(title, ["exec", client, ...curl]);
+    const ask = (title: string) => lab.engine.run(title, ["exec", client, ...curl]);
     const between = await ask("ask from the other network");
-    await outputOf(lab.containerEngine, "put the client on the server's network too", [
+    await outputOf(lab.engine, "put the client on the server's network too", [
       "network",
       "connect",
       networks[0],
@@ -681,7 +658,7 @@ claim("docker-networks-are-separate", {
     return {
       between: between.exitCode ?? null,
       together: together.exitCode ?? null,
-      pods: await whoAnswers(lab, lab.pod("client-1"), hostPort(lab.pod("far-server").address, 8080)),
+      pods: await whoAnswers(lab, lab.pod("client-1"), lab.pod("far-server").on(8080)),
     };
   },
   judge: ({ between, together, pods }) => {
@@ -709,27 +686,23 @@ claim("pods-behave-like-machines", {
     const port = 20_000 + randomInt(10_000);
     const server = (name: string, nodeName: string) => {
       const args = ["netexec", `--http-port=${port}`, `--udp-port=${port}`];
-      const containers = [{ name: "server", image: lab.image("agnhost"), args }];
-      return lab.start(lab.serverPod(name, {}, { nodeName, containers }));
+      const containers = [{ name: "server", image: lab.objects.image("agnhost"), args }];
+      return lab.pods.start(lab.objects.serverPod(name, {}, { nodeName, containers }));
     };
     const [far, near] = await Promise.all([
       server("machine-far", lab.worker(1).name),
       server("machine-near", lab.worker(0).name),
     ]);
     const client = lab.pod("client-1");
-    const ask = async ({ address }: PodPeer, node: WorldNode) => {
-      await lab.until(
-        "the server to listen",
-        () => meet(lab.node(node), hostPort(address, port), lab.timeouts.attempt),
-        ({ outcome }) => outcome === "answered",
-      );
-      return whoAnswers(lab, client, hostPort(address, port));
+    const ask = async (server: PodPeer, node: NodePeer) => {
+      await lab.until("the server to listen", () => meet(node, server.on(port), lab.timeouts.attempt), answered);
+      return whoAnswers(lab, client, server.on(port));
     };
     return {
       port,
       far: await ask(far, lab.worker(1)),
       near: await ask(near, lab.worker(0)),
-      udp: await meetByUdp(lab, client, hostPort(lab.pod("server-1").address, 8080), far.address, port),
+      udp: await meetByUdp(lab, client, lab.pod("server-1").on(8080), far.address, port),
     };
   },
   judge: ({ port, far, near, udp }) => {
@@ -738,8 +711,7 @@ claim("pods-behave-like-machines", {
     expect(udp.pod, `who answers on UDP port ${port}`).toBe("machine-far");
   },
   control: live("the client's node drops what it sends to ports that no pod declares", async (lab) => {
-    const flow = ["-s", lab.pod("client-1").address, "-p", "tcp", "--dport", "20000:29999"];
-    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+    await rules(lab, lab.worker(0)).drop({ from: lab.pod("client-1").address, port: "20000:29999" });
   }),
 });
 
@@ -749,19 +721,15 @@ claim("pods-may-be-on-different-nodes", {
     const labels = { app: "spread" };
     // It says nothing of nodes: the scheduler decides.
     const silentOnNodes = { affinity: undefined, tolerations: [] };
-    await lab.create("a Deployment", lab.serverDeployment("spread", 4, labels, silentOnNodes));
-    const pods = await lab.readyPods(4, labels);
+    await lab.api.create("a Deployment", lab.objects.serverDeployment("spread", 4, labels, silentOnNodes));
+    const pods = await lab.pods.severalReady(4, labels);
     return pods.map(({ metadata, spec }) => ({ pod: metadata?.name, node: spec?.nodeName }));
   },
   judge: (pods) => {
     expect(new Set(pods.map(({ node }) => node)).size, "nodes that one Deployment's pods are on").toBeGreaterThan(1);
   },
   control: live("the Deployment's pods are bound to one node", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Deployment", name: "spread" },
-      `JSONPatch{op: 'add', path: '/spec/template/spec/nodeName', value: '${lab.worker(0).name}'}`,
-    ),
+    mutate.deployment(lab, "spread", patch.add("/spec/template/spec/nodeName", lab.worker(0).name)),
   ),
 });
 
@@ -769,11 +737,11 @@ claim("pod-addresses-are-leased-once", {
   slow: true,
   observe: async (lab) => {
     const node = lab.worker(1);
-    const folder = await leasesOn(lab, node);
+    const folder = await leasesOn(node);
     const pods = await Promise.all(
-      [1, 2, 3].map((number) => lab.start(lab.serverPod(`leased-${number}`, {}, { nodeName: node.name }))),
+      [1, 2, 3].map((number) => lab.pods.start(lab.objects.serverPod(`leased-${number}`, {}, { nodeName: node.name }))),
     );
-    const files = await outputOf(lab.node(node), "addresses that are leased on the node", ["ls", folder]);
+    const files = await outputOf(node, "addresses that are leased on the node", ["ls", folder]);
     return {
       given: pods.map(({ address }) => address),
       leases: files.split("\n").filter((file) => /^[\d.]+$|:/.test(file)),
@@ -790,9 +758,9 @@ claim("pod-addresses-are-leased-once", {
   },
   control: live("host-local forgets what it gave out", async (lab) => {
     const node = lab.worker(1);
-    const folder = await leasesOn(lab, node);
+    const folder = await leasesOn(node);
     // Other pods are served as ever; these leave no lease that would have to be given back.
-    await wrapProgram(lab, lab.node(node), "/opt/cni/bin/host-local", (aside) => [
+    await wrapProgram(lab, node, "/opt/cni/bin/host-local", (aside) => [
       'case "$CNI_COMMAND $CNI_ARGS" in',
       "ADD*K8S_POD_NAME=leased-*) ;;",
       `*) exec ${aside} ;;`,
@@ -808,12 +776,12 @@ claim("nodes-route-to-the-right-pod", {
   observe: async (lab) => {
     const forwards = `/proc/sys/net/${lab.family}/conf/all/forwarding`;
     const forwarding = await Promise.all(
-      lab.world.nodes.map(async (node) => ({
+      lab.nodes.map(async (node) => ({
         node: node.name,
-        value: (await outputOf(lab.node(node), "does it forward", ["cat", forwards])).trim(),
+        value: (await outputOf(node, "does it forward", ["cat", forwards])).trim(),
       })),
     );
-    const near = lab.node(lab.worker(0));
+    const near = lab.worker(0);
     const route = async (address: string) =>
       (
         await jsonOf<{ dev: string; gateway?: string }[]>(near, `the way to ${address}`, [
@@ -827,9 +795,9 @@ claim("nodes-route-to-the-right-pod", {
     const own = await route(lab.pod("client-1").address);
     const other = await route(lab.pod("far-server").address);
     // Only this pod's packets: what comes in by its end of the link is not forwarded.
-    const client = await lab.start(lab.clientPod("not-forwarded", { nodeName: lab.worker(0).name }));
+    const client = await lab.pods.start(lab.objects.clientPod("not-forwarded", { nodeName: lab.worker(0).name }));
     const device = (await route(client.address))?.dev ?? "";
-    const target = hostPort(lab.pod("far-server").address, 8080);
+    const target = lab.pod("far-server").on(8080);
     const nearby = await whoAnswers(lab, lab.pod("client-2"), target);
     const before = await whoAnswers(lab, client, target);
     const drop = (action: "-I" | "-D") => [lab.iptables, "-w", action, "FORWARD", "-i", device, "-j", "DROP"];
@@ -852,7 +820,7 @@ claim("nodes-route-to-the-right-pod", {
   control: live(
     "a node routes what is for another node's pod to one of its own",
     async (lab) => {
-      const node = lab.node(lab.worker(0));
+      const node = lab.worker(0);
       const wrong = await jsonOf<{ dev: string }[]>(node, "the way to a pod of its own", [
         ...["ip", "-json", "route", "get", lab.pod("client-1").address],
       ]);
@@ -867,45 +835,39 @@ claim("nodes-route-to-the-right-pod", {
 claim("isolation-has-to-be-added", {
   slow: true,
   observe: async (lab) => {
-    const namespaces = new Set([lab.namespace, lab.otherNamespace]);
-    const { items } = await lab.get<{ items: V1NetworkPolicy[] }>(
-      "all policies",
-      "/apis/networking.k8s.io/v1/networkpolicies",
-    );
+    const namespaces = new Set<string | undefined>([lab.namespace, lab.otherNamespace]);
+    const policies = await lab.api.list("all policies", "NetworkPolicy");
     const policy = {
       apiVersion: "networking.k8s.io/v1",
       kind: "NetworkPolicy",
       metadata: { name: "deny", namespace: lab.namespace },
       spec: { podSelector: {}, policyTypes: ["Ingress"] },
     };
-    const elsewhere = await lab.start(lab.serverPod("open-elsewhere", {}, {}, lab.otherNamespace));
+    const elsewhere = await lab.pods.start(lab.objects.serverPod("open-elsewhere", {}, {}, lab.otherNamespace));
     const withinTheOther = await lab.until(
       "an answer within the other namespace",
-      () => meet(lab.pod("client-elsewhere"), hostPort(elsewhere.address, 8080), lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
+      () => meet(lab.pod("client-elsewhere"), elsewhere.on(8080), lab.timeouts.attempt),
+      answered,
     );
     return {
-      within: await whoAnswers(lab, lab.pod("client-1"), hostPort(lab.pod("server-1").address, 8080)),
+      within: await whoAnswers(lab, lab.pod("client-1"), lab.pod("server-1").on(8080)),
       withinTheOther,
       // A policy selects pods of its own namespace only.
-      policies: items.filter(({ metadata }) => namespaces.has(metadata?.namespace ?? "")).length,
-      accepted: (await lab.tryCreate("would a policy be accepted", policy, { dryRun: true })).code,
-      into: await whoAnswers(lab, lab.pod("client-elsewhere"), hostPort(lab.pod("server-1").address, 8080)),
-      outOf: await whoAnswers(lab, lab.pod("client-1"), hostPort(elsewhere.address, 8080)),
+      policies: policies.filter(({ metadata }) => namespaces.has(metadata?.namespace)).length,
+      accepted: (await lab.api.tryCreate("would a policy be accepted", policy, { dryRun: true })).code,
+      into: await whoAnswers(lab, lab.pod("client-elsewhere"), lab.pod("server-1").on(8080)),
+      outOf: await whoAnswers(lab, lab.pod("client-1"), elsewhere.on(8080)),
     };
   },
   judge: ({ policies, accepted, within, withinTheOther, into, outOf }) => {
     positiveControl(accepted === 201, "the API takes policies");
     positiveControl(policies === 0, "no policy selects the pods");
-    positiveControl(
-      within.outcome === "answered" && withinTheOther.outcome === "answered",
-      "each pod is answered within its own namespace",
-    );
+    positiveControl(answered(within) && answered(withinTheOther), "each pod is answered within its own namespace");
     expect(into.pod, `who answers at ${into.to}, asked from another namespace (${into.outcome})`).toBe("server-1");
     expect(outOf.pod, `who answers at ${outOf.to}, in the other namespace (${outOf.outcome})`).toBe("open-elsewhere");
   },
   control: live("a node drops what a pod sends to a pod of another namespace, as a policy would", async (lab) => {
-    const flow = ["-s", lab.pod("client-elsewhere").address, "-d", lab.pod("server-1").address];
-    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+    const traffic = { from: lab.pod("client-elsewhere").address, to: lab.pod("server-1").address };
+    await rules(lab, lab.worker(0)).drop(traffic);
   }),
 });

@@ -1,15 +1,18 @@
 import { randomBytes } from "node:crypto";
-import type { CoreV1Event, V1ConfigMap, V1DaemonSet, V1Node, V1Pod } from "@kubernetes/client-node";
+import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { NeedsFeature, positiveControl } from "../../helpers/claim/verdict.ts";
-import type { WorldNode } from "../../helpers/claim/world.ts";
-import { configure, editFile, iptablesRule, moveFile, wrapProgram } from "../../helpers/lab/changes.ts";
+import { answered } from "../../helpers/lab/ask.ts";
+import { configure, editFile, moveFile, wrapProgram } from "../../helpers/lab/changes.ts";
+import { iptablesRule, rules } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import type { NodePeer } from "../../helpers/lab/peers.ts";
+import { nameOf } from "../../helpers/lab/pods.ts";
 import { letsEverybodyIn, underPolicy } from "../../helpers/lab/policy.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";
-import { hostPort, type Meeting, meet } from "../../helpers/probe/http.ts";
-import { contains, hostPrefix, ipFamilyOf, overlap } from "../../helpers/probe/ip.ts";
+import { type Meeting, meet } from "../../helpers/probe/http.ts";
+import { contains, hostPrefix, overlap } from "../../helpers/probe/ip.ts";
 import { interfaceTo, ipOption, routesOf, vethsOf } from "../../helpers/probe/links.ts";
 import { jsonOf, outputOf, type Peer } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
@@ -17,10 +20,7 @@ import { type Conflist, configurationsOf, conflistPath, pluginsOf, readConflist 
 
 claim("default-cni-is-kindnet", {
   observe: async (lab) => {
-    const { items } = await lab.get<{ items: V1DaemonSet[] }>(
-      "the DaemonSets of kube-system",
-      "/apis/apps/v1/namespaces/kube-system/daemonsets",
-    );
+    const items = await lab.api.list("the DaemonSets of kube-system", "DaemonSet", { namespace: "kube-system" });
     return {
       daemonSets: items.map(({ metadata, spec, status }) => ({
         name: metadata?.name,
@@ -28,7 +28,7 @@ claim("default-cni-is-kindnet", {
         nodes: status?.desiredNumberScheduled,
         ready: status?.numberReady ?? 0,
       })),
-      configurations: await configurationsOf(lab.node(lab.worker(0))),
+      configurations: await configurationsOf(lab.worker(0)),
     };
   },
   judge: ({ daemonSets, configurations }) => {
@@ -42,7 +42,7 @@ claim("default-cni-is-kindnet", {
   control: live(
     "a node has another CNI configuration in front of kindnet's",
     async (lab) => {
-      const node = lab.node(lab.worker(0));
+      const node = lab.worker(0);
       // It says the same, so that pods that start meanwhile are served as ever.
       const other = "/etc/cni/net.d/00-other.conflist";
       lab.afterwards(async () => void (await outputOf(node, "remove it", ["rm", other])));
@@ -54,7 +54,7 @@ claim("default-cni-is-kindnet", {
 
 claim("kindnet-uses-ptp", {
   observe: async (lab) => {
-    const conflist = await readConflist(lab.node(lab.worker(0)));
+    const conflist = await readConflist(lab.worker(0));
     const link = await linkOf(lab, "client-1");
     return { plugin: conflist.plugins[0]?.type, link: link === undefined ? null : { bridge: null, ...link } };
   },
@@ -66,7 +66,7 @@ claim("kindnet-uses-ptp", {
   control: live(
     "a pod's link is part of a bridge",
     async (lab) => {
-      const node = lab.node(lab.worker(0));
+      const node = lab.worker(0);
       const link = await linkOf(lab, "client-1");
       lab.afterwards(async () => void (await outputOf(node, "remove it", ["ip", "link", "del", "knc-bridge"])));
       await outputOf(node, "a bridge", ["ip", "link", "add", "knc-bridge", "type", "bridge"]);
@@ -81,7 +81,7 @@ claim("kindnet-uses-ptp", {
 async function linkOf(lab: Lab, pod: string): Promise<{ name: string; bridge?: string } | undefined> {
   const [index, veths] = await Promise.all([
     outputOf(lab.pod(pod), "the other end of the pod's interface", ["cat", "/sys/class/net/eth0/iflink"]),
-    vethsOf(lab.node(lab.worker(0))),
+    vethsOf(lab.worker(0)),
   ]);
   const veth = veths.find(({ ifindex }) => ifindex === Number(index));
   if (veth === undefined) return undefined;
@@ -91,7 +91,7 @@ async function linkOf(lab: Lab, pod: string): Promise<{ name: string; bridge?: s
 claim("kindnet-uses-host-local", {
   observe: async (lab) => {
     const node = lab.worker(0);
-    const conflist = await readConflist(lab.node(node));
+    const conflist = await readConflist(node);
     const leases = await leasesOf(lab, conflist);
     return { ipam: conflist.plugins[0]?.ipam?.type, leases, podOnThatNode: lab.pod("client-1").address };
   },
@@ -102,7 +102,7 @@ claim("kindnet-uses-host-local", {
   control: live(
     "the lease of a pod's address is not where host-local writes it down",
     async (lab) => {
-      const node = lab.node(lab.worker(0));
+      const node = lab.worker(0);
       const { name, plugins } = await readConflist(node);
       const lease = `${plugins[0]?.ipam?.dataDir}/${name}/${lab.pod("client-1").address}`;
       await moveFile(lab, node, lease, "/tmp/lease");
@@ -114,14 +114,14 @@ claim("kindnet-uses-host-local", {
 /** host-local keeps a file for each address that it gave out, named by it. */
 async function leasesOf(lab: Lab, conflist: Conflist): Promise<string[]> {
   const folder = `${conflist.plugins[0]?.ipam?.dataDir}/${conflist.name}`;
-  const listed = await outputOf(lab.node(lab.worker(0)), "addresses given out on the node", ["ls", folder]);
+  const listed = await outputOf(lab.worker(0), "addresses given out on the node", ["ls", folder]);
   return listed.split("\n").filter((name) => /^[0-9a-f.:]+$/.test(name));
 }
 
 claim("node-has-its-own-subnet", {
   observe: async (lab) => ({
     podSubnets: lab.world.podSubnets,
-    nodes: lab.world.nodes.map(({ name, podCIDRs }) => ({ name, podCIDRs })),
+    nodes: lab.nodes.map(({ name, podCIDRs }) => ({ name, podCIDRs })),
   }),
   judge: ({ podSubnets, nodes }) => {
     positiveControl(nodes.length >= 2, "there are several nodes to compare");
@@ -153,8 +153,8 @@ claim("node-has-its-own-subnet", {
 
 claim("kindnet-allots-the-subnet", {
   observe: async (lab) => {
-    const { items } = await lab.get<{ items: V1Node[] }>("the nodes, with who wrote which field", "/api/v1/nodes");
-    return items.map(({ metadata, spec }) => ({
+    const nodes = await lab.api.list("the nodes, with who wrote which field", "Node");
+    return nodes.map(({ metadata, spec }) => ({
       node: metadata?.name,
       subnet: spec?.podCIDR ?? null,
       writers: (metadata?.managedFields ?? [])
@@ -179,7 +179,7 @@ claim("kindnet-allots-the-subnet", {
         'printf %s "$0" | kubectl apply --server-side --field-manager=kindnetd -f -',
         JSON.stringify({ apiVersion: "v1", kind: "Node", metadata: { name: node }, spec }),
       ]);
-    for (const { name, podCIDRs } of lab.world.nodes) {
+    for (const { name, podCIDRs } of lab.nodes) {
       // What it writes is what stands there already: a node's subnet cannot be changed.
       lab.afterwards(async () => void (await write("and does no longer", name, {})));
       await write("as kindnetd", name, { podCIDR: podCIDRs[0], podCIDRs });
@@ -192,8 +192,8 @@ claim("cross-node-traffic-by-iptables", {
     const [near, far] = [lab.worker(0), lab.worker(1)];
     const client = lab.pod("client-1");
     // Its own: nobody else is to find the way to it closed.
-    const server = await lab.start(lab.serverPod("behind-the-route", {}, { nodeName: far.name }));
-    const ask = () => meet(client, hostPort(server.address, 8080), lab.timeouts.silence);
+    const server = await lab.pods.start(lab.objects.serverPod("behind-the-route", {}, { nodeName: far.name }));
+    const ask = () => meet(client, server.on(8080), lab.timeouts.silence);
     const answered = ({ outcome }: Meeting) => outcome === "answered";
     const before = await lab.until("the server to answer", ask, answered);
 
@@ -201,7 +201,7 @@ claim("cross-node-traffic-by-iptables", {
     const withoutItsRules = await lab.eventually(ask, answered);
     await rulesBack();
 
-    const route = (await routesOf(lab.node(near), lab.family)).find(({ dst }) => far.podCIDRs.includes(dst)) ?? null;
+    const route = (await routesOf(near, lab.family)).find(({ dst }) => far.podCIDRs.includes(dst)) ?? null;
     const routeBack = await withoutRoute(lab, near, server.address);
     const withoutItsRoute = await ask();
     await routeBack();
@@ -215,8 +215,8 @@ claim("cross-node-traffic-by-iptables", {
       "the node has a route to the other node's subnet by way of that node",
     );
     const needed = [
-      ...(withoutItsRules.outcome === "answered" ? [] : ["rules of iptables"]),
-      ...(withoutItsRoute.outcome === "answered" ? [] : [`the route ${route?.dst} via ${route?.gateway}`]),
+      ...(answered(withoutItsRules) ? [] : ["rules of iptables"]),
+      ...(answered(withoutItsRoute) ? [] : [`the route ${route?.dst} via ${route?.gateway}`]),
     ];
     positiveControl(needed.length > 0, "pods of different nodes talk by one of what was taken away");
     expect(needed, `that without which ${before.to} on another node is ${withoutItsRoute.outcome}`).toContain(
@@ -226,11 +226,11 @@ claim("cross-node-traffic-by-iptables", {
   control: live(
     "a rule of iptables marks what the pod sends to the other node's, and only the mark leads it there",
     async (lab) => {
-      const near = lab.node(lab.worker(0));
+      const near = lab.worker(0);
       const far = lab.worker(1);
       const client = lab.pod("client-1").address;
-      const subnet = far.podCIDRs.find((cidr) => ipFamilyOf(cidr) === lab.family) ?? "";
-      const gateway = far.addresses.find((address) => ipFamilyOf(address) === lab.family) ?? "";
+      const subnet = lab.ofFamily(far.podCIDRs);
+      const gateway = lab.ofFamily(far.addresses);
       const device = (await routesOf(near, lab.family)).find(({ dst }) => dst === subnet)?.dev ?? "";
       // The stricter of the two counts; the answer comes from where the main table knows no way back.
       const filters = ["all", device].map((name) => `/proc/sys/net/ipv4/conf/${name}/rp_filter`);
@@ -278,7 +278,7 @@ async function withoutRules(lab: Lab, one: string, other: string): Promise<() =>
   const restore = async (title: string, action: "-I" | "-D") => {
     const text = Object.entries(chains).flatMap(([name, ofTable]) => table(action, name, ofTable));
     const words = ["sh", "-c", `printf '%s\\n' "$0" | ${lab.iptables}-restore -w --noflush`, text.join("\n")];
-    for (const worker of [lab.worker(0), lab.worker(1)]) await outputOf(lab.node(worker), title, words);
+    for (const worker of [lab.worker(0), lab.worker(1)]) await outputOf(worker, title, words);
   };
   const undo = once(() => restore("ask the rules of iptables again", "-D"));
   lab.afterwards(undo);
@@ -287,8 +287,8 @@ async function withoutRules(lab: Lab, one: string, other: string): Promise<() =>
 }
 
 /** Takes a node's route to one address away. Returns what gives it back. */
-async function withoutRoute(lab: Lab, worker: WorldNode, address: string): Promise<() => Promise<void>> {
-  const node = lab.node(worker);
+async function withoutRoute(lab: Lab, worker: NodePeer, address: string): Promise<() => Promise<void>> {
+  const node = worker;
   const route = (action: "replace" | "del") => ["ip", "route", action, "unreachable", hostPrefix(address)];
   const undo = once(async () => void (await outputOf(node, "give it back", route("del"))));
   lab.afterwards(undo);
@@ -304,16 +304,19 @@ function once(act: () => Promise<void>): () => Promise<void> {
 
 claim("kubernetes-uses-cni", {
   observe: async (lab) => {
-    const node = lab.node(lab.worker(0));
+    const node = lab.worker(0);
     const name = "needs-a-network";
-    const { metadata } = await lab.create<V1Pod>("a pod", lab.clientPod(name, { nodeName: lab.worker(0).name }));
+    const { metadata } = await lab.api.create<V1Pod>(
+      "a pod",
+      lab.objects.clientPod(name, { nodeName: lab.worker(0).name }),
+    );
     const look = async () => {
-      const { status } = await lab.get<V1Pod>("the pod", `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
-      const { items } = await lab.get<{ items: CoreV1Event[] }>(
-        "what is told of it",
-        `/api/v1/namespaces/${lab.namespace}/events?fieldSelector=involvedObject.uid%3D${metadata?.uid}`,
-      );
-      const refusal = items.find(({ reason }) => reason === "FailedCreatePodSandBox")?.message ?? null;
+      const { status } = await lab.api.get("the pod", "Pod", name);
+      const events = await lab.api.list("what is told of it", "Event", {
+        namespace: lab.namespace,
+        fields: { "involvedObject.uid": `${metadata?.uid}` },
+      });
+      const refusal = events.find(({ reason }) => reason === "FailedCreatePodSandBox")?.message ?? null;
       return { address: status?.podIP ?? null, refusal };
     };
     const first = await lab.until(
@@ -336,7 +339,7 @@ claim("kubernetes-uses-cni", {
   },
   control: live(
     "a plugin that the configuration names is not there",
-    (lab) => moveFile(lab, lab.node(lab.worker(0)), "/opt/cni/bin/portmap", "/opt/cni/portmap"),
+    (lab) => moveFile(lab, lab.worker(0), "/opt/cni/bin/portmap", "/opt/cni/portmap"),
     { alone: true },
   ),
 });
@@ -399,7 +402,7 @@ claim("cni-comes-with-kind", {
 
 claim("cni-is-a-specification", {
   observe: async (lab) => {
-    const node = lab.node(lab.worker(0));
+    const node = lab.worker(0);
     const conflist = await readConflist(node);
     const ask = (plugin: string, command: string) =>
       node.run(`${plugin}: ${command}`, [
@@ -440,8 +443,8 @@ claim("cni-is-a-specification", {
 });
 
 /** Has a plugin do something else where a network of that name is meant, until the change ends; pods' networks are served as ever. */
-async function wrapPlugin(lab: Lab, node: WorldNode, plugin: string, network: string, instead: string): Promise<void> {
-  await wrapProgram(lab, lab.node(node), `/opt/cni/bin/${plugin}`, (aside) => [
+async function wrapPlugin(lab: Lab, node: NodePeer, plugin: string, network: string, instead: string): Promise<void> {
+  await wrapProgram(lab, node, `/opt/cni/bin/${plugin}`, (aside) => [
     "conf=$(cat)",
     'case "$conf" in',
     `*'"name":"${network}'*) ${instead} ;;`,
@@ -462,7 +465,7 @@ function parsed(text: string): { supportedVersions?: string[]; code?: number; in
 claim("cni-configures-interfaces", {
   observe: async (lab) => {
     // Where no other check counts interfaces.
-    const node = lab.node(lab.controlPlane);
+    const node = lab.controlPlane;
     const netns = `knc-${randomBytes(3).toString("hex")}`;
     const dataDir = `/run/${netns}`;
     // Nobody's addresses (RFC 5737): the node gets a route to the one that is given out.
@@ -532,7 +535,7 @@ claim("ptp-is-point-to-point", {
     const gateway = routes.find(({ dst }) => dst === "default")?.gateway ?? "";
     const link = await linkOf(lab, "client-1");
     const addresses = await jsonOf<{ addr_info?: { local?: string; prefixlen: number }[] }[]>(
-      lab.node(lab.worker(0)),
+      lab.worker(0),
       "addresses of the node's end of the pod's link",
       ["ip", "-json", ipOption[lab.family], "address", "show", "dev", link?.name ?? "", "scope", "global"],
     );
@@ -563,7 +566,7 @@ claim("ptp-is-point-to-point", {
     expect(sameNode, "TTL of an answer from another pod of the node: one router in between").toBe(63);
   },
   control: live("a pod's link is part of a network with room for others", async (lab) => {
-    const node = lab.node(lab.worker(0));
+    const node = lab.worker(0);
     const link = await linkOf(lab, "client-1");
     const prefix = lab.family === "ipv6" ? "2001:db8:99::1/64" : "198.51.100.1/24";
     const words = [prefix, "dev", link?.name ?? ""];
@@ -574,10 +577,10 @@ claim("ptp-is-point-to-point", {
 
 /** Returns what configures CNI on a node, and which DaemonSets there are: a name alone does not tell that a plugin serves pods. */
 async function servingPlugins(lab: Lab) {
-  const { items } = await lab.get<{ items: V1DaemonSet[] }>("all DaemonSets", "/apis/apps/v1/daemonsets");
+  const daemonSets = await lab.api.list("all DaemonSets", "DaemonSet");
   return {
-    daemonSets: items.map(({ metadata }) => metadata?.name ?? ""),
-    configurations: await configurationsOf(lab.node(lab.worker(0))),
+    daemonSets: daemonSets.map(nameOf),
+    configurations: await configurationsOf(lab.worker(0)),
   };
 }
 
@@ -593,10 +596,7 @@ function unseen(name: string) {
 /** Asks a pod on another node. */
 async function askAcross(lab: Lab) {
   const [client, server] = [lab.pod("client-1"), lab.pod("server-2")];
-  const answer = await lab.eventually(
-    () => meet(client, hostPort(server.address, 8080), lab.timeouts.attempt),
-    ({ outcome }) => outcome === "answered",
-  );
+  const answer = await lab.eventually(() => meet(client, server.on(8080), lab.timeouts.attempt), answered);
   return { client: client.address, server: server.address, answer };
 }
 
@@ -610,8 +610,8 @@ claim("cni-can-be-exchanged", {
     expect(answer.pod, "who answered").toBe("server-2");
   },
   control: live("the node drops what the one pod sends to the other", async (lab) => {
-    const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("server-2").address];
-    await iptablesRule(lab, lab.worker(0), "filter", "FORWARD", ...flow, "-j", "DROP");
+    const traffic = { from: lab.pod("client-1").address, to: lab.pod("server-2").address };
+    await rules(lab, lab.worker(0)).drop(traffic, ["filter", "FORWARD"]);
   }),
 });
 
@@ -619,9 +619,9 @@ claim("calico-supports-network-policy", { observe: servingPlugins, judge: unseen
 
 claim("flannel-is-an-overlay", {
   observe: async (lab) => {
-    const [near, far] = [lab.worker(0), lab.worker(1)].map(({ addresses }) => addresses[0] ?? "");
+    const [near, far] = [lab.worker(0).address, lab.worker(1).address];
     const host = lab.pod("host-1");
-    const device = await interfaceTo(lab.node(lab.worker(0)), far ?? "");
+    const device = await interfaceTo(lab.worker(0), far);
     const capture = async (filter: string) => {
       const packets = await startCapture(host, device, filter);
       lab.afterwards(() => packets.stop());
@@ -646,7 +646,7 @@ claim("flannel-is-an-overlay", {
     };
   },
   judge: ({ nodes: { near, far }, client, server, answer, wrapped, bare }) => {
-    positiveControl(answer.outcome === "answered", "the pod on the other node answers");
+    positiveControl(answered(answer), "the pod on the other node answers");
     positiveControl(wrapped.length + bare.length > 0, "the node's interface shows packets of it");
     expect(bare, "packets between the nodes that have the pods' addresses on the outside").toEqual([]);
     const outer = wrapped.find(({ from, to, toPort }) => from === near && to === far && toPort === 8472);
@@ -658,10 +658,9 @@ claim("flannel-is-an-overlay", {
 
 /** Has Flannel set routes by way of the other nodes' addresses, as kindnet does, instead of an overlay. */
 async function flannelByRoutes(lab: Lab): Promise<void> {
-  const { nodes } = lab.world;
+  const { nodes } = lab;
   const backend = async () => {
-    const path = "/api/v1/namespaces/kube-flannel/configmaps/kube-flannel-cfg";
-    const { data } = await lab.get<V1ConfigMap>("Flannel's configuration", path);
+    const { data } = await lab.api.get("Flannel's configuration", "ConfigMap", "kube-flannel-cfg", "kube-flannel");
     return (JSON.parse(data?.["net-conf.json"] ?? "{}") as { Backend?: { Type?: string } }).Backend?.Type;
   };
   await configure(
@@ -674,7 +673,7 @@ async function flannelByRoutes(lab: Lab): Promise<void> {
       const overlay = (await backend()) === "vxlan";
       await lab.until(
         `Flannel to send what is for other nodes' pods by ${overlay ? "its overlay" : "the nodes' own network"}`,
-        () => Promise.all(nodes.map((node) => routesOf(lab.node(node), lab.family))),
+        () => Promise.all(nodes.map((node) => routesOf(node, lab.family))),
         (routes) =>
           routes.every((ofNode, index) =>
             nodes

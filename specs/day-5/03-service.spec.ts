@@ -1,9 +1,12 @@
-import type { V1Pod, V1Service } from "@kubernetes/client-node";
+import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { mutate, refuse } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { refuse, storeOtherwise } from "../../helpers/lab/changes.ts";
+import { Cel, patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import { leadsTo } from "../../helpers/lab/objects.ts";
+import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import type { KubernetesObject } from "../../helpers/probe/api.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
@@ -12,8 +15,8 @@ import { type Answer, distribution, hostPort, meet, meetOften, request } from ".
 import { outputOf, type Peer } from "../../helpers/probe/peer.ts";
 import { claim, printedObject } from "./article.ts";
 
-async function podNamed(lab: Lab, name: string): Promise<V1Pod> {
-  return lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
+function podNamed(lab: Lab, name: string): Promise<V1Pod> {
+  return lab.api.get(`the pod ${name}`, "Pod", name);
 }
 
 /** The full name of a Service, with the dot at its end: nobody outside is to be asked for other names that begin like it. */
@@ -31,7 +34,7 @@ async function answering(lab: Lab, name: string): Promise<string> {
       if (address === undefined) return { address: "", outcome: "none" };
       return { address, ...(await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.attempt)) };
     },
-    ({ outcome }) => outcome === "answered",
+    answered,
     lab.timeouts.podsReady,
   );
   return address;
@@ -40,11 +43,11 @@ async function answering(lab: Lab, name: string): Promise<string> {
 claim("pod-ip-changes-on-replacement", {
   slow: true,
   observe: async (lab) => {
-    const pod = lab.serverPod("replaced", {});
-    const created = await lab.create<V1Pod>("a pod", pod);
+    const pod = lab.objects.serverPod("replaced", {});
+    const created = await lab.api.create<V1Pod>("a pod", pod);
     const before = await answering(lab, "replaced");
-    await lab.delete("the pod", pod);
-    const replacement = await lab.create<V1Pod>("another pod of the same name", pod);
+    await lab.api.delete("the pod", pod);
+    const replacement = await lab.api.create<V1Pod>("another pod of the same name", pod);
     const after = await answering(lab, "replaced");
     return { before: { uid: created.metadata?.uid, ip: before }, after: { uid: replacement.metadata?.uid, ip: after } };
   },
@@ -53,21 +56,16 @@ claim("pod-ip-changes-on-replacement", {
     expect(after.ip, "the address of the pod that took the first one's place").not.toBe(before.ip);
   },
   control: live("the pod has its node's network", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Pod", name: "replaced" },
-      "JSONPatch{op: 'add', path: '/spec/hostNetwork', value: true}",
-      `JSONPatch{op: 'add', path: '/spec/nodeName', value: '${lab.worker(1).name}'}`,
-    ),
+    mutate.pod(lab, "replaced", patch.add("/spec/hostNetwork", true), patch.add("/spec/nodeName", lab.worker(1).name)),
   ),
 });
 
 claim("pod-ip-changes-on-restart", {
   observe: async (lab) => {
-    await lab.create<V1Pod>("a pod", lab.serverPod("restarted", {}));
+    await lab.api.create<V1Pod>("a pod", lab.objects.serverPod("restarted", {}));
     const before = await answering(lab, "restarted");
     await request(lab.pod("client-1"), `http://${hostPort(before, 8080)}/exit?code=1`, lab.timeouts.answer);
-    const restarted = await lab.restarted("restarted");
+    const restarted = await lab.pods.restarted("restarted");
     const after = await answering(lab, "restarted");
     return { before, after, restarts: restarted.status?.containerStatuses?.[0]?.restartCount };
   },
@@ -78,12 +76,12 @@ claim("pod-ip-changes-on-restart", {
   control: live("the pod's sandbox, which has its address, ends with the container", (lab) => {
     // pause ends on SIGTERM, and with it all that shares its process namespace.
     const script = "until pidof agnhost; do sleep 0.1; done; while pidof agnhost; do sleep 0.02; done; kill 1";
-    const watcher = `{name: 'watcher', image: '${lab.image("probe")}', command: ['sh', '-c', '${script}']}`;
-    return storeOtherwise(
+    const watcher = `{name: 'watcher', image: '${lab.objects.image("probe")}', command: ['sh', '-c', '${script}']}`;
+    return mutate.pod(
       lab,
-      { kind: "Pod", name: "restarted" },
-      "JSONPatch{op: 'add', path: '/spec/shareProcessNamespace', value: true}",
-      `JSONPatch{op: 'add', path: '/spec/containers/-', value: Object.spec.containers${watcher}}`,
+      "restarted",
+      patch.add("/spec/shareProcessNamespace", true),
+      patch.add("/spec/containers/-", new Cel(`Object.spec.containers${watcher}`)),
     );
   }),
 });
@@ -92,19 +90,19 @@ claim("selector-picks-the-pods", {
   slow: true,
   observe: async (lab) => {
     const app = "picked";
-    await lab.service(app, { selector: { app }, ports: [{ port: 80, targetPort: 8080 }] });
+    await lab.services.create(app, leadsTo({ app }));
     const names = ["picked-1", "picked-2", "passed-over"];
     for (const name of names)
-      await lab.create<V1Pod>(
+      await lab.api.create<V1Pod>(
         `the pod ${name}`,
-        lab.serverPod(name, name.startsWith("picked") ? { app } : { app: "other" }),
+        lab.objects.serverPod(name, name.startsWith("picked") ? { app } : { app: "other" }),
       );
     const addresses = Object.fromEntries(
       await Promise.all(names.map(async (name) => [name, await answering(lab, name)] as const)),
     );
-    const endpoints = () => lab.endpointsOf(app);
+    const endpoints = () => lab.services.endpointsOf(app);
     const all = await lab.eventually(endpoints, (found) => found.length === 2);
-    await lab.relabel("picked-2", { app: "other" });
+    await lab.pods.relabel("picked-2", { app: "other" });
     const fewer = await lab.eventually(endpoints, (found) => found.length === 1);
     return { addresses, all, fewer };
   },
@@ -113,63 +111,51 @@ claim("selector-picks-the-pods", {
     expect(fewer, "its endpoints after one pod's label was changed").toEqual([addresses["picked-1"]]);
   },
   control: live("the Service selects another label than its pods have", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "picked" },
-      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'nobody'}}",
-    ),
+    mutate.selector(lab, "picked", { app: "nobody" }),
   ),
 });
 
 claim("port-is-what-the-service-exposes", {
   observe: async (lab) => {
-    const { spec } = await lab.service("other-port", {
+    const service = await lab.services.create("other-port", {
       selector: { app: "server" },
       ports: [{ port: 8081, targetPort: 8080 }],
     });
-    const ask = (port: number, timeout: number) =>
-      meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", port), timeout);
+    const ask = (port: number, timeout: number) => meet(lab.pod("client-1"), service.on(port), timeout);
     return {
-      onPort: await lab.eventually(
-        () => ask(8081, lab.timeouts.attempt),
-        ({ outcome }) => outcome === "answered",
-      ),
+      onPort: await lab.eventually(() => ask(8081, lab.timeouts.attempt), answered),
       onTargetPort: await ask(8080, lab.timeouts.silence),
-      direct: await whoAnswers(lab, lab.pod("client-1"), hostPort(lab.pod("server-1").address, 8080)),
+      direct: await whoAnswers(lab, lab.pod("client-1"), lab.pod("server-1").on(8080)),
     };
   },
   judge: ({ onPort, onTargetPort, direct }) => {
-    positiveControl(direct.outcome === "answered", "a pod of the Service answers at its own address");
+    positiveControl(answered(direct), "a pod of the Service answers at its own address");
     expect(onPort.outcome, `${onPort.to}, the Service's port`).toBe("answered");
     expect(onTargetPort.outcome, `${onTargetPort.to}, the port of its pods`).not.toBe("answered");
   },
   control: live("the Service has the port of its pods", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "other-port" },
-      "JSONPatch{op: 'replace', path: '/spec/ports/0/port', value: 8080}",
-    ),
+    mutate.service(lab, "other-port", patch.replace("/spec/ports/0/port", 8080)),
   ),
 });
 
 claim("target-port-is-the-pods-port", {
   observe: async (lab) => {
     const ask = async (name: string, targetPort: number) => {
-      const { spec } = await lab.service(name, { selector: { app: "server" }, ports: [{ port: 80, targetPort }] });
-      return (timeout: number) => meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), timeout);
+      const service = await lab.services.create(name, {
+        selector: { app: "server" },
+        ports: [{ port: 80, targetPort }],
+      });
+      return (timeout: number) => meet(lab.pod("client-1"), service.on(80), timeout);
     };
     const [right, wrong] = [await ask("right-target", 8080), await ask("wrong-target", 8099)];
     // A Service without endpoints is refused too, for another reason.
     await lab.until(
       "both pods among the endpoints",
-      () => lab.endpointsOf("wrong-target"),
+      () => lab.services.endpointsOf("wrong-target"),
       (found) => found.length === 2,
     );
     return {
-      right: await lab.eventually(
-        () => right(lab.timeouts.attempt),
-        ({ outcome }) => outcome === "answered",
-      ),
+      right: await lab.eventually(() => right(lab.timeouts.attempt), answered),
       wrong: await lab.eventually(
         () => wrong(lab.timeouts.silence),
         ({ outcome }) => outcome === "refused",
@@ -181,11 +167,7 @@ claim("target-port-is-the-pods-port", {
     expect(wrong.outcome, "the Service whose targetPort is another").toBe("refused");
   },
   control: live("the Service aims at a port on which its pods do not listen", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "right-target" },
-      "JSONPatch{op: 'replace', path: '/spec/ports/0/targetPort', value: 8098}",
-    ),
+    mutate.targetPort(lab, "right-target", 8098),
   ),
 });
 
@@ -196,15 +178,12 @@ claim("service-makes-an-application-reachable-and-discoverable", {
     const name = fullName(lab, "made-known");
     const look = () => lookUp(client, name, lab.addressRecord);
     const before = await look();
-    const service = lab.serviceObject("made-known", {
-      selector: { app: "server" },
-      ports: [{ port: 80, targetPort: 8080 }],
-    });
-    await lab.create<V1Service>("the Service", service);
+    const service = lab.objects.service("made-known", leadsTo({ app: "server" }));
+    await lab.api.create("the Service", service);
     // A name that was asked for may be kept for half a minute as it was then.
     const uncached = lab.timeouts.podsReady;
     const reached = await lab.eventually(() => meet(client, name, lab.timeouts.answer), answered, uncached);
-    await lab.delete("the Service", service);
+    await lab.api.delete("the Service", service);
     const after = await lab.until("its name to be gone", look, ({ status }) => status === "NXDOMAIN", uncached);
     return { before, reached, after };
   },
@@ -216,11 +195,7 @@ claim("service-makes-an-application-reachable-and-discoverable", {
     expect(reached.outcome, "the application, by the Service's name").toBe("answered");
   },
   control: live("the Service selects another label than the application's pods have", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "made-known" },
-      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'nobody'}}",
-    ),
+    mutate.selector(lab, "made-known", { app: "nobody" }),
   ),
 });
 
@@ -228,13 +203,10 @@ claim("pod-ip-changes-with-its-sandbox", {
   slow: true,
   observe: async (lab) => {
     const { name: node } = lab.worker(0);
-    const before = await lab.start(lab.serverPod("sandboxed", { app: "sandboxed" }, { nodeName: node }));
-    const { spec } = await lab.service("sandboxed", {
-      selector: { app: "sandboxed" },
-      ports: [{ port: 80, targetPort: 8080 }],
-    });
+    const before = await lab.pods.start(lab.objects.serverPod("sandboxed", { app: "sandboxed" }, { nodeName: node }));
+    const service = await lab.services.create("sandboxed", leadsTo({ app: "sandboxed" }));
     const created = await podNamed(lab, "sandboxed");
-    const access = lab.node(lab.worker(0));
+    const access = lab.worker(0);
     const ctr = ["ctr", "--namespace", "k8s.io"];
     const sandboxOfThePod = `labels."io.kubernetes.pod.uid"==${created.metadata?.uid},labels."io.cri-containerd.kind"==sandbox`;
     const sandbox = (
@@ -244,13 +216,13 @@ claim("pod-ip-changes-with-its-sandbox", {
     // kubelet keeps a pod's address while none of the sandboxes that it listed is ready, and lists containers after them:
     // for a moment it may tell of the new container with the old address.
     const after = await lab.eventually(
-      () => lab.restarted("sandboxed"),
+      () => lab.pods.restarted("sandboxed"),
       ({ status }) => status?.podIP !== before.address,
     );
     const answer = await lab.until(
       "the Service to answer",
-      () => meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
+      () => meet(lab.pod("client-1"), service.on(80), lab.timeouts.attempt),
+      answered,
     );
     return {
       before: { uid: created.metadata?.uid, ip: before.address },
@@ -260,15 +232,11 @@ claim("pod-ip-changes-with-its-sandbox", {
   },
   judge: ({ before, after, answer }) => {
     positiveControl(before.uid === after.uid, "it is the same pod");
-    positiveControl(answer.outcome === "answered", "its Service finds it again");
+    positiveControl(answered(answer), "its Service finds it again");
     expect(after.ip, "the pod's address after its sandbox was restarted").not.toBe(before.ip);
   },
   control: live("the pod has its node's network", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Pod", name: "sandboxed" },
-      "JSONPatch{op: 'add', path: '/spec/hostNetwork', value: true}",
-    ),
+    mutate.pod(lab, "sandboxed", patch.add("/spec/hostNetwork", true)),
   ),
 });
 
@@ -277,7 +245,7 @@ claim("service-is-stable-while-pods-are-replaced", {
   observe: async (lab) => {
     const labels = { app: "rolled" };
     const secondsToHear = Math.round(lab.timeouts.propagation / 2_000);
-    const { args, ...rest } = lab.serverContainer;
+    const { args, ...rest } = lab.objects.serverContainer;
     const timeoutSeconds = Math.ceil(lab.timeouts.readiness / 1000);
     const server = {
       ...rest,
@@ -285,25 +253,17 @@ claim("service-is-stable-while-pods-are-replaced", {
       args: [...args, `--delay-shutdown=${secondsToHear}`],
       readinessProbe: { httpGet: { path: "/hostname", port: 8080 }, periodSeconds: 1, timeoutSeconds },
     };
-    const deployment = lab.serverDeployment("rolled", 2, labels, {
+    const deployment = lab.objects.serverDeployment("rolled", 2, labels, {
       containers: [server],
       terminationGracePeriodSeconds: 2 * secondsToHear,
     });
     const spec = { ...(deployment["spec"] as object), strategy: { rollingUpdate: { maxUnavailable: 0, maxSurge: 2 } } };
-    await lab.create("a Deployment that is replaced with care", { ...deployment, spec });
-    const { spec: service } = await lab.service("rolled", {
-      selector: labels,
-      ports: [{ port: 80, targetPort: 8080 }],
-    });
-    const clusterIP = service?.clusterIP ?? "";
-    const before = (await lab.readyPods(2, labels)).map(({ metadata }) => metadata?.name ?? "");
+    await lab.api.create("a Deployment that is replaced with care", { ...deployment, spec });
+    const service = await lab.services.create("rolled", leadsTo(labels));
+    const before = (await lab.pods.severalReady(2, labels)).map(nameOf);
     const client = lab.pod("client-1");
     const name = fullName(lab, "rolled");
-    await lab.until(
-      "the Service to answer",
-      () => meet(client, name, lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
-    );
+    await lab.until("the Service to answer", () => meet(client, name, lab.timeouts.attempt), answered);
     let replaced = false;
     const load = async (from: Peer, target: string) => {
       const answers: Answer[] = [];
@@ -324,24 +284,21 @@ claim("service-is-stable-while-pods-are-replaced", {
         );
       await kubectl("replace its pods", "restart");
       await kubectl("all of them to be new ones", "status", `--timeout=${lab.timeouts.podsReady}ms`);
-      await lab.podsGone(before);
+      await lab.pods.gone(before);
     };
     const [byAddress, byName] = await Promise.all([
-      load(client, hostPort(clusterIP, 80)),
+      load(client, service.on(80)),
       load(lab.pod("client-2"), name),
       replacement().finally(() => {
         replaced = true;
       }),
     ]);
-    const after = (await lab.readyPods(2, labels)).map(({ metadata }) => metadata?.name ?? "");
-    const { spec: later } = await lab.get<V1Service>(
-      "the Service",
-      `/api/v1/namespaces/${lab.namespace}/services/rolled`,
-    );
+    const after = (await lab.pods.severalReady(2, labels)).map(nameOf);
+    const later = await lab.services.get("rolled", { title: "the Service" });
     return {
       before,
       after,
-      clusterIP: [clusterIP, later?.clusterIP],
+      clusterIP: [service.clusterIP, later.clusterIP],
       byAddress: distribution(byAddress),
       byName: distribution(byName),
     };
@@ -363,11 +320,7 @@ claim("service-is-stable-while-pods-are-replaced", {
     expect(clusterIP[1], "the clusterIP afterwards").toBe(clusterIP[0]);
   },
   control: live("all pods are taken away before others take their place", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Deployment", name: "rolled" },
-      "JSONPatch{op: 'add', path: '/spec/strategy', value: Object.spec.strategy{type: 'Recreate'}}",
-    ),
+    mutate.deployment(lab, "rolled", patch.add("/spec/strategy", new Cel("Object.spec.strategy{type: 'Recreate'}"))),
   ),
 });
 
@@ -376,20 +329,20 @@ const unlikelyPort = 61_765;
 
 claim("service-is-an-abstraction", {
   observe: async (lab) => {
-    const { spec } = await lab.service("abstract", {
+    const service = await lab.services.create("abstract", {
       selector: { app: "server" },
       ports: [{ port: unlikelyPort, targetPort: 8080 }],
     });
-    const clusterIP = spec?.clusterIP ?? "";
-    const target = hostPort(clusterIP, unlikelyPort);
+    const { clusterIP } = service;
+    const target = service.on(unlikelyPort);
     const answer = await lab.until(
       "the Service to answer",
       () => meet(lab.pod("client-1"), target, lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
+      answered,
     );
     const nodes = await Promise.all(
-      lab.world.nodes.map(async (node) => {
-        const access = lab.node(node);
+      lab.nodes.map(async (node) => {
+        const access = node;
         const [sockets, words] = await Promise.all([
           outputOf(access, "sockets that listen", ["ss", "--listening", "--tcp", "--numeric", "--no-header"]),
           outputOf(access, "words of all processes", [
@@ -406,15 +359,12 @@ claim("service-is-an-abstraction", {
         };
       }),
     );
-    const { items } = await lab.get<{ items: V1Pod[] }>(
-      "pods that belong to the Service",
-      `/api/v1/namespaces/${lab.namespace}/pods`,
-    );
-    const owned = items.filter(({ metadata }) => metadata?.ownerReferences?.some(({ kind }) => kind === "Service"));
+    const pods = await lab.api.list("pods that belong to the Service", "Pod", { namespace: lab.namespace });
+    const owned = pods.filter(({ metadata }) => metadata?.ownerReferences?.some(({ kind }) => kind === "Service"));
     return { clusterIP, answer, nodes, owned: owned.length };
   },
   judge: ({ clusterIP, answer, nodes, owned }) => {
-    positiveControl(answer.outcome === "answered", "the Service answers");
+    positiveControl(answered(answer), "the Service answers");
     positiveControl(
       nodes.every(({ listening }) => listening > 0),
       "every node shows sockets that listen",
@@ -432,7 +382,7 @@ claim("service-is-an-abstraction", {
     lab.afterwards(() => process.stop());
     await lab.until(
       "it to listen",
-      () => outputOf(lab.node(lab.worker(0)), "sockets that listen", ["ss", "--listening", "--tcp", "--numeric"]),
+      () => outputOf(lab.worker(0), "sockets that listen", ["ss", "--listening", "--tcp", "--numeric"]),
       (sockets) => sockets.includes(`:${unlikelyPort} `),
     );
   }),
@@ -445,19 +395,14 @@ async function podsThatAnswer(
   name: string,
   policy: Readonly<Record<string, unknown>>,
 ): Promise<string[]> {
-  const ports = [{ port: 80, targetPort: 8080 }];
-  const { spec } = await lab.service(name, { selector: { app: "server" }, ports, ...policy });
-  const target = hostPort(spec?.clusterIP ?? "", 80);
+  const service = await lab.services.create(name, { ...leadsTo({ app: "server" }), ...policy });
+  const target = service.on(80);
   await lab.until(
     "both pods among the endpoints",
-    () => lab.endpointsOf(name),
+    () => lab.services.endpointsOf(name),
     (found) => found.length === 2,
   );
-  await lab.until(
-    `an answer of ${name}`,
-    () => meet(client, target, lab.timeouts.attempt),
-    ({ outcome }) => outcome === "answered",
-  );
+  await lab.until(`an answer of ${name}`, () => meet(client, target, lab.timeouts.attempt), answered);
   return podsAmong(await meetOften(client, target, 50, lab.timeouts.answer));
 }
 
@@ -484,11 +429,11 @@ claim("service-defines-policies-for-access", {
     ]);
   },
   control: live("the Service does without its sessionAffinity", (lab) =>
-    storeOtherwise(
+    mutate.service(
       lab,
-      { kind: "Service", name: "affine" },
-      "JSONPatch{op: 'add', path: '/spec/sessionAffinity', value: 'None'}",
-      "JSONPatch{op: 'add', path: '/spec/sessionAffinityConfig', value: null}",
+      "affine",
+      patch.add("/spec/sessionAffinity", "None"),
+      patch.add("/spec/sessionAffinityConfig", null),
     ),
   ),
 });
@@ -498,7 +443,7 @@ claim("service-defines-policies-of-the-pods", {
     const client = lab.pod("pair", { container: "client" });
     return {
       byService: await podsThatAnswer(lab, client, "strict", { internalTrafficPolicy: "Local" }),
-      past: await whoAnswers(lab, client, hostPort(lab.pod("server-2").address, 8080)),
+      past: await whoAnswers(lab, client, lab.pod("server-2").on(8080)),
     };
   },
   judge: ({ byService, past }) => {
@@ -506,11 +451,7 @@ claim("service-defines-policies-of-the-pods", {
     expect(byService, "pods to which a Service with internalTrafficPolicy Local leads a client").toEqual(["server-1"]);
   },
   control: live("the Service does without its policy", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "strict" },
-      "JSONPatch{op: 'replace', path: '/spec/internalTrafficPolicy', value: 'Cluster'}",
-    ),
+    mutate.service(lab, "strict", patch.replace("/spec/internalTrafficPolicy", "Cluster")),
   ),
 });
 
@@ -519,20 +460,16 @@ claim("service-is-one-entrance-for-all-pods", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("entrance");
     const labels = { app: "entrance" };
-    await lab.create("three servers", lab.serverDeployment("entrance", 3, labels, {}, namespace));
-    const { spec } = await lab.service(
-      "entrance",
-      { selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
-      namespace,
-    );
-    const pods = (await lab.readyPods(3, labels, namespace)).map(({ metadata }) => metadata?.name ?? "");
+    await lab.api.create("three servers", lab.objects.serverDeployment("entrance", 3, labels, {}, namespace));
+    const service = await lab.services.create("entrance", leadsTo(labels), namespace);
+    const pods = (await lab.pods.severalReady(3, labels, namespace)).map(nameOf);
     const client = lab.pod("client-2");
-    const target = hostPort(spec?.clusterIP ?? "", 80);
-    const answered = await lab.eventually(
+    const target = service.on(80);
+    const who = await lab.eventually(
       async () => podsAmong(await meetOften(client, target, 30, lab.timeouts.answer)),
       (found) => pods.every((pod) => found.includes(pod)),
     );
-    return { pods, answered };
+    return { pods, answered: who };
   },
   judge: ({ pods, answered }) => {
     positiveControl(answered.length > 0, "the Service answers");
@@ -542,12 +479,16 @@ claim("service-is-one-entrance-for-all-pods", {
     ).toEqual([]);
   },
   control: live("the Service keeps each client at one pod", (lab) =>
-    storeOtherwise(
+    mutate.service(
       lab,
-      { kind: "Service", name: "entrance" },
-      "JSONPatch{op: 'add', path: '/spec/sessionAffinity', value: 'ClientIP'}",
-      `JSONPatch{op: 'add', path: '/spec/sessionAffinityConfig', value:
-        Object.spec.sessionAffinityConfig{clientIP: Object.spec.sessionAffinityConfig.clientIP{timeoutSeconds: 10800}}}`,
+      "entrance",
+      patch.add("/spec/sessionAffinity", "ClientIP"),
+      patch.add(
+        "/spec/sessionAffinityConfig",
+        new Cel(
+          "Object.spec.sessionAffinityConfig{clientIP: Object.spec.sessionAffinityConfig.clientIP{timeoutSeconds: 10800}}",
+        ),
+      ),
     ),
   ),
 });
@@ -564,9 +505,13 @@ claim("printed-manifests-are-valid", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("printed");
     const tried = async (object: KubernetesObject) => {
-      const { code, body } = await lab.tryCreate(`would ${object.kind} ${object.metadata.name} be accepted`, object, {
-        dryRun: true,
-      });
+      const { code, body } = await lab.api.tryCreate(
+        `would ${object.kind} ${object.metadata.name} be accepted`,
+        object,
+        {
+          dryRun: true,
+        },
+      );
       return {
         object: `${object.kind} ${object.metadata.name}`,
         code,
@@ -603,7 +548,7 @@ claim("printed-service-name-is-legal", {
   observe: async (lab) => {
     const service = printedObject("60-70", await lab.ownNamespace("names"));
     const tried = async (name: string) => {
-      const { code } = await lab.tryCreate(
+      const { code } = await lab.api.tryCreate(
         `a Service named ${name}`,
         { ...service, metadata: { ...service.metadata, name } },
         { dryRun: true },
@@ -611,7 +556,7 @@ claim("printed-service-name-is-legal", {
       return code;
     };
     return {
-      asPrinted: (await lab.tryCreate("the Service as printed", service)).code,
+      asPrinted: (await lab.api.tryCreate("the Service as printed", service)).code,
       letters64: await tried("a".repeat(64)),
       capital: await tried("My-service"),
     };
@@ -631,29 +576,26 @@ claim("example-services-select-my-app", {
   slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("my-app");
-    const service = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
-    const target = hostPort(service.spec?.clusterIP ?? "", 80);
+    const service = await lab.services.createFrom("the article's Service", printedObject("83-93", namespace));
+    const target = service.on(80);
     const client = lab.pod("client-1");
     const ask = (timeout = lab.timeouts.attempt) => meet(client, target, timeout);
-    const pod = lab.serverPod("relabelled", { app: "myapp" }, {}, namespace);
-    const { address } = await lab.start(pod);
+    const pod = lab.objects.serverPod("relabelled", { app: "myapp" }, {}, namespace);
+    const peer = await lab.pods.start(pod);
     // By IPv6 a refusal was heard only when the SYN was sent again, a second later.
     const alone = await lab.eventually(
       () => ask(lab.timeouts.silence),
       ({ outcome }) => outcome === "refused",
     );
-    const without = await lab.endpointsOf("my-clusterip-service", namespace);
-    await lab.patch("label it as the article's Services select", pod, { metadata: { labels: { app: "MyApp" } } });
-    const served = await lab.eventually(
-      () => ask(),
-      ({ outcome }) => outcome === "answered",
-    );
-    const direct = await whoAnswers(lab, client, hostPort(address, 8080));
+    const without = await lab.services.endpointsOf("my-clusterip-service", namespace);
+    await lab.api.patch("label it as the article's Services select", pod, { metadata: { labels: { app: "MyApp" } } });
+    const served = await lab.eventually(() => ask(), answered);
+    const direct = await whoAnswers(lab, client, peer.on(8080));
     return { alone, without, served, direct };
   },
   judge: ({ alone, without, served, direct }) => {
     positiveControl(
-      alone.outcome !== "answered" && without.length === 0,
+      !answered(alone) && without.length === 0,
       "a pod labelled app: myapp is not selected, and nobody answers",
     );
     positiveControl(direct.pod === "relabelled", "the pod itself answers");
@@ -662,11 +604,12 @@ claim("example-services-select-my-app", {
   control: live(
     "the article's Service selects another label",
     (lab) =>
-      storeOtherwise(
+      mutate.service(
         lab,
-        { kind: "Service", name: "my-clusterip-service" },
-        `JSONPatch{op: 'add', path: '/spec/selector', value:
-        {'app': object.metadata.namespace.startsWith('my-app-') ? 'AnotherApp' : 'MyApp'}}`,
+        "my-clusterip-service",
+        patch.add("/spec/selector", {
+          app: new Cel("object.metadata.namespace.startsWith('my-app-') ? 'AnotherApp' : 'MyApp'"),
+        }),
       ),
     { lane: "my-clusterip-service" },
   ),
@@ -675,35 +618,32 @@ claim("example-services-select-my-app", {
 claim("port-80-leads-to-target-port-9376", {
   observe: async (lab) => {
     const pod = lab.pod("my-app");
-    const { spec } = await lab.create<V1Service>("the article's Service", printedObject("60-70", lab.otherNamespace));
-    const clusterIP = spec?.clusterIP ?? "";
+    const service = await lab.services.createFrom("the article's Service", printedObject("60-70", lab.otherNamespace));
     const client = lab.pod("client-1");
-    const ask = (address: string, port: number, timeout = lab.timeouts.attempt) =>
-      request(client, `http://${hostPort(address, port)}/`, timeout);
+    const ask = (target: string, timeout = lab.timeouts.attempt) => request(client, `http://${target}/`, timeout);
     return {
-      byService: await lab.eventually(
-        () => ask(clusterIP, 80),
-        ({ outcome }) => outcome === "answered",
-      ),
-      direct: await lab.eventually(() => ask(pod.address, 9376, lab.timeouts.answer), answered),
-      direct80: await ask(pod.address, 80, lab.timeouts.silence),
-      wrongPort: await ask(clusterIP, 9376, lab.timeouts.silence),
+      byService: await lab.eventually(() => ask(service.on(80)), answered),
+      direct: await lab.eventually(() => ask(pod.on(9376), lab.timeouts.answer), answered),
+      direct80: await ask(pod.on(80), lab.timeouts.silence),
+      wrongPort: await ask(service.on(9376), lab.timeouts.silence),
     };
   },
   judge: ({ byService, direct, direct80, wrongPort }) => {
     positiveControl(direct.body === "my-app", "the pod answers on 9376");
-    positiveControl(direct80.outcome !== "answered", "and not on 80");
+    positiveControl(!answered(direct80), "and not on 80");
     expect(byService.body, "who answers at port 80 of the Service").toBe("my-app");
     expect(wrongPort.outcome, "port 9376 of the Service").not.toBe("answered");
   },
   control: live(
     "the article's Service aims at a port on which its pods do not listen",
     (lab) =>
-      storeOtherwise(
+      mutate.service(
         lab,
-        { kind: "Service", name: "my-service" },
-        `JSONPatch{op: 'replace', path: '/spec/ports/0/targetPort',
-        value: object.metadata.namespace == '${lab.otherNamespace}' ? 9375 : 9376}`,
+        "my-service",
+        patch.replace(
+          "/spec/ports/0/targetPort",
+          new Cel(`object.metadata.namespace == '${lab.otherNamespace}' ? 9375 : 9376`),
+        ),
       ),
     { lane: "my-service" },
   ),
@@ -717,7 +657,9 @@ claim("four-types-of-service", {
         ports: [{ port: 80 }],
         ...(type === "ExternalName" ? { externalName: "a.example.test" } : {}),
       };
-      const { code, body } = await lab.tryCreate(`type ${type}`, lab.serviceObject("typed", spec), { dryRun: true });
+      const { code, body } = await lab.api.tryCreate(`type ${type}`, lab.objects.service("typed", spec), {
+        dryRun: true,
+      });
       return { type, code, message: (body as { message?: string }).message ?? "" };
     };
     return {

@@ -1,9 +1,12 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { whoAnswers } from "../../helpers/lab/ask.ts";
-import { meanwhile, storeOtherwise } from "../../helpers/lab/changes.ts";
-import { type Lab, podsPath } from "../../helpers/lab/lab.ts";
+import { mutate } from "../../helpers/lab/admission.ts";
+import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
+import { meanwhile } from "../../helpers/lab/changes.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { hostPort, type Meeting, meet, request } from "../../helpers/probe/http.ts";
 import { hostPrefix } from "../../helpers/probe/ip.ts";
@@ -12,10 +15,9 @@ import { claim, printedObject } from "./article.ts";
 
 /** Asks for a Service of the cast by its clusterIP, in a pod and outside by the routes that a machine there has. */
 async function askInsideAndOutside(lab: Lab, service: string) {
-  const { spec } = await lab.serviceOfCast(service);
-  const clusterIP = spec?.clusterIP ?? "";
+  const { clusterIP } = await lab.services.get(service);
   const target = hostPort(clusterIP, 80);
-  const node = hostPort(lab.controlPlane.addresses[0] ?? "", lab.nodePort);
+  const node = lab.service("web-nodeport").at(lab.controlPlane);
   return {
     clusterIP,
     inside: await whoAnswers(lab, lab.pod("client-1"), target),
@@ -26,49 +28,42 @@ async function askInsideAndOutside(lab: Lab, service: string) {
 }
 
 function isReachedInsideOnly({ inside, toNode, outside }: Awaited<ReturnType<typeof askInsideAndOutside>>): void {
-  positiveControl(inside.outcome === "answered", "a pod is answered at the clusterIP");
-  positiveControl(toNode.outcome === "answered", "the outsider is answered at a node's port");
+  positiveControl(answered(inside), "a pod is answered at the clusterIP");
+  positiveControl(answered(toNode), "the outsider is answered at a node's port");
   expect(outside.body, "who answers at the clusterIP, asked from outside the cluster").not.toMatch(/^server-\d$/);
 }
 
 /** A node is the way to clusterIPs: of the packets that come to it there its rules make such to a pod. */
 const byWayOfANode = live("a machine outside has routes to clusterIPs by way of a node", async (lab) => {
-  const node = lab.worker(0).addresses[0] ?? "";
+  const node = lab.worker(0).address;
   for (const name of ["web", "web-by-route"]) {
-    const { spec } = await lab.serviceOfCast(name);
-    await lab.routeOutsider(`a route to ${name} by way of a node`, spec?.clusterIP ?? "", "via", node);
+    const { clusterIP } = await lab.services.get(name);
+    await lab.outsider.routeTo(`a route to ${name} by way of a node`, clusterIP, "via", node);
   }
 });
 
 claim("clusterip-is-default-type", {
   observe: async (lab) => {
-    const { spec } = await lab.service("no-type", {
-      selector: { app: "server" },
-      ports: [{ port: 80, targetPort: 8080 }],
-    });
-    return { type: spec?.type, clusterIP: spec?.clusterIP };
+    const { spec } = await lab.services.create("no-type", leadsTo({ app: "server" }));
+    return { type: spec.type, clusterIP: spec.clusterIP };
   },
   judge: ({ type }) => {
     expect(type, "the type of a Service that was created without one").toBe("ClusterIP");
   },
   control: live("a Service that asks for no type becomes a NodePort Service", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "no-type" },
-      "JSONPatch{op: 'add', path: '/spec/type', value: 'NodePort'}",
-    ),
+    mutate.service(lab, "no-type", patch.add("/spec/type", "NodePort")),
   ),
 });
 
 claim("clusterip-is-virtual", {
   observe: async (lab) => {
-    const { spec } = await lab.serviceOfCast("web");
-    const clusterIP = spec?.clusterIP ?? "";
+    const web = await lab.services.get("web");
+    const { clusterIP } = web;
     const interfaces = await Promise.all(
-      lab.world.nodes.map(async (node) => {
+      lab.nodes.map(async (node) => {
         const links = await jsonOf<
           { ifname: string; linkinfo?: { info_kind?: string }; addr_info: { local: string }[] }[]
-        >(lab.node(node), "interfaces and addresses of the node", ["ip", "-json", "-details", "address", "show"]);
+        >(node, "interfaces and addresses of the node", ["ip", "-json", "-details", "address", "show"]);
         return links.flatMap(({ ifname, linkinfo, addr_info }) =>
           addr_info.map(({ local }) => ({
             node: node.name,
@@ -82,13 +77,13 @@ claim("clusterip-is-virtual", {
     return {
       clusterIP,
       proxyMode: lab.world.proxyMode,
-      nodes: lab.world.nodes.map(({ name, addresses }) => ({ name, address: addresses[0] })),
-      answer: await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 80)),
+      nodes: lab.nodes.map(({ name, addresses }) => ({ name, address: addresses[0] })),
+      answer: await whoAnswers(lab, lab.pod("client-1"), web.on(80)),
       interfaces: interfaces.flat(),
     };
   },
   judge: ({ clusterIP, proxyMode, nodes, answer, interfaces }) => {
-    positiveControl(answer.outcome === "answered", "the Service answers at its clusterIP");
+    positiveControl(answered(answer), "the Service answers at its clusterIP");
     positiveControl(
       nodes.every(({ name, address }) => interfaces.some((seen) => seen.node === name && seen.address === address)),
       "every node shows the interface that has its own address",
@@ -102,9 +97,9 @@ claim("clusterip-is-virtual", {
   control: live(
     "a node has the clusterIP on an interface",
     async (lab) => {
-      const { spec } = await lab.serviceOfCast("web");
-      const node = lab.node(lab.worker(1));
-      const words = [hostPrefix(spec?.clusterIP ?? ""), "dev", "lo"];
+      const { clusterIP } = await lab.services.get("web");
+      const node = lab.worker(1);
+      const words = [hostPrefix(clusterIP), "dev", "lo"];
       lab.afterwards(async () => void (await outputOf(node, "take it away", ["ip", "address", "del", ...words])));
       await outputOf(node, "put it there", ["ip", "address", "add", ...words]);
     },
@@ -115,19 +110,18 @@ claim("clusterip-is-virtual", {
 claim("clusterip-is-stable", {
   observe: async (lab) => {
     const app = "churn";
-    const { spec } = await lab.service(app, { selector: { app }, ports: [{ port: 80, targetPort: 8080 }] });
-    const address = spec?.clusterIP ?? "";
+    const service = await lab.services.create(app, leadsTo({ app }));
     const generations = [];
     for (const generation of ["churn-1", "churn-2"]) {
-      const pod = lab.serverPod(generation, { app });
-      const { address: podIP } = await lab.start(pod);
+      const pod = lab.objects.serverPod(generation, { app });
+      const { address: podIP } = await lab.pods.start(pod);
       const answer = await lab.eventually(
-        () => meet(lab.pod("client-1"), hostPort(address, 80), lab.timeouts.attempt),
+        () => meet(lab.pod("client-1"), service.on(80), lab.timeouts.attempt),
         ({ pod: who }) => who === generation,
       );
-      const service = await lab.serviceOfCast(app);
-      generations.push({ made: generation, pod: answer.pod, podIP, clusterIP: service.spec?.clusterIP });
-      await lab.delete(`the pod ${generation}`, pod);
+      const { clusterIP } = await lab.services.get(app);
+      generations.push({ made: generation, pod: answer.pod, podIP, clusterIP });
+      await lab.api.delete(`the pod ${generation}`, pod);
     }
     return { generations };
   },
@@ -139,18 +133,15 @@ claim("clusterip-is-stable", {
     ).toBe(1);
   },
   control: live("the Service is made anew when its pod is", async (lab) => {
-    const service = lab.serviceObject("churn", {
-      selector: { app: "churn" },
-      ports: [{ port: 80, targetPort: 8080 }],
-    });
+    const service = lab.objects.service("churn", leadsTo({ app: "churn" }));
     let begun = false;
     meanwhile(lab, "the first pod to go, to make the Service anew", async () => {
-      const { items } = await lab.get<{ items: V1Pod[] }>("its pods", podsPath({ app: "churn" }, lab.namespace));
-      begun ||= items.length > 0;
+      const pods = await lab.api.list("its pods", "Pod", { namespace: lab.namespace, labels: { app: "churn" } });
+      begun ||= pods.length > 0;
       const stays = ({ metadata }: V1Pod) => metadata?.name === "churn-1" && metadata.deletionTimestamp === undefined;
-      if (!begun || items.some(stays)) return false;
-      await lab.delete("the Service", service);
-      await lab.create("another Service of the same name", service);
+      if (!begun || pods.some(stays)) return false;
+      await lab.api.delete("the Service", service);
+      await lab.api.create("another Service of the same name", service);
       return true;
     });
   }),
@@ -163,7 +154,7 @@ claim("clusterip-unreachable-from-outside-by-default", {
 });
 
 async function askByRoute(lab: Lab, clusterIP: string): Promise<Meeting> {
-  await lab.routeOutsider("a route by way of a node", clusterIP, "via", lab.worker(0).addresses[0] ?? "");
+  await lab.outsider.routeTo("a route by way of a node", clusterIP, "via", lab.worker(0).address);
   return meet(lab.outsider, hostPort(clusterIP, 80), lab.timeouts.silence);
 }
 
@@ -184,7 +175,7 @@ claim("clusterip-reachable-only-inside", {
 claim("clusterip-is-the-most-basic-type", {
   observe: async (lab) => {
     const name = "ladder";
-    const object = lab.serviceObject(name, { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
+    const object = lab.objects.service(name, leadsTo({ app: "server" }));
     const shape = ({ spec, status }: V1Service) => ({
       type: spec?.type,
       clusterIP: spec?.clusterIP,
@@ -192,14 +183,14 @@ claim("clusterip-is-the-most-basic-type", {
       externalTrafficPolicy: spec?.externalTrafficPolicy ?? null,
       loadBalancer: Object.keys(status?.loadBalancer ?? {}).length,
     });
-    const steps = [shape(await lab.create<V1Service>("a ClusterIP Service", object))];
+    const steps = [shape(await lab.api.create<V1Service>("a ClusterIP Service", object))];
     for (const type of ["NodePort", "LoadBalancer", "ClusterIP"]) {
-      const { body } = await lab.patch(`make it a ${type}`, object, { spec: { type } });
+      const { body } = await lab.api.patch(`make it a ${type}`, object, { spec: { type } });
       steps.push(shape(body as V1Service));
     }
-    const externalName = await lab.tryCreate(
+    const externalName = await lab.api.tryCreate(
       "an ExternalName Service",
-      lab.serviceObject("outside-the-ladder", { type: "ExternalName", externalName: "a.example.test" }),
+      lab.objects.service("outside-the-ladder", { type: "ExternalName", externalName: "a.example.test" }),
     );
     return { steps, externalName: shape(externalName.body as V1Service) };
   },
@@ -215,21 +206,17 @@ claim("clusterip-is-the-most-basic-type", {
     expect(externalName.clusterIP, "clusterIP of an ExternalName Service").toBeUndefined();
   },
   control: live("the Service is a NodePort Service from the beginning", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "ladder" },
-      "JSONPatch{op: 'add', path: '/spec/type', value: 'NodePort'}",
-    ),
+    mutate.service(lab, "ladder", patch.add("/spec/type", "NodePort")),
   ),
 });
 
 claim("printed-clusterip-service-works", {
   observe: async (lab) => {
     const namespace = lab.otherNamespace;
-    const { spec } = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
+    const service = await lab.services.createFrom("the article's Service", printedObject("83-93", namespace));
     const answer = await lab.eventually(
-      () => meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
+      () => meet(lab.pod("client-1"), service.on(80), lab.timeouts.attempt),
+      answered,
     );
     return { answer };
   },
@@ -238,12 +225,7 @@ claim("printed-clusterip-service-works", {
   },
   control: live(
     "the article's Service aims at a port on which its pod does not listen",
-    (lab) =>
-      storeOtherwise(
-        lab,
-        { kind: "Service", name: "my-clusterip-service" },
-        "JSONPatch{op: 'replace', path: '/spec/ports/0/targetPort', value: 8098}",
-      ),
+    (lab) => mutate.targetPort(lab, "my-clusterip-service", 8098),
     { lane: "my-clusterip-service" },
   ),
 });

@@ -2,9 +2,13 @@ import { randomBytes } from "node:crypto";
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { mutate, refuse, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { whoAnswers } from "../../helpers/lab/ask.ts";
-import { iptablesRule, refuse, storeOtherwise } from "../../helpers/lab/changes.ts";
+import { rules } from "../../helpers/lab/iptables.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import { leadsTo, webPorts } from "../../helpers/lab/objects.ts";
+import { Service } from "../../helpers/lab/services.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import type { ApiAnswer, KubernetesObject } from "../../helpers/probe/api.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
@@ -22,16 +26,15 @@ function rangeOf(lab: Lab): [first: number, last: number] {
   return [lowest, highest];
 }
 
-const ports = (nodePort?: number) => [{ port: 80, targetPort: 8080, ...(nodePort === undefined ? {} : { nodePort }) }];
-
-function nodePortOf(service: V1Service): number {
-  return service.spec?.ports?.[0]?.nodePort ?? 0;
-}
+const ports = (nodePort: number) => webPorts.map((port) => ({ ...port, nodePort }));
 
 /** Asks for a NodePort Service with a port of its own choice; it is deleted when the check ends. */
 async function tryPort(lab: Lab, nodePort: number): Promise<{ nodePort: number; code: number; message: string }> {
   const spec = { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) };
-  const answer = await lab.tryCreate(`ask for node port ${nodePort}`, lab.serviceObject(`port-${nodePort}`, spec));
+  const answer = await lab.api.tryCreate(
+    `ask for node port ${nodePort}`,
+    lab.objects.service(`port-${nodePort}`, spec),
+  );
   return { nodePort, code: answer.code, message: messageOf(answer) };
 }
 
@@ -56,13 +59,13 @@ async function createWithPort(
   lab: Lab,
   articles: number,
   asking: (nodePort: number) => KubernetesObject,
-): Promise<{ chosen: number; code: number; service: V1Service }> {
+): Promise<{ chosen: number; code: number; service: Service }> {
   const [lowest, highest] = rangeOf(lab);
   const others = Array.from({ length: 20 }, (_, index) => lowest + 7 + index);
   for (const chosen of [articles, ...others].filter((port) => port >= lowest && port <= highest)) {
-    const answer = await lab.tryCreate(`a Service that asks for node port ${chosen}`, asking(chosen));
+    const answer = await lab.api.tryCreate(`a Service that asks for node port ${chosen}`, asking(chosen));
     if (!isTaken({ message: messageOf(answer) }))
-      return { chosen, code: answer.code, service: answer.body as V1Service };
+      return { chosen, code: answer.code, service: new Service(answer.body as V1Service) };
   }
   throw new ProbeFailed(`somebody has each node port that was asked for, of ${lowest}-${highest}`);
 }
@@ -70,18 +73,18 @@ async function createWithPort(
 const closedOnOneNode = live(
   "one node drops what comes for the node port from outside",
   async (lab) => {
-    const flow = ["-s", lab.outsiderAddress, "-p", "tcp", "--dport", String(lab.nodePort)];
-    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+    const { nodePort } = lab.service("web-nodeport");
+    await rules(lab, lab.worker(0)).drop({ from: lab.outsider.address, port: nodePort });
   },
   { alone: true },
 );
 
 claim("nodeport-has-a-clusterip", {
   observe: async (lab) => {
-    const { spec } = await lab.serviceOfCast("web-nodeport");
+    const service = await lab.services.get("web-nodeport");
     return {
-      clusterIP: spec?.clusterIP ?? "",
-      answer: await whoAnswers(lab, lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80)),
+      clusterIP: service.clusterIP,
+      answer: await whoAnswers(lab, lab.pod("client-1"), service.on(80)),
     };
   },
   judge: ({ clusterIP, answer }) => {
@@ -89,23 +92,22 @@ claim("nodeport-has-a-clusterip", {
     expect(answer.outcome, `${answer.to}, asked from a pod`).toBe("answered");
   },
   control: live("a node drops what a pod sends to the clusterIP", async (lab) => {
-    const { spec } = await lab.serviceOfCast("web-nodeport");
-    const flow = ["-s", lab.pod("client-1").address, "-d", spec?.clusterIP ?? ""];
-    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
+    const { clusterIP } = await lab.services.get("web-nodeport");
+    await rules(lab, lab.worker(0)).drop({ from: lab.pod("client-1").address, to: clusterIP });
   }),
 });
 
 claim("nodeport-on-every-node", {
   observe: async (lab) => {
-    const port = nodePortOf(await lab.serviceOfCast("web-nodeport"));
+    const service = await lab.services.get("web-nodeport");
     const nodesWithEndpoint = new Set([lab.worker(0).name, lab.worker(1).name]);
     return {
-      port,
+      port: service.nodePort,
       nodes: await Promise.all(
-        lab.world.nodes.map(async ({ name, addresses }) => ({
-          node: name,
-          hasEndpoint: nodesWithEndpoint.has(name),
-          answer: await whoAnswers(lab, lab.outsider, hostPort(addresses[0] ?? "", port)),
+        lab.nodes.map(async (node) => ({
+          node: node.name,
+          hasEndpoint: nodesWithEndpoint.has(node.name),
+          answer: await whoAnswers(lab, lab.outsider, service.at(node)),
         })),
       ),
     };
@@ -124,11 +126,11 @@ claim("nodeport-default-range", {
   observe: async (lab) => {
     const created = await Promise.all(
       Array.from({ length: 30 }, (_, index) =>
-        lab.service(`any-port-${index}`, { type: "NodePort", selector: { app: "server" }, ports: ports() }),
+        lab.services.create(`any-port-${index}`, { type: "NodePort", ...leadsTo({ app: "server" }) }),
       ),
     );
     return {
-      allotted: created.map(nodePortOf).sort((a, b) => a - b),
+      allotted: created.map(({ nodePort }) => nodePort).sort((a, b) => a - b),
       ends: await Promise.all([first, last].map((port) => tryPort(lab, port))),
     };
   },
@@ -158,24 +160,24 @@ claim("nodeport-out-of-range-is-refused", {
     }
   },
   control: live("the API server takes a port below the range for no choice, and picks one", (lab) =>
-    storeOtherwise(
+    mutate.service(
       lab,
-      { kind: "Service", name: `port-${first - 1}` },
-      "JSONPatch{op: 'replace', path: '/spec/ports', value: [{'port': dyn(80), 'protocol': dyn('TCP'), 'targetPort': dyn(8080)}]}",
+      `port-${first - 1}`,
+      patch.replace("/spec/ports", [{ port: 80, protocol: "TCP", targetPort: 8080 }]),
     ),
   ),
 });
 
 claim("nodeport-reachable-from-outside", {
   observe: async (lab) => {
-    const port = nodePortOf(await lab.serviceOfCast("web-nodeport"));
-    const node = lab.worker(0).addresses[0] ?? "";
+    const service = await lab.services.get("web-nodeport");
+    const node = lab.worker(0);
     const [lowest, highest] = rangeOf(lab);
     // Not of the range, so that nobody is given it; a range may leave none.
     const outside = [lowest - 1, highest + 1].find((other) => other > 0 && other < 65_536);
     return {
-      closed: outside === undefined ? null : await meet(lab.outsider, hostPort(node, outside), lab.timeouts.silence),
-      answer: await whoAnswers(lab, lab.outsider, hostPort(node, port)),
+      closed: outside === undefined ? null : await meet(lab.outsider, node.on(outside), lab.timeouts.silence),
+      answer: await whoAnswers(lab, lab.outsider, service.at(node)),
     };
   },
   judge: ({ closed, answer }) => {
@@ -189,11 +191,10 @@ claim("nodeport-may-be-chosen", {
   observe: async (lab) => {
     const name = "chosen-port";
     const { chosen, code } = await createWithPort(lab, 30_007, (nodePort) =>
-      lab.serviceObject(name, { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) }),
+      lab.objects.service(name, { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) }),
     );
-    const stored = code === 201 ? nodePortOf(await lab.serviceOfCast(name)) : null;
-    const node = lab.worker(0).addresses[0] ?? "";
-    return { chosen, code, stored, answer: await whoAnswers(lab, lab.outsider, hostPort(node, chosen)) };
+    const stored = code === 201 ? (await lab.services.get(name)).nodePort : null;
+    return { chosen, code, stored, answer: await whoAnswers(lab, lab.outsider, lab.worker(0).on(chosen)) };
   },
   judge: ({ chosen, code, stored, answer }) => {
     expect(code, `HTTP status for a Service with nodePort ${chosen}`).toBe(201);
@@ -201,32 +202,26 @@ claim("nodeport-may-be-chosen", {
     expect(answer.outcome, `${answer.to}, asked from outside`).toBe("answered");
   },
   control: live("the Service's choice is dropped, and it is given another node port", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "chosen-port" },
-      "JSONPatch{op: 'replace', path: '/spec/ports', value: [{'port': dyn(80), 'protocol': dyn('TCP'), 'targetPort': dyn(8080)}]}",
-    ),
+    mutate.service(lab, "chosen-port", patch.replace("/spec/ports", [{ port: 80, protocol: "TCP", targetPort: 8080 }])),
   ),
 });
 
 claim("nodeport-allocated-when-absent", {
   observe: async (lab) => {
-    const port = nodePortOf(
-      await lab.service("absent-port", { type: "NodePort", selector: { app: "server" }, ports: ports() }),
-    );
-    const node = lab.worker(0).addresses[0] ?? "";
-    return { port, answer: port === 0 ? null : await whoAnswers(lab, lab.outsider, hostPort(node, port)) };
+    const service = await lab.services.create("absent-port", { type: "NodePort", ...leadsTo({ app: "server" }) });
+    const [port = 0] = service.nodePorts;
+    return { port, answer: port === 0 ? null : await whoAnswers(lab, lab.outsider, service.at(lab.worker(0))) };
   },
   judge: ({ port, answer }) => {
     expect(port, "the node port of a Service that asked for none").toBeGreaterThan(0);
     expect(answer?.outcome, `${answer?.to}, asked from outside`).toBe("answered");
   },
   control: live("the Service is stored as a ClusterIP Service", (lab) =>
-    storeOtherwise(
+    mutate.service(
       lab,
-      { kind: "Service", name: "absent-port" },
-      "JSONPatch{op: 'add', path: '/spec/type', value: 'ClusterIP'}",
-      "JSONPatch{op: 'remove', path: '/spec/externalTrafficPolicy'}",
+      "absent-port",
+      patch.add("/spec/type", "ClusterIP"),
+      patch.remove("/spec/externalTrafficPolicy"),
     ),
   ),
 });
@@ -236,27 +231,27 @@ claim("nodeport-is-static", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("static");
     const labels = { app: "static" };
-    const object = lab.serviceObject("static", { type: "NodePort", selector: labels, ports: ports() }, namespace);
-    const nodePort = nodePortOf(await lab.create<V1Service>("a NodePort Service", object));
-    const pod = lab.serverPod("first", labels, {}, namespace);
-    await lab.start(pod);
+    const object = lab.objects.service("static", { type: "NodePort", ...leadsTo(labels) }, namespace);
+    const { nodePort } = await lab.services.createFrom("a NodePort Service", object);
+    const pod = lab.objects.serverPod("first", labels, {}, namespace);
+    await lab.pods.start(pod);
     const node = lab.worker(1);
     const ask = (who: string) =>
       lab.eventually(
-        () => meet(lab.outsider, hostPort(node.addresses[0] ?? "", nodePort), lab.timeouts.attempt),
+        () => meet(lab.outsider, node.on(nodePort), lab.timeouts.attempt),
         (answer) => answer.pod === who,
       );
     const answers = [await ask("first")];
-    await lab.start(lab.serverPod("second", labels, {}, namespace));
-    await lab.delete("the first pod", pod);
+    await lab.pods.start(lab.objects.serverPod("second", labels, {}, namespace));
+    await lab.api.delete("the first pod", pod);
     answers.push(await ask("second"));
     const other = { app: "another" };
-    await lab.start(lab.serverPod("third", other, {}, namespace));
-    await lab.patch("select other pods", object, { spec: { selector: other } });
+    await lab.pods.start(lab.objects.serverPod("third", other, {}, namespace));
+    await lab.api.patch("select other pods", object, { spec: { selector: other } });
     answers.push(await ask("third"));
-    const stored = nodePortOf(await lab.get("the Service", `/api/v1/namespaces/${namespace}/services/static`));
-    const rival = lab.serviceObject("rival", { type: "NodePort", ports: ports(nodePort) }, namespace);
-    const answer = await lab.tryCreate("another Service that asks for the port", rival);
+    const { nodePort: stored } = await lab.services.get("static", { title: "the Service", namespace });
+    const rival = lab.objects.service("rival", { type: "NodePort", ports: ports(nodePort) }, namespace);
+    const answer = await lab.api.tryCreate("another Service that asks for the port", rival);
     return {
       ...{ nodePort, stored },
       answers: answers.map(({ pod }) => pod),
@@ -292,22 +287,20 @@ async function processOf(lab: Lab, name: string): Promise<string> {
     `--label=io.kubernetes.pod.name=${name}-${lab.controlPlane.name}`,
   ];
   const script = 'crictl inspect --output=go-template --template="{{.info.pid}}" $(crictl ps --quiet "$@")';
-  return (
-    await outputOf(lab.node(lab.controlPlane), `the process of ${name}`, ["sh", "-c", script, "sh", ...pod])
-  ).trim();
+  return (await outputOf(lab.controlPlane, `the process of ${name}`, ["sh", "-c", script, "sh", ...pod])).trim();
 }
 
 /** Returns the flags that it was started with. */
 async function flagsOf(lab: Lab, name: string): Promise<string[]> {
   const command = ["sh", "-c", "tr '\\0' '\\n' < /proc/$0/cmdline", await processOf(lab, name)];
-  const words = await outputOf(lab.node(lab.controlPlane), `the command line of ${name}`, command);
+  const words = await outputOf(lab.controlPlane, `the command line of ${name}`, command);
   return words.split("\n").slice(1);
 }
 
 claim("nodeport-range-can-be-another", {
   slow: true,
   observe: async (lab) => {
-    const node = lab.node(lab.controlPlane);
+    const node = lab.controlPlane;
     const range = "31000-31099";
     const loopback = { ipv4: "127.0.0.1", ipv6: "::1" }[lab.family];
     // The node's own programs once more, with their own storage: the cluster's API server goes on as it was.
@@ -362,7 +355,7 @@ claim("nodeport-range-can-be-another", {
     const printed = ["create", "service", "nodeport", "printed", "--tcp=80:80", "--node-port=30080"];
     const refused = await kubectl("the article's node port", printed);
     const items = ["a", "b", "c", "d", "e"].map((name) =>
-      lab.serviceObject(name, { type: "NodePort", ports: ports() }, "default"),
+      lab.objects.service(name, { type: "NodePort", ports: webPorts }, "default"),
     );
     const created = await kubectl(
       "five NodePort Services, and their ports",
@@ -401,12 +394,11 @@ claim("port-is-for-access-inside", {
       return { ...printed, spec: { ...spec, ports: spec.ports.map((port) => ({ ...port, nodePort })) } };
     };
     const { chosen, service } = await createWithPort(lab, 30_007, asking);
-    const clusterIP = service.spec?.clusterIP ?? "";
-    const node = lab.worker(0).addresses[0] ?? "";
-    const atNodePort = await whoAnswers(lab, lab.outsider, hostPort(node, chosen), "my-app");
-    const inside = await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 80), "my-app");
+    const node = lab.worker(0);
+    const atNodePort = await whoAnswers(lab, lab.outsider, node.on(chosen), "my-app");
+    const inside = await whoAnswers(lab, lab.pod("client-1"), service.on(80), "my-app");
     // Somebody else may listen there, so who answers is asked for.
-    const outside = await request(lab.outsider, `http://${hostPort(node, 80)}/hostname`, lab.timeouts.silence);
+    const outside = await request(lab.outsider, `http://${node.on(80)}/hostname`, lab.timeouts.silence);
     return { atNodePort, inside, outside };
   },
   judge: ({ atNodePort, inside, outside }) => {
@@ -415,10 +407,6 @@ claim("port-is-for-access-inside", {
     expect(outside.body, `who answers at ${outside.to}, port 80, asked from outside`).not.toBe("my-app");
   },
   control: live("the Service listens on another port than the article prints", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "my-nodeport-service" },
-      "JSONPatch{op: 'replace', path: '/spec/ports/0/port', value: 81}",
-    ),
+    mutate.service(lab, "my-nodeport-service", patch.replace("/spec/ports/0/port", 81)),
   ),
 });

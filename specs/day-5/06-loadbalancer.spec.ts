@@ -1,32 +1,33 @@
-import type { V1DaemonSet, V1Deployment, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { ownCni } from "../../helpers/claim/world.ts";
+import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { iptablesRule, meanwhile, storeOtherwise } from "../../helpers/lab/changes.ts";
+import { meanwhile } from "../../helpers/lab/changes.ts";
 import { follow } from "../../helpers/lab/follow.ts";
+import { rules } from "../../helpers/lab/iptables.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { collectionPath, type KubernetesObject } from "../../helpers/probe/api.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";
 import { distribution, hostPort, meet, meetOften } from "../../helpers/probe/http.ts";
-import { ipFamilyOf, lastAddresses } from "../../helpers/probe/ip.ts";
+import { lastAddresses } from "../../helpers/probe/ip.ts";
 import { outputOf, ProbeFailed } from "../../helpers/probe/peer.ts";
 import { claim, printedObject } from "./article.ts";
 
-const spec = { type: "LoadBalancer", selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] };
+const spec = { type: "LoadBalancer", ...leadsTo({ app: "server" }) };
 
 claim("loadbalancer-has-a-clusterip-and-a-nodeport", {
   observe: async (lab) => {
-    const service = await lab.service("balanced", spec);
-    const clusterIP = service.spec?.clusterIP ?? "";
-    const nodePort = service.spec?.ports?.[0]?.nodePort ?? 0;
-    const node = lab.worker(0).addresses[0] ?? "";
+    const service = await lab.services.create("balanced", spec);
+    const [nodePort = 0] = service.nodePorts;
     return {
-      clusterIP,
+      clusterIP: service.clusterIP,
       nodePort,
-      atClusterIP: await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 80)),
-      atNodePort: nodePort === 0 ? null : await whoAnswers(lab, lab.outsider, hostPort(node, nodePort)),
+      atClusterIP: await whoAnswers(lab, lab.pod("client-1"), service.on(80)),
+      atNodePort: nodePort === 0 ? null : await whoAnswers(lab, lab.outsider, service.at(lab.worker(0))),
     };
   },
   judge: ({ clusterIP, nodePort, atClusterIP, atNodePort }) => {
@@ -36,26 +37,24 @@ claim("loadbalancer-has-a-clusterip-and-a-nodeport", {
     expect(atNodePort?.outcome, `${atNodePort?.to}, asked from outside`).toBe("answered");
   },
   control: live("the Service has its load balancer without node ports", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "balanced" },
-      "JSONPatch{op: 'add', path: '/spec/allocateLoadBalancerNodePorts', value: false}",
-    ),
+    mutate.service(lab, "balanced", patch.add("/spec/allocateLoadBalancerNodePorts", false)),
   ),
 });
 
 claim("printed-loadbalancer-service-works", {
   observe: async (lab) => {
     const namespace = lab.otherNamespace;
-    const { spec: created } = await lab.create<V1Service>("the article's Service", printedObject("132-142", namespace));
-    const path = `/api/v1/namespaces/${namespace}/services/my-loadbalancer-service`;
-    const node = lab.worker(0).addresses[0] ?? "";
-    const nodePort = created?.ports?.[0]?.nodePort ?? 0;
+    const service = await lab.services.createFrom("the article's Service", printedObject("132-142", namespace));
     return {
-      nodePort,
-      atClusterIP: await whoAnswers(lab, lab.pod("client-1"), hostPort(created?.clusterIP ?? "", 80), "my-app"),
-      atNodePort: await whoAnswers(lab, lab.outsider, hostPort(node, nodePort), "my-app"),
-      columns: await lab.columns("the Service, as kubectl get prints it", path),
+      nodePort: service.nodePort,
+      atClusterIP: await whoAnswers(lab, lab.pod("client-1"), service.on(80), "my-app"),
+      atNodePort: await whoAnswers(lab, lab.outsider, service.at(lab.worker(0)), "my-app"),
+      columns: await lab.api.columns(
+        "the Service, as kubectl get prints it",
+        "Service",
+        "my-loadbalancer-service",
+        namespace,
+      ),
     };
   },
   judge: ({ nodePort, atClusterIP, atNodePort, columns }) => {
@@ -69,12 +68,7 @@ claim("printed-loadbalancer-service-works", {
   },
   control: live(
     "the article's Service aims at a port on which its pod does not listen",
-    (lab) =>
-      storeOtherwise(
-        lab,
-        { kind: "Service", name: "my-loadbalancer-service" },
-        "JSONPatch{op: 'replace', path: '/spec/ports/0/targetPort', value: 8098}",
-      ),
+    (lab) => mutate.targetPort(lab, "my-loadbalancer-service", 8098),
     { lane: "my-loadbalancer-service" },
   ),
 });
@@ -87,9 +81,9 @@ const names = { metallb: "balanced-by-metallb", cluster: "balanced-by-the-cluste
 
 /** What a provider of load balancers does for a Service, from before it is there until the Service is gone. */
 async function withProvider(lab: Lab) {
-  await lab.service(names.metallb, { ...spec, loadBalancerClass: classOf("metallb") });
-  await lab.service(names.cluster, spec);
-  await lab.service(names.nobody, { ...spec, loadBalancerClass: classOf("nobody") });
+  await lab.services.create(names.metallb, { ...spec, loadBalancerClass: classOf("metallb") });
+  await lab.services.create(names.cluster, spec);
+  await lab.services.create(names.nobody, { ...spec, loadBalancerClass: classOf("nobody") });
   const { namespace, refusal } = await bringMetalLB(lab);
   const served = refusal === undefined ? "metallb" : "cluster";
   const ip = await givenIp(lab, names[served]);
@@ -109,7 +103,7 @@ async function withProvider(lab: Lab) {
 async function bringMetalLB(lab: Lab): Promise<{ namespace: string; refusal?: string }> {
   lab.standIn("MetalLB stands in for a cloud provider's load balancer.");
   const namespace = await lab.ownNamespace("metallb");
-  const parts = lab.manifest("metallb.yaml", {
+  const parts = lab.objects.manifest("metallb.yaml", {
     ...{ namespace, class: classOf("metallb"), addresses: await freeAddresses(lab) },
     // On one node both are that one, and MetalLB refuses a value that is there twice.
     announcers: JSON.stringify([...new Set([lab.worker(0).name, lab.worker(1).name])]),
@@ -127,7 +121,7 @@ async function bringMetalLB(lab: Lab): Promise<{ namespace: string; refusal?: st
 
 /** The last addresses of the nodes' network: engines begin with the first, and readers' own pools mostly end before these. */
 async function freeAddresses(lab: Lab): Promise<string> {
-  const command = ["ip", "-oneline", "address", "show", "to", lab.outsiderAddress];
+  const command = ["ip", "-oneline", "address", "show", "to", lab.outsider.address];
   const shown = await outputOf(lab.outsider, "the outsider's address and its network's prefix", command);
   const [, address] = /inet6? (\S+)/.exec(shown) ?? [];
   if (address === undefined) throw new ProbeFailed(`no address of the outsider's in: ${shown}`);
@@ -143,14 +137,14 @@ async function refusalOf(lab: Lab, part: KubernetesObject): Promise<string | und
   const title = `${kind} ${metadata.name}`;
   const isDefined = async () => {
     const path = `${collectionPath(part)}?fieldSelector=metadata.name%3D${metadata.name}`;
-    const { items } = await lab.get<{ items: KubernetesObject[] }>(`${title} that is there`, path);
+    const { items } = await lab.api.read<{ items: KubernetesObject[] }>(`${title} that is there`, path);
     // An earlier check's may be on its way out.
     return items.some((found) => found.metadata["deletionTimestamp"] === undefined);
   };
   const { code, body } = await lab.until(
     `${title} to be accepted`,
     async () => {
-      const answer = await lab.tryCreate(title, part);
+      const answer = await lab.api.tryCreate(title, part);
       return answer.code === 409 && (await isDefined()) ? { ...answer, code: 200 } : answer;
     },
     // A kind that was defined a moment ago is served a moment later.
@@ -160,20 +154,18 @@ async function refusalOf(lab: Lab, part: KubernetesObject): Promise<string | und
 }
 
 async function speakersReady(lab: Lab, namespace: string): Promise<void> {
-  const path = `/apis/apps/v1/namespaces/${namespace}/daemonsets/speaker`;
   await lab.until(
     "MetalLB's speakers",
-    () => lab.get<V1DaemonSet>("the speakers", path),
+    () => lab.api.get("the speakers", "DaemonSet", "speaker", namespace),
     ({ status }) => (status?.numberReady ?? 0) > 0 && status?.numberReady === status?.desiredNumberScheduled,
     lab.timeouts.podsReady,
   );
 }
 
 async function controllerReady(lab: Lab, namespace: string): Promise<void> {
-  const path = `/apis/apps/v1/namespaces/${namespace}/deployments/controller`;
   await lab.until(
     "MetalLB's controller",
-    () => lab.get<V1Deployment>("the controller", path),
+    () => lab.api.get("the controller", "Deployment", "controller", namespace),
     ({ status }) => status?.readyReplicas === 1,
     lab.timeouts.podsReady,
   );
@@ -181,9 +173,8 @@ async function controllerReady(lab: Lab, namespace: string): Promise<void> {
 
 /** Returns the external IP of a Service, or null where it has none. */
 async function ipOf(lab: Lab, name: string): Promise<string | null> {
-  const path = `/api/v1/namespaces/${lab.namespace}/services/${name}`;
-  const { status } = await lab.get<V1Service>(`the Service ${name}`, path);
-  return status?.loadBalancer?.ingress?.[0]?.ip ?? null;
+  const { status } = await lab.services.get(name);
+  return status.loadBalancer?.ingress?.[0]?.ip ?? null;
 }
 
 /** Returns the external IP that a Service is given, or null where none comes. */
@@ -212,8 +203,8 @@ async function announced(lab: Lab, ip: string, namespace: string): Promise<void>
 async function forwardedBy(lab: Lab, name: string, ip: string) {
   const counts = distribution(await meetOften(lab.outsider, hostPort(ip, 80), 200, lab.timeouts.answer));
   await drawWay(lab, name, ip);
-  const object = lab.serviceObject(name, spec);
-  const select = (app: string) => lab.patch(`select the pods of ${app}`, object, { spec: { selector: { app } } });
+  const object = lab.objects.service(name, spec);
+  const select = (app: string) => lab.api.patch(`select the pods of ${app}`, object, { spec: { selector: { app } } });
   const untilSilent = () =>
     lab.eventually(
       () => askAt(lab, ip, lab.timeouts.silence),
@@ -224,27 +215,27 @@ async function forwardedBy(lab: Lab, name: string, ip: string) {
   // A speaker announces no address without pods: to be seen, its going has to be the Service's.
   await select(spec.selector.app);
   await lab.until("an answer there again", () => askAt(lab, ip), answered, lab.timeouts.podsReady);
-  await lab.delete("the Service", object);
+  await lab.api.delete("the Service", object);
   const withoutService = await untilSilent();
   return { counts, withoutPods: withoutPods.outcome, withoutService: withoutService.outcome };
 }
 
 /** Keeps a connection's way to the external IP as evidence, where it is known at every hop. */
 async function drawWay(lab: Lab, name: string, ip: string): Promise<void> {
-  const { cni, features, nodes } = lab.world;
+  const { cni, features } = lab.world;
   if (name !== names.metallb || cni !== ownCni || !features.nft) return;
-  const { spec: stored } = await lab.serviceOfCast(name);
+  const { nodePort } = await lab.services.get(name);
   const flow = {
     title: "outsider to the external IP that MetalLB gave",
     protocol: "tcp",
-    client: { name: "outsider", address: lab.outsiderAddress, outside: true },
+    client: { name: "outsider", address: lab.outsider.address, outside: true },
     target: { address: ip, port: 80 },
     servers: {
       name: "server-1 or server-2",
       addresses: ["server-1", "server-2"].map((pod) => lab.pod(pod).address),
       port: 8080,
     },
-    by: { addresses: nodes.flatMap(({ addresses }) => addresses), port: stored?.ports?.[0]?.nodePort ?? 0 },
+    by: { addresses: lab.nodes.flatMap(({ addresses }) => addresses), port: nodePort },
   } as const;
   // No verdict hangs on it.
   await follow(lab, flow, () => askAt(lab, ip, lab.timeouts.answer)).catch((error: unknown) =>
@@ -263,10 +254,10 @@ const givenByHand = live(
   "a Service has an external IP that no provider gave",
   async (lab) => {
     const [, last] = (await freeAddresses(lab)).split("-");
-    const status = lab.serviceObject(`${names.nobody}/status`, {});
+    const status = lab.objects.service(`${names.nobody}/status`, {});
     meanwhile(lab, "the Service, to give it an address", async () => {
       const changes = { status: { loadBalancer: { ingress: [{ ip: last }] } } };
-      return (await lab.patch("give it an address", status, changes)).code === 200;
+      return (await lab.api.patch("give it an address", status, changes)).code === 200;
     });
   },
   lane,
@@ -281,12 +272,7 @@ claim("loadbalancer-gets-an-external-ip", {
   },
   control: live(
     "the Service is of a class that no provider serves",
-    (lab) =>
-      storeOtherwise(
-        lab,
-        { kind: "Service", name: names.metallb },
-        `JSONPatch{op: 'add', path: '/spec/loadBalancerClass', value: '${classOf("nobody")}'}`,
-      ),
+    (lab) => mutate.service(lab, names.metallb, patch.add("/spec/loadBalancerClass", classOf("nobody"))),
     lane,
   ),
 });
@@ -332,12 +318,8 @@ claim("loadbalancer-forwards-to-the-service", {
     "the load balancer leads to a pod that is none of the Service's",
     async (lab) => {
       const app = "not-of-the-service";
-      await lab.start(lab.serverPod(app, { app }));
-      await storeOtherwise(
-        lab,
-        { kind: "Service", name: names.metallb },
-        `JSONPatch{op: 'add', path: '/spec/selector', value: {'app': '${app}'}}`,
-      );
+      await lab.pods.start(lab.objects.serverPod(app, { app }));
+      await mutate.selector(lab, names.metallb, { app });
     },
     lane,
   ),
@@ -355,26 +337,22 @@ async function forwarderTo(lab: Lab, target: string): Promise<string> {
   lab.standIn("A container that forwards to a node port stands in for a cloud provider's load balancer.");
   const forwarding = { ipv4: "net.ipv4.ip_forward=1", ipv6: "net.ipv6.conf.all.forwarding=1" }[lab.family];
   const options = [`--network=${lab.world.network}`, "--cap-add=NET_ADMIN", `--sysctl=${forwarding}`];
-  const id = await lab.container("a machine that is a load balancer", ...options);
+  const id = await lab.engine.start("a machine that is a load balancer", ...options);
   const nat = async (title: string, ...rule: readonly string[]) =>
-    outputOf(lab.containerEngine, title, ["exec", id, lab.iptables, "-w", "-t", "nat", "-A", ...rule]);
+    outputOf(lab.engine.inside(id), title, [lab.iptables, "-w", "-t", "nat", "-A", ...rule]);
   await nat("it forwards", "PREROUTING", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", target);
   await nat("answers come back by it", "POSTROUTING", "-j", "MASQUERADE");
-  const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}";
-  const addresses = await outputOf(lab.containerEngine, "its addresses", ["inspect", "--format", format, id]);
-  const address = addresses
-    .trim()
-    .split(" ")
-    .find((candidate) => candidate !== "" && ipFamilyOf(candidate) === lab.family);
-  if (address === undefined) throw new ProbeFailed(`the load balancer has no ${lab.family} address: ${addresses}`);
-  return address;
+  return lab.engine.addressOf("its addresses", id, lab.family);
 }
 
 claim("loadbalancer-traffic-passes-the-node-port", {
   observe: async (lab) => {
-    const service = await lab.service("balanced-by-node-port", { ...spec, loadBalancerClass: classOf("forwarder") });
-    const nodePort = service.spec?.ports?.[0]?.nodePort ?? 0;
-    const target = hostPort(lab.worker(0).addresses[0] ?? "", nodePort);
+    const service = await lab.services.create("balanced-by-node-port", {
+      ...spec,
+      loadBalancerClass: classOf("forwarder"),
+    });
+    const { nodePort } = service;
+    const target = service.at(lab.worker(0));
     const balancer = await forwarderTo(lab, target);
     const capture = await startCapture(
       lab.pod("host-1"),
@@ -398,11 +376,7 @@ claim("loadbalancer-traffic-passes-the-node-port", {
   },
   control: live("the node drops what comes for the Service's node port", async (lab) => {
     const nodePort = 30_078;
-    await storeOtherwise(
-      lab,
-      { kind: "Service", name: "balanced-by-node-port" },
-      `JSONPatch{op: 'add', path: '/spec/ports/0/nodePort', value: ${nodePort}}`,
-    );
-    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", "-p", "tcp", "--dport", String(nodePort), "-j", "DROP");
+    await mutate.service(lab, "balanced-by-node-port", patch.add("/spec/ports/0/nodePort", nodePort));
+    await rules(lab, lab.worker(0)).drop({ port: nodePort });
   }),
 });

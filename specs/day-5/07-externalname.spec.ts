@@ -1,16 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import type { V1Service } from "@kubernetes/client-node";
 import semver from "semver";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { answerWithAddress, storeOtherwise } from "../../helpers/lab/changes.ts";
+import { mutate } from "../../helpers/lab/admission.ts";
+import { answered } from "../../helpers/lab/ask.ts";
+import { answerWithAddress } from "../../helpers/lab/changes.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import type { Service } from "../../helpers/lab/services.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { lookUp } from "../../helpers/probe/dns.ts";
 import { hostPort, meet, request } from "../../helpers/probe/http.ts";
-import { ipFamilyOf } from "../../helpers/probe/ip.ts";
-import { outputOf } from "../../helpers/probe/peer.ts";
 import { claim, printedObject } from "./article.ts";
 
 /** The name that the article maps its Service to. */
@@ -25,12 +26,12 @@ const addressInsteadOfCname = live(
 /** The ExternalName Service of that name is stored as a ClusterIP Service. */
 function ofTypeClusterIP(name: string) {
   return live("the Service is stored as a ClusterIP Service", (lab) =>
-    storeOtherwise(
+    mutate.service(
       lab,
-      { kind: "Service", name },
-      "JSONPatch{op: 'replace', path: '/spec/type', value: 'ClusterIP'}",
-      "JSONPatch{op: 'remove', path: '/spec/externalName'}",
-      "JSONPatch{op: 'add', path: '/spec/ports', value: [{'port': 80, 'targetPort': 8080}]}",
+      name,
+      patch.replace("/spec/type", "ClusterIP"),
+      patch.remove("/spec/externalName"),
+      patch.add("/spec/ports", [{ port: 80, targetPort: 8080 }]),
     ),
   );
 }
@@ -50,8 +51,8 @@ claim("externalname-maps-to-a-dns-name", {
     const suffix = `${lab.namespace}.svc.${lab.world.dnsDomain}`;
     // Names of the cluster's own: every cluster's DNS knows them, wherever it asks about others.
     const [first, second] = [`web.${suffix}`, `web-by-route.${suffix}`];
-    const service = lab.serviceObject("mapped", { type: "ExternalName", externalName: first });
-    await lab.create("a Service that is mapped to a name", service);
+    const service = lab.objects.service("mapped", { type: "ExternalName", externalName: first });
+    await lab.api.create("a Service that is mapped to a name", service);
     const addresses = async (name: string) =>
       (await lookUp(lab.pod("client-1"), name, lab.addressRecord)).records
         .filter(({ type }) => type === lab.addressRecord)
@@ -69,12 +70,9 @@ claim("externalname-maps-to-a-dns-name", {
       return { name, wanted, found };
     };
     const before = await mappedTo(first);
-    await lab.patch("map it to another name", service, { spec: { externalName: second } });
+    await lab.api.patch("map it to another name", service, { spec: { externalName: second } });
     return {
-      columns: await lab.columns(
-        "the cast's Service, as kubectl get prints it",
-        `/api/v1/namespaces/${lab.namespace}/services/database`,
-      ),
+      columns: await lab.api.columns("the cast's Service, as kubectl get prints it", "Service", "database"),
       mappings: [before, await mappedTo(second)],
     };
   },
@@ -92,15 +90,14 @@ claim("externalname-maps-to-a-dns-name", {
 
 claim("externalname-has-no-clusterip", {
   observe: async (lab) => {
-    const path = `/api/v1/namespaces/${lab.namespace}/services`;
-    await lab.service("unnumbered", { type: "ExternalName", externalName: target });
-    const { spec } = await lab.serviceOfCast("unnumbered");
-    const columns = await lab.columns("the Service, as kubectl get prints it", `${path}/unnumbered`);
-    const beside = await lab.serviceOfCast("web");
+    await lab.services.create("unnumbered", { type: "ExternalName", externalName: target });
+    const { spec } = await lab.services.get("unnumbered");
+    const columns = await lab.api.columns("the Service, as kubectl get prints it", "Service", "unnumbered");
+    const beside = await lab.services.get("web");
     return {
-      clusterIPs: [spec?.clusterIP ?? [], spec?.clusterIPs ?? []].flat().filter((address) => address !== ""),
+      clusterIPs: [spec.clusterIP ?? [], spec.clusterIPs ?? []].flat().filter((address) => address !== ""),
       printed: columns["CLUSTER-IP"],
-      besideIt: beside.spec?.clusterIP ?? "",
+      besideIt: beside.clusterIP,
     };
   },
   judge: ({ clusterIPs, printed, besideIt }) => {
@@ -118,30 +115,29 @@ claim("externalname-uses-no-selector", {
     const ports = [{ port: 80, targetPort: 8080 }];
     const externalName = { type: "ExternalName", externalName: target };
     const create = (name: string, spec: Readonly<Record<string, unknown>>) =>
-      lab.tryCreate(name, lab.serviceObject(name, spec));
+      lab.api.tryCreate(name, lab.objects.service(name, spec));
     const codes = {
       without: (await create("without-selector", externalName)).code,
       // The API server takes a selector, and has nothing to do with it.
       withOne: (await create("with-selector", { ...externalName, selector })).code,
     };
-    const numberedWithout = await lab.service("numbered-without-selector", { ports });
-    const numbered = await lab.service("numbered-with-selector", { selector, ports });
-    const ask = ({ spec }: V1Service, timeout: number) =>
-      meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), timeout);
-    const answered = await lab.until(
+    const numberedWithout = await lab.services.create("numbered-without-selector", { ports });
+    const numbered = await lab.services.create("numbered-with-selector", { selector, ports });
+    const ask = (service: Service, timeout: number) => meet(lab.pod("client-1"), service.on(80), timeout);
+    const withOne = await lab.until(
       "the ClusterIP Service to answer",
       () => ask(numbered, lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
+      answered,
     );
     return {
       codes,
-      clusterIP: { without: await ask(numberedWithout, lab.timeouts.silence), withOne: answered },
+      clusterIP: { without: await ask(numberedWithout, lab.timeouts.silence), withOne },
       externalName: { without: await cnameOf(lab, "without-selector"), withOne: await cnameOf(lab, "with-selector") },
     };
   },
   judge: ({ codes, clusterIP, externalName }) => {
     positiveControl(
-      clusterIP.withOne.outcome === "answered" && clusterIP.without.outcome !== "answered",
+      answered(clusterIP.withOne) && !answered(clusterIP.without),
       "where a ClusterIP Service leads is decided by its selector",
     );
     positiveControl(codes.withOne === 201, "an ExternalName Service may have a selector all the same");
@@ -187,21 +183,23 @@ claim("externalname-selects-no-pods", {
     };
     const selector = { app: "server" };
     const ports = [{ port: 80, targetPort: 8080 }];
-    const object = lab.serviceObject(name, { type: "ExternalName", externalName: target, selector });
-    await lab.create("an ExternalName Service with a selector", object);
-    await lab.service("selecting-beside", { selector, ports });
+    const object = lab.objects.service(name, { type: "ExternalName", externalName: target, selector });
+    await lab.api.create("an ExternalName Service with a selector", object);
+    await lab.services.create("selecting-beside", { selector, ports });
     const beside = await lab.until(
       "endpoints of the ClusterIP Service beside it",
-      () => lab.endpointsOf("selecting-beside"),
+      () => lab.services.endpointsOf("selecting-beside"),
       (found) => found.length > 0,
     );
     await delay(lab.timeouts.window);
     const asExternalName = {
       record: await cnameOf(lab, name),
-      endpoints: await lab.endpointsOf(name),
+      endpoints: await lab.services.endpointsOf(name),
       asked: await ask(lab.timeouts.silence),
     };
-    await lab.patch("make it a ClusterIP Service", object, { spec: { type: "ClusterIP", externalName: null, ports } });
+    await lab.api.patch("make it a ClusterIP Service", object, {
+      spec: { type: "ClusterIP", externalName: null, ports },
+    });
     return {
       beside,
       // Until 1.26 the controller made EndpointSlices for it all the same, which nothing used (kubernetes/kubernetes#105986).
@@ -217,7 +215,7 @@ claim("externalname-selects-no-pods", {
   },
   judge: ({ beside, leftAlone, asExternalName, asClusterIP }) => {
     positiveControl(beside.length > 0, "a ClusterIP Service with the same selector has pods for endpoints");
-    positiveControl(asClusterIP.outcome === "answered", "once it is a ClusterIP Service pods answer at its name");
+    positiveControl(answered(asClusterIP), "once it is a ClusterIP Service pods answer at its name");
     expect(
       asExternalName.record.records.map(({ data }) => data),
       `what ${asExternalName.record.name} leads to, though its selector fits pods`,
@@ -231,14 +229,11 @@ claim("externalname-selects-no-pods", {
 claim("printed-externalname-service", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("printed-external");
-    const { code } = await lab.tryCreate("the article's Service", printedObject("154-160", namespace));
-    const { spec } = await lab.get<V1Service>(
-      "what was stored",
-      `/api/v1/namespaces/${namespace}/services/my-externalname-service`,
-    );
+    const { code } = await lab.api.tryCreate("the article's Service", printedObject("154-160", namespace));
+    const { spec } = await lab.services.get("my-externalname-service", { title: "what was stored", namespace });
     return {
       code,
-      stored: { type: spec?.type, externalName: spec?.externalName, ports: spec?.ports?.length ?? 0 },
+      stored: { type: spec.type, externalName: spec.externalName, ports: spec.ports?.length ?? 0 },
       record: await cnameOf(lab, "my-externalname-service", namespace),
     };
   },
@@ -259,19 +254,14 @@ claim("externalname-brings-an-external-service-in", {
     const alias = `db-${randomBytes(3).toString("hex")}.example.test`;
     const token = randomBytes(8).toString("hex");
     const options = ["--network", lab.world.network, "--network-alias", alias];
-    const server = await lab.container("a database outside of the cluster", ...options);
+    const server = await lab.engine.start("a database outside of the cluster", ...options);
     // What every node image has that can serve: kubectl hands out files, and asks no API server for that.
     const serve =
       'mkdir -p /srv/db && printf %s "$0" >/srv/db/token && exec kubectl proxy --server=http://127.0.0.1:1 --address= --port=5432 --accept-hosts=. --www=/srv/db --www-prefix=/db/';
-    await outputOf(lab.containerEngine, "it listens on port 5432", [
-      ...["exec", "--detach", server],
-      ...["sh", "-c", serve, token],
-    ]);
-    const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}";
-    const addresses = await outputOf(lab.containerEngine, "its addresses", ["inspect", "--format", format, server]);
-    const address = addresses.split(/\s+/).find((each) => each !== "" && ipFamilyOf(each) === lab.family) ?? "";
-    await lab.service("external-database", { type: "ExternalName", externalName: alias });
-    await lab.service("external-nobody", { type: "ExternalName", externalName: `no-${alias}` });
+    await lab.engine.startInside(server, "it listens on port 5432", ["sh", "-c", serve, token]);
+    const address = await lab.engine.addressOf("its addresses", server, lab.family);
+    await lab.services.create("external-database", { type: "ExternalName", externalName: alias });
+    await lab.services.create("external-nobody", { type: "ExternalName", externalName: `no-${alias}` });
     const read = async (host: string, timeout: number) => {
       const { outcome, body } = await request(lab.pod("client-1"), `http://${host}/db/token`, timeout);
       return { outcome, body: body.trim() };
@@ -279,13 +269,9 @@ claim("externalname-brings-an-external-service-in", {
     const byAddress = await lab.until(
       "the database to answer at its address",
       () => read(hostPort(address, 5432), lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
+      answered,
     );
-    const byTarget = await lab.until(
-      "and at its own name",
-      () => read(`${alias}:5432`, lab.timeouts.answer),
-      ({ outcome }) => outcome === "answered",
-    );
+    const byTarget = await lab.until("and at its own name", () => read(`${alias}:5432`, lab.timeouts.answer), answered);
     const ask = (service: string) => read(`${service}.${lab.namespace}:5432`, lab.timeouts.answer);
     return {
       ...{ token, byAddress, byTarget },
@@ -300,14 +286,10 @@ claim("externalname-brings-an-external-service-in", {
   judge: ({ token, byAddress, byTarget, answer, nobody }) => {
     positiveControl(byAddress.body === token, "a pod reads from the external database by its address");
     positiveControl(byTarget.body === token, "and by its own name, which the cluster's DNS finds out for it");
-    positiveControl(nobody.outcome !== "answered", "where the name does not exist nothing answers");
+    positiveControl(!answered(nobody), "where the name does not exist nothing answers");
     expect(answer.body, "what a pod reads from the external database, by the Service's name").toBe(token);
   },
   control: live("the Service is mapped to another name", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "external-database" },
-      "JSONPatch{op: 'replace', path: '/spec/externalName', value: 'another.example.test'}",
-    ),
+    mutate.service(lab, "external-database", patch.replace("/spec/externalName", "another.example.test")),
   ),
 });

@@ -1,15 +1,18 @@
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
-import type { V1EndpointSlice, V1Namespace, V1Pod, V1Service } from "@kubernetes/client-node";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { mutate, withoutServiceLinks } from "../../helpers/lab/admission.ts";
 import { answered } from "../../helpers/lab/ask.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
-import { answerWithAddress, editFile, storeOtherwise, withoutServiceLinks } from "../../helpers/lab/changes.ts";
+import { answerWithAddress, editFile } from "../../helpers/lab/changes.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { lookUp, type RecordType } from "../../helpers/probe/dns.ts";
-import { hostOf, hostPort, type Meeting, meet } from "../../helpers/probe/http.ts";
+import { hostOf, type Meeting, meet } from "../../helpers/probe/http.ts";
 import { ipFamilyOf, reverseName } from "../../helpers/probe/ip.ts";
 import { outputOf, type Peer, ProbeFailed } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
@@ -41,9 +44,8 @@ async function wantedFor(lab: Lab, { metadata, spec }: V1Service): Promise<Wante
   if (!addresses.includes("None"))
     return addresses.map((address) => ({ type: addressRecords[ipFamilyOf(address)], address }));
   const { name = "", namespace = "" } = metadata ?? {};
-  const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D${name}`;
-  const { items } = await lab.get<{ items: V1EndpointSlice[] }>(`EndpointSlices of ${name}`, path);
-  const ready = items.filter(({ endpoints }) =>
+  const slices = await lab.services.slicesOf(name, namespace);
+  const ready = slices.filter(({ endpoints }) =>
     (endpoints ?? []).some(({ conditions }) => conditions?.ready !== false),
   );
   const families = new Set(ready.map(({ addressType }) => addressType));
@@ -57,23 +59,21 @@ claim("dns-record-for-each-service", {
   observe: async (lab) => {
     const type = lab.addressRecord;
     const client = lab.pod("client-1");
-    const nameOf = ({ metadata }: V1Service) => `${metadata?.name}.${metadata?.namespace}.svc.${lab.world.dnsDomain}`;
-    const services = async () =>
-      (await lab.get<{ items: V1Service[] }>("all Services of the cluster", "/api/v1/services")).items;
-    const ports = [{ port: 80, targetPort: 8080 }];
-    const fresh = await lab.service("fresh", { selector: { app: "server" }, ports });
-    await lab.service("fresh-headless", { clusterIP: "None", selector: { app: "server" }, ports });
+    const fullName = ({ metadata }: Pick<V1Service, "metadata">) =>
+      `${metadata?.name}.${metadata?.namespace}.svc.${lab.world.dnsDomain}`;
+    const services = () => lab.api.list("all Services of the cluster", "Service");
+    const fresh = await lab.services.create("fresh", leadsTo({ app: "server" }));
+    await lab.services.create("fresh-headless", { clusterIP: "None", ...leadsTo({ app: "server" }) });
     await lab.until(
       "endpoints of the headless Service",
-      () => lab.endpointsOf("fresh-headless"),
+      () => lab.services.endpointsOf("fresh-headless"),
       (found) => found.length > 0,
     );
     const all = await services();
     // Other checks, and the article's lab, make Services of their own meanwhile; the cast's and the cluster's stay.
-    const { items: made } = await lab.get<{ items: V1Namespace[] }>(
-      "namespaces that the suite made",
-      `/api/v1/namespaces?labelSelector=${namespaceLabel}`,
-    );
+    const made = await lab.api.list("namespaces that the suite made", "Namespace", {
+      labels: { [namespaceLabel]: "" },
+    });
     const passing = new Set([articleNamespace, ...made.map(({ metadata }) => metadata?.name)]);
     const staying = new Set([
       `${articleNamespace}/kubernetes`,
@@ -88,12 +88,12 @@ claim("dns-record-for-each-service", {
       const look = async () =>
         Promise.all(
           (await wantedFor(lab, service)).map(async (wanted) => {
-            const { records } = await lookUp(client, nameOf(service), wanted.type);
+            const { records } = await lookUp(client, fullName(service), wanted.type);
             return { ...wanted, found: records.filter((each) => each.type === wanted.type).map(({ data }) => data) };
           }),
         );
       return {
-        name: nameOf(service),
+        name: fullName(service),
         records: await lab.eventually(look, (records) => records.every(isThere), uncached(lab)),
       };
     };
@@ -104,7 +104,7 @@ claim("dns-record-for-each-service", {
     const left = new Set((await services()).map(({ metadata }) => metadata?.uid));
     return {
       nobody: await lookUp(client, `nobody.${lab.namespace}.svc.${lab.world.dnsDomain}`, type),
-      fresh: nameOf(fresh),
+      fresh: fullName({ metadata: fresh }),
       services: asked.filter(({ uid }) => left.has(uid)).map(({ name, records }) => ({ name, records })),
     };
   },
@@ -173,10 +173,7 @@ claim("dns-short-name-in-same-namespace", {
         ?.split(" ") ?? [];
     const type = lab.addressRecord;
     const answerTo = (pod: string, name: string) =>
-      lab.eventually(
-        () => meet(lab.pod(pod), name, lab.timeouts.answer),
-        ({ outcome }) => outcome === "answered",
-      );
+      lab.eventually(() => meet(lab.pod(pod), name, lab.timeouts.answer), answered);
     return {
       namespace: lab.namespace,
       otherNamespace: lab.otherNamespace,
@@ -206,7 +203,7 @@ claim("dns-short-name-in-same-namespace", {
     elsewhereQualified,
   }) => {
     positiveControl(
-      elsewhereQualified.outcome === "answered",
+      answered(elsewhereQualified),
       "a pod of another namespace is answered when it names the namespace too",
     );
     positiveControl(
@@ -233,10 +230,10 @@ claim("environment-variables-for-services", {
   slow: true,
   observe: async (lab) => {
     const before = await variablesOf(lab, "client-1");
-    await lab.service("later", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
-    const { spec } = await lab.serviceOfCast("later");
+    await lab.services.create("later", leadsTo({ app: "server" }));
+    const { clusterIP } = await lab.services.get("later");
     await kubeletHeardOf(lab, "later");
-    return { clusterIP: spec?.clusterIP, before, after: await variablesOfNewPod(lab, "started-after") };
+    return { clusterIP, before, after: await variablesOfNewPod(lab, "started-after") };
   },
   judge: ({ clusterIP, before, after }) => {
     positiveControl(before["KUBERNETES_SERVICE_HOST"] !== undefined, "the earlier pod has variables of Services");
@@ -273,11 +270,13 @@ claim("environment-variables-for-every-service", {
     expect(untold, "Services that variables do not tell of").toEqual([]);
   },
   control: live("a pod is told of Services of other namespaces and of such without a clusterIP", (lab) =>
-    storeOtherwise(
+    mutate.pod(
       lab,
-      { kind: "Pod", name: "told" },
-      `JSONPatch{op: 'add', path: '/spec/containers/0/env', value:
-        ['WEB', 'DATABASE', 'KUBERNETES'].map(name, {'name': name + '_SERVICE_HOST', 'value': 'told'})}`,
+      "told",
+      patch.add(
+        "/spec/containers/0/env",
+        ["WEB", "DATABASE", "KUBERNETES"].map((name) => ({ name: `${name}_SERVICE_HOST`, value: "told" })),
+      ),
     ),
   ),
 });
@@ -299,17 +298,16 @@ async function variablesOf(lab: Lab, pod: string): Promise<Record<string, string
 async function variablesOfNewPod(lab: Lab, name: string, namespace = lab.namespace): Promise<Record<string, string>> {
   const { status } = await ended(lab, name, ["env"], namespace);
   if (status?.phase !== "Succeeded") throw new ProbeFailed(`the pod ${name} did not end: ${JSON.stringify(status)}`);
-  const path = `/api/v1/namespaces/${namespace}/pods/${name}/log`;
-  return parseVariables(await lab.get<string>(`what ${name} printed`, path));
+  return parseVariables(await lab.pods.log(`what ${name} printed`, name, namespace));
 }
 
 /** Starts a pod on the first worker whose container is started again until it ends well, and returns it then or after a while. */
 async function ended(lab: Lab, name: string, command: readonly string[], namespace: string): Promise<V1Pod> {
-  const containers = [{ ...lab.clientContainer, command }];
+  const containers = [{ ...lab.objects.clientContainer, command }];
   const spec = { nodeName: lab.worker(0).name, restartPolicy: "OnFailure", containers };
-  await lab.create(`the pod ${name}`, lab.clientPod(name, spec, namespace));
+  await lab.api.create(`the pod ${name}`, lab.objects.clientPod(name, spec, namespace));
   return lab.eventually(
-    () => lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${namespace}/pods/${name}`),
+    () => lab.api.get(`the pod ${name}`, "Pod", name, namespace),
     ({ status }) => status?.phase === "Succeeded",
     lab.timeouts.podsReady,
   );
@@ -333,9 +331,9 @@ function hosts(variables: Readonly<Record<string, string>>): string[] {
 claim("dns-has-srv-and-ptr-records", {
   observe: async (lab) => {
     const ports = [{ name: "http", port: 80, targetPort: 8080 }];
-    const named = await lab.service("named-port", { selector: { app: "server" }, ports });
-    await lab.service("headless", { clusterIP: "None", selector: { app: "server" }, ports });
-    const clusterIP = named.spec?.clusterIP ?? "";
+    const named = await lab.services.create("named-port", { selector: { app: "server" }, ports });
+    await lab.services.create("headless", { clusterIP: "None", selector: { app: "server" }, ports });
+    const { clusterIP } = named;
     const client = lab.pod("client-1");
     const suffix = `${lab.namespace}.svc.${lab.world.dnsDomain}`;
     const found = (name: string, type: RecordType) =>
@@ -374,21 +372,20 @@ claim("two-discovery-mechanisms", {
   slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("discovery");
-    await lab.start(lab.serverPod("found", { app: "found" }, {}, namespace));
-    const ports = [{ port: 80, targetPort: 8080 }];
-    const { spec } = await lab.service("found", { selector: { app: "found" }, ports }, namespace);
+    await lab.pods.start(lab.objects.serverPod("found", { app: "found" }, {}, namespace));
+    const service = await lab.services.create("found", leadsTo({ app: "found" }), namespace);
     await kubeletHeardOf(lab, "found", namespace);
     const nodeName = lab.worker(0).name;
     // Nobody serves names at a pod's own loopback address.
     const withoutNameServer = { nodeName, dnsPolicy: "None", dnsConfig: { nameservers: ["127.0.0.1"] } };
     const [variables, names] = await Promise.all([
-      lab.start(lab.clientPod("by-variable", withoutNameServer, namespace)),
-      lab.start(lab.clientPod("by-name", { nodeName, enableServiceLinks: false }, namespace)),
+      lab.pods.start(lab.objects.clientPod("by-variable", withoutNameServer, namespace)),
+      lab.pods.start(lab.objects.clientPod("by-name", { nodeName, enableServiceLinks: false }, namespace)),
     ]);
     const address = await lab.until(
       "the Service to answer",
-      () => meet(variables, hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
+      () => meet(variables, service.on(80), lab.timeouts.attempt),
+      answered,
     );
     const variable = async (peer: typeof variables) =>
       (await outputOf(peer, "its variable", ["sh", "-c", "echo $FOUND_SERVICE_HOST"])).trim();
@@ -398,26 +395,17 @@ claim("two-discovery-mechanisms", {
       withoutDns: {
         name: await meet(variables, `found.${namespace}.svc.${lab.world.dnsDomain}`, lab.timeouts.silence),
         variable:
-          host === ""
-            ? null
-            : await lab.eventually(
-                () => meet(variables, hostOf(host), lab.timeouts.answer),
-                ({ outcome }) => outcome === "answered",
-              ),
+          host === "" ? null : await lab.eventually(() => meet(variables, hostOf(host), lab.timeouts.answer), answered),
       },
       withoutVariables: {
         variable: await variable(names),
-        name: await lab.eventually(
-          () => meet(names, "found", lab.timeouts.answer),
-          ({ outcome }) => outcome === "answered",
-          uncached(lab),
-        ),
+        name: await lab.eventually(() => meet(names, "found", lab.timeouts.answer), answered, uncached(lab)),
       },
     };
   },
   judge: ({ address, withoutDns, withoutVariables }) => {
-    positiveControl(address.outcome === "answered", "the Service answers at its address");
-    positiveControl(withoutDns.name.outcome !== "answered", "a pod without a name server cannot use the name");
+    positiveControl(answered(address), "the Service answers at its address");
+    positiveControl(!answered(withoutDns.name), "a pod without a name server cannot use the name");
     positiveControl(withoutVariables.variable === "", "the other pod has no variables of Services");
     expect(withoutDns.variable?.outcome, "the Service by its variable, without DNS").toBe("answered");
     expect(withoutVariables.name.outcome, "the Service by its name, without variables").toBe("answered");
@@ -432,13 +420,13 @@ claim("variables-are-set-when-a-container-starts", {
     // It ends when it is told to, and the kubelet starts it again in the same pod.
     const container = (name: string) => ({
       name,
-      image: lab.image("probe"),
+      image: lab.objects.image("probe"),
       command: ["sh", "-c", "trap 'exit 1' TERM; sleep infinity & wait"],
     });
     const pods = ["with-links", "without-links"];
     const start = (name: string) =>
-      lab.start(
-        lab.clientPod(
+      lab.pods.start(
+        lab.objects.clientPod(
           name,
           {
             nodeName: lab.worker(0).name,
@@ -450,7 +438,11 @@ claim("variables-are-set-when-a-container-starts", {
         { ends: true },
       );
     const peers = await Promise.all(pods.map(start));
-    const service = await lab.service("later", { selector: { app: "server" }, ports: [{ port: 80 }] }, namespace);
+    const service = await lab.services.create(
+      "later",
+      { selector: { app: "server" }, ports: [{ port: 80 }] },
+      namespace,
+    );
     const variables = () =>
       Promise.all(
         peers.map(async (peer) =>
@@ -462,10 +454,10 @@ claim("variables-are-set-when-a-container-starts", {
     await Promise.all(
       pods.map(async (name, index) => {
         await peers[index]?.run("end its container", ["sh", "-c", "kill -TERM 1"]);
-        return lab.restarted(name, namespace);
+        return lab.pods.restarted(name, namespace);
       }),
     );
-    return { clusterIP: service.spec?.clusterIP, before, after: await variables() };
+    return { clusterIP: service.clusterIP, before, after: await variables() };
   },
   judge: ({ clusterIP, before, after }) => {
     positiveControl(after[1] === "", "without service links the restarted container has no such variable");
@@ -479,8 +471,8 @@ claim("pods-use-the-full-name", {
   slow: true,
   observe: async (lab) => {
     const name = `web.${lab.namespace}.svc.${lab.world.dnsDomain}`;
-    const onTheHost = await lab.start(
-      lab.clientPod("host-asks-cluster", {
+    const onTheHost = await lab.pods.start(
+      lab.objects.clientPod("host-asks-cluster", {
         hostNetwork: true,
         dnsPolicy: "ClusterFirstWithHostNet",
         nodeName: lab.worker(0).name,

@@ -3,9 +3,12 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { refuse, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
-import { iptablesRule, moveFile, refuse, storeOtherwise, wrapProgram } from "../../helpers/lab/changes.ts";
-import { type Lab, podsPath } from "../../helpers/lab/lab.ts";
+import { moveFile, wrapProgram } from "../../helpers/lab/changes.ts";
+import { listPath } from "../../helpers/lab/cluster-api.ts";
+import { iptablesRule } from "../../helpers/lab/iptables.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { hostPort, request } from "../../helpers/probe/http.ts";
 import { lastAddresses } from "../../helpers/probe/ip.ts";
@@ -51,8 +54,8 @@ const twoReplicas = live(
 const strayPod = live(
   "a pod that is not the Deployment's has the label too",
   async (lab) => {
-    const pod = lab.clientPod("stray", {}, articleNamespace);
-    await lab.start({ ...pod, metadata: { ...pod.metadata, labels: { app: "web", [namespaceLabel]: "lab" } } });
+    const pod = lab.objects.clientPod("stray", {}, articleNamespace);
+    await lab.pods.start({ ...pod, metadata: { ...pod.metadata, labels: { app: "web", [namespaceLabel]: "lab" } } });
   },
   { lane },
 );
@@ -73,7 +76,7 @@ const otherServer = live(
     storeOtherwise(
       lab,
       { ...webApp, ...kept },
-      `JSONPatch{op: 'replace', path: '/spec/template/spec/containers/0/image', value: '${lab.image("agnhost")}'}`,
+      `JSONPatch{op: 'replace', path: '/spec/template/spec/containers/0/image', value: '${lab.objects.image("agnhost")}'}`,
       "JSONPatch{op: 'add', path: '/spec/template/spec/containers/0/args', value: ['netexec', '--http-port=80', '--udp-port=-1']}",
     ),
   { lane },
@@ -98,7 +101,7 @@ async function publish(lab: Lab): Promise<void> {
 
 /** Has the node's tcpdump take the node port too: all that is seen on eth0 where the node has the pods itself. */
 async function watchNodePort(lab: Lab): Promise<void> {
-  await wrapProgram(lab, lab.node(lab.controlPlane), "tcpdump", (aside) => [`exec ${aside} "$@" or port 30080`]);
+  await wrapProgram(lab, lab.controlPlane, "tcpdump", (aside) => [`exec ${aside} "$@" or port 30080`]);
 }
 
 const published = live("the node port of the control plane is published on the host's localhost", publish, { lane });
@@ -107,7 +110,7 @@ const publishedAndWatched = live(
   "the node port of the control plane is published on the host's localhost, and where it is the only node tcpdump takes that port",
   async (lab) => {
     await publish(lab);
-    if (lab.world.nodes.length === 1) await watchNodePort(lab);
+    if (lab.nodes.length === 1) await watchNodePort(lab);
   },
   { lane },
 );
@@ -115,7 +118,7 @@ const publishedAndWatched = live(
 const podsOnTheNode = live(
   "the node that is asked has all pods itself, or where it is the only one tcpdump takes the node port",
   async (lab) => {
-    if (lab.world.nodes.length === 1) return watchNodePort(lab);
+    if (lab.nodes.length === 1) return watchNodePort(lab);
     const value = `value: '${lab.controlPlane.name}'`;
     await storeOtherwise(
       lab,
@@ -131,15 +134,16 @@ const podsOnTheNode = live(
 claim("deployment-is-in-apps-v1", {
   observe: async (lab) => {
     const deployment = printedObject("182-202", lab.namespace);
-    const { resources } = await lab.get<{ resources: { name: string; kind: string }[] }>(
+    const { resources } = await lab.api.read<{ resources: { name: string; kind: string }[] }>(
       "resources of apps/v1",
       "/apis/apps/v1",
     );
     return {
-      accepted: (await lab.tryCreate("would the printed Deployment be accepted", deployment, { dryRun: true })).code,
+      accepted: (await lab.api.tryCreate("would the printed Deployment be accepted", deployment, { dryRun: true }))
+        .code,
       listed: resources.some(({ name, kind }) => name === "deployments" && kind === "Deployment"),
       older: (
-        await lab.tryCreate(
+        await lab.api.tryCreate(
           "the same in extensions/v1beta1",
           { ...deployment, apiVersion: "extensions/v1beta1" },
           { dryRun: true },
@@ -160,13 +164,13 @@ claim("deployment-finds-its-pods-by-labels", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("by-labels");
     const labels = { app: "web" };
-    await lab.create("a Deployment", lab.serverDeployment("web-app", 2, labels, {}, namespace));
-    const before = await lab.readyPods(2, labels, namespace);
+    await lab.api.create("a Deployment", lab.objects.serverDeployment("web-app", 2, labels, {}, namespace));
+    const before = await lab.pods.severalReady(2, labels, namespace);
     const withTemplate = (name: string, ofTheTemplate: Readonly<Record<string, string>>) => {
-      const deployment = lab.serverDeployment(name, 2, labels, {}, namespace);
+      const deployment = lab.objects.serverDeployment(name, 2, labels, {}, namespace);
       const spec = deployment["spec"] as { template: { spec: unknown } };
       const template = { ...spec.template, metadata: { labels: ofTheTemplate } };
-      return lab.tryCreate(
+      return lab.api.tryCreate(
         `one whose template has ${JSON.stringify(ofTheTemplate)}`,
         { ...deployment, spec: { ...spec, template } },
         { dryRun: true },
@@ -175,13 +179,13 @@ claim("deployment-finds-its-pods-by-labels", {
     const match = await withTemplate("match", labels);
     const mismatch = await withTemplate("mismatch", { app: "x" });
     const [first] = before;
-    await lab.patch(
+    await lab.api.patch(
       "take the label off one pod",
       { apiVersion: "v1", kind: "Pod", metadata: { name: first?.metadata?.name ?? "", namespace } },
       { metadata: { labels: { app: null } } },
     );
     const after = await lab.eventually(
-      () => lab.get<{ items: V1Pod[] }>("pods with the label", podsPath(labels, namespace)),
+      () => lab.api.read<{ items: V1Pod[] }>("pods with the label", listPath("Pod", { namespace, labels })),
       ({ items }) => items.length === 2,
     );
     const namesOf = (pods: readonly V1Pod[]) => pods.map(({ metadata }) => metadata?.name ?? "");
@@ -216,7 +220,7 @@ claim("deployment-finds-its-pods-by-labels", {
 claim("nginx-1-21-serves", {
   observe: async (lab) => {
     await walk(lab, "applyClusterIp");
-    const { spec } = await lab.get<V1Service>(
+    const { spec } = await lab.api.read<V1Service>(
       "web-clusterip",
       `/api/v1/namespaces/${articleNamespace}/services/web-clusterip`,
     );
@@ -242,11 +246,11 @@ claim("container-port-is-the-pods-port", {
   observe: async (lab) => {
     const { namespace } = lab;
     const server = (name: string, containerPort: number) => {
-      const container = { name: "nginx", image: lab.image("nginx"), ports: [{ containerPort }] };
-      return lab.start(lab.serverPod(name, {}, { containers: [container] }, namespace));
+      const container = { name: "nginx", image: lab.objects.image("nginx"), ports: [{ containerPort }] };
+      return lab.pods.start(lab.objects.serverPod(name, {}, { containers: [container] }, namespace));
     };
     const [declared = { status: {} }] =
-      (await walk(lab, "deploy"), await lab.readyPods(3, { app: "web" }, articleNamespace));
+      (await walk(lab, "deploy"), await lab.pods.severalReady(3, { app: "web" }, articleNamespace));
     const ask = (address: string, port: number) =>
       request(lab.pod("client-1"), `http://${hostPort(address, port)}/`, lab.timeouts.silence);
     const answer = (address: string) =>
@@ -359,9 +363,9 @@ claim("sample-cluster-ips-are-possible", {
   observe: async (lab) => {
     const samples = ["250", "293"].map((line) => rowsOf(printed(line))[0]?.[2] ?? "");
     const tried = async (clusterIP: string) => {
-      const answer = await lab.tryCreate(
+      const answer = await lab.api.tryCreate(
         `a Service with the clusterIP ${clusterIP}`,
-        lab.serviceObject("sampled", { clusterIP, ports: [{ port: 80 }] }),
+        lab.objects.service("sampled", { clusterIP, ports: [{ port: 80 }] }),
         { dryRun: true },
       );
       const { message = "" } = answer.body as { message?: string };
@@ -405,11 +409,11 @@ claim("busybox-without-a-tag", {
     ]);
     if (ran.exitCode !== 0) return { exitCode: ran.exitCode };
     const object = { apiVersion: "v1", kind: "Pod", metadata: { name: "temp-literally", namespace: articleNamespace } };
-    lab.afterwards(() => lab.delete("the pod", object));
+    lab.afterwards(() => lab.api.delete("the pod", object));
     const path = `/api/v1/namespaces/${articleNamespace}/pods/temp-literally`;
     const pod = await lab.until(
       "its image to be pulled",
-      () => lab.get<V1Pod>("the pod", path),
+      () => lab.api.read<V1Pod>("the pod", path),
       ({ status }) => (status?.containerStatuses?.[0]?.imageID ?? "") !== "",
       lab.timeouts.podsReady,
     );
@@ -425,7 +429,7 @@ claim("busybox-without-a-tag", {
       storeOtherwise(
         lab,
         { kind: "Pod", name: "temp-literally" },
-        `JSONPatch{op: 'replace', path: '/spec/containers/0/image', value: '${lab.image("probe")}'}`,
+        `JSONPatch{op: 'replace', path: '/spec/containers/0/image', value: '${lab.objects.image("probe")}'}`,
         "JSONPatch{op: 'replace', path: '/spec/containers/0/imagePullPolicy', value: 'IfNotPresent'}",
       ),
     { lane },
@@ -452,7 +456,7 @@ claim("temporary-pod-is-temporary", {
     "a finalizer holds the temporary pod",
     async (lab) => {
       const temporary = { apiVersion: "v1", kind: "Pod", metadata: { name: "temp", namespace: articleNamespace } };
-      const letGo = () => lab.patch("let it go", temporary, { metadata: { finalizers: null } });
+      const letGo = () => lab.api.patch("let it go", temporary, { metadata: { finalizers: null } });
       lab.afterwards(async () => void (await lab.until("it to be gone", letGo, ({ code }) => code === 404)));
       await storeOtherwise(
         lab,
@@ -537,14 +541,14 @@ claim("sample-of-get-svc-nodeport", {
 
 claim("kind-nodes-are-containers", {
   observe: async (lab) => {
-    const listed = await outputOf(lab.containerEngine, "the containers with kind's label for this cluster", [
+    const listed = await outputOf(lab.engine, "the containers with kind's label for this cluster", [
       "ps",
       "--filter",
       `label=io.x-k8s.kind.cluster=${lab.world.cluster}`,
       "--format",
       "{{.Names}}",
     ]);
-    return { nodes: lab.world.nodes.map(({ name }) => name), containers: listed.split("\n").filter(Boolean) };
+    return { nodes: lab.nodes.map(({ name }) => name), containers: listed.split("\n").filter(Boolean) };
   },
   judge: ({ nodes, containers }) => {
     positiveControl(nodes.length > 0, "the cluster has nodes");
@@ -587,7 +591,7 @@ claim("container-list-shows-node-ip", {
     const listed = await walk(lab, "listContainers");
     const names = rowsOf(listed.stdout).map((cells) => cells.at(-1) ?? "");
     const found = names.find((name) => name === lab.controlPlane.name) ?? "";
-    const addresses = await lab.containerEngine.run("addresses of the container of that name", [
+    const addresses = await lab.engine.run("addresses of the container of that name", [
       ...["container", "inspect", found, "--format"],
       "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}",
     ]);
@@ -648,7 +652,7 @@ claim("sample-image-is-current", {
 claim("one-container-per-node", {
   observe: async (lab) => ({
     listed: await walk(lab, "listContainers"),
-    nodes: lab.world.nodes.map(({ name }) => name),
+    nodes: lab.nodes.map(({ name }) => name),
   }),
   judge: ({ listed, nodes }) => {
     const names = rowsOf(listed.stdout).map((cells) => cells.at(-1));
@@ -681,9 +685,9 @@ claim("nodeport-on-localhost-of-the-host", {
 claim("only-the-api-server-is-published", {
   observe: async (lab) => {
     const ports = await Promise.all(
-      lab.world.nodes.map(async ({ name }) => ({
+      lab.nodes.map(async ({ name }) => ({
         node: name,
-        published: (await outputOf(lab.containerEngine, `published ports of ${name}`, ["port", name]))
+        published: (await outputOf(lab.engine, `published ports of ${name}`, ["port", name]))
           .split("\n")
           .filter(Boolean),
       })),
@@ -788,8 +792,8 @@ claim("port-forward-simulates-a-loadbalancer", {
         echo 'user root; events {} http { server { listen 8080; listen [::]:8080; set $service ${service};
           resolver '"$server"' valid=1s; location / { proxy_pass http://$service; } } }' >/etc/nginx/proxy.conf
         exec nginx -c /etc/nginx/proxy.conf -g 'daemon off;'`;
-      const container = { name: "proxy", image: lab.image("nginx"), command: ["sh", "-c", script] };
-      await lab.start(lab.serverPod("proxy", {}, { containers: [container] }));
+      const container = { name: "proxy", image: lab.objects.image("nginx"), command: ["sh", "-c", script] };
+      await lab.pods.start(lab.objects.serverPod("proxy", {}, { containers: [container] }));
       await wrapProgram(lab, lab.outsider, "kubectl", (aside) => [
         `[ "$1" = port-forward ] || exec ${aside} "$@"`,
         `exec ${aside} port-forward --namespace ${lab.namespace} pod/proxy 8080:8080`,
@@ -811,7 +815,7 @@ claim("docker-exec-opens-a-shell", {
   control: live(
     "the node has no bash",
     async (lab) => {
-      const node = lab.node(lab.controlPlane);
+      const node = lab.controlPlane;
       const bash = (await outputOf(node, "where bash is", ["sh", "-c", "readlink -f $(which bash)"])).trim();
       await moveFile(lab, node, bash, `${bash}-aside`);
     },

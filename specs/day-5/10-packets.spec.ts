@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { forbidPortForward, iptablesRule } from "../../helpers/lab/changes.ts";
+import { forbidPortForward } from "../../helpers/lab/admission.ts";
 import { follow, followPortForward } from "../../helpers/lab/follow.ts";
+import { iptablesRule } from "../../helpers/lab/iptables.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { wayOf } from "../../helpers/path/hops.ts";
 import { hostPort, meet } from "../../helpers/probe/http.ts";
@@ -12,14 +13,14 @@ claim("packets-can-be-watched", {
   observe: async (lab) => {
     const nodes = { near: lab.worker(0).name, far: lab.worker(1).name, controlPlane: lab.controlPlane.name };
     // One that asks itself by a Service has to have a client and a server.
-    const containers = [lab.clientContainer, lab.serverContainer];
+    const containers = [lab.objects.clientContainer, lab.objects.serverContainer];
     const [own, near, far] = await Promise.all([
-      lab.start(lab.serverPod("both", { app: "both" }, { nodeName: nodes.near, containers })),
-      lab.start(lab.serverPod("near", {}, { nodeName: nodes.near })),
-      lab.start(lab.serverPod("far", { app: "far" }, { nodeName: nodes.far })),
+      lab.pods.start(lab.objects.serverPod("both", { app: "both" }, { nodeName: nodes.near, containers })),
+      lab.pods.start(lab.objects.serverPod("near", {}, { nodeName: nodes.near })),
+      lab.pods.start(lab.objects.serverPod("far", { app: "far" }, { nodeName: nodes.far })),
     ]);
     const serviceOf = async (app: string) => {
-      const { spec } = await lab.service(`${app}-watched`, {
+      const { spec } = await lab.services.create(`${app}-watched`, {
         selector: { app },
         ports: [{ port: 80, targetPort: 8080 }],
       });
@@ -62,7 +63,7 @@ claim("packets-can-be-watched", {
       watch("pod to itself by a Service", "both", own, toItself),
     ]);
     const paths = [...direct, ...byServices];
-    const controlPlanes = lab.world.nodes.filter(({ role }) => role === "control-plane");
+    const controlPlanes = lab.nodes.filter(({ role }) => role === "control-plane");
     return {
       nodes,
       paths,

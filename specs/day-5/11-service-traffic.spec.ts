@@ -1,14 +1,17 @@
-import type { V1DaemonSet } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import type { WorldNode } from "../../helpers/claim/world.ts";
-import { configure, iptablesRule, stopProcess, storeOtherwise } from "../../helpers/lab/changes.ts";
+import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
+import { answered } from "../../helpers/lab/ask.ts";
+import { configure, stopProcess } from "../../helpers/lab/changes.ts";
 import { follow } from "../../helpers/lab/follow.ts";
+import { rules } from "../../helpers/lab/iptables.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import { leadsTo } from "../../helpers/lab/objects.ts";
+import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { wayOf } from "../../helpers/path/hops.ts";
-import { distribution, hostPort, type Meeting, meet, meetOften, request } from "../../helpers/probe/http.ts";
-import { ipFamilyOf } from "../../helpers/probe/ip.ts";
+import { distribution, meet, meetOften, request } from "../../helpers/probe/http.ts";
 import { outputOf, ProbeFailed } from "../../helpers/probe/peer.ts";
 import { processOf } from "../../helpers/probe/processes.ts";
 import { iptablesNaming, rulesNaming } from "../../helpers/probe/rules.ts";
@@ -21,21 +24,18 @@ import { claim } from "./article.ts";
  * only node's all wait for, so that it stands still no longer than it must.
  */
 async function whileKubeProxyStandsStill(lab: Lab) {
-  const node = lab.node(lab.controlPlane);
+  const node = lab.controlPlane;
   const client = lab.pod("host-cp");
-  const ports = [{ port: 80, targetPort: 8080 }];
-  const there = hostPort((await lab.serviceOfCast("web")).spec?.clusterIP ?? "", 80);
-  const answered = ({ outcome }: Meeting) => outcome === "answered";
+  const there = (await lab.services.get("web")).on(80);
   const before = await lab.eventually(() => meet(client, there, lab.timeouts.attempt), answered);
   const pid = await processOf(node, "kube-proxy");
   const goOn = () => outputOf(node, "let kube-proxy go on", ["kill", "-CONT", pid]);
   lab.afterwards(async () => void (await goOn()));
   const state = await stopProcess(lab, node, "stop kube-proxy on the client's node", pid);
-  const { spec } = await lab.service("made-meanwhile", { selector: { app: "server" }, ports });
-  const made = hostPort(spec?.clusterIP ?? "", 80);
+  const made = (await lab.services.create("made-meanwhile", leadsTo({ app: "server" }))).on(80);
   await lab.until(
     "the Service's endpoints",
-    () => lab.endpointsOf("made-meanwhile"),
+    () => lab.services.endpointsOf("made-meanwhile"),
     ({ length }) => length > 0,
   );
   const elsewhere =
@@ -68,10 +68,10 @@ function judgeByKubeProxy({
   still,
   goesOn,
 }: Awaited<ReturnType<typeof kubeProxyStandsStill>>) {
-  positiveControl(before.outcome === "answered", "a Service that is there is answered before");
+  positiveControl(answered(before), "a Service that is there is answered before");
   positiveControl(state.startsWith("T"), `kube-proxy is stopped: ${state}`);
   positiveControl(
-    elsewhere === null || elsewhere.outcome === "answered",
+    elsewhere === null || answered(elsewhere),
     "on a node whose kube-proxy runs, the new Service is answered",
   );
   expect(still.outcome, "a new Service, on a node whose kube-proxy stands still").not.toBe("answered");
@@ -81,10 +81,8 @@ function judgeByKubeProxy({
 const pastKubeProxy = live(
   "a rule that is not kube-proxy's leads every clusterIP to a pod",
   async (lab) => {
-    const subnet = lab.world.serviceSubnets.find((each) => ipFamilyOf(each) === lab.family) ?? "";
-    const flow = ["-d", subnet, "-p", "tcp", "--dport", "80"];
-    const target = ["-j", "DNAT", "--to-destination", hostPort(lab.pod("server-1").address, 8080)];
-    await iptablesRule(lab, lab.controlPlane, "nat", "OUTPUT", ...flow, ...target);
+    const traffic = { to: lab.ofFamily(lab.world.serviceSubnets), port: 80 };
+    await rules(lab, lab.controlPlane).redirect(traffic, lab.pod("server-1").on(8080), "OUTPUT");
   },
   { alone: true },
 );
@@ -107,10 +105,10 @@ const proxyMode = [
 ];
 
 /** Waits for the answer: another check has the kube-proxy of a node replaced. */
-async function proxyModeOn(lab: Lab, node: WorldNode): Promise<string> {
+async function proxyModeOn(lab: Lab, node: NodePeer): Promise<string> {
   const { stdout } = await lab.until(
     `kube-proxy on ${node.name} to tell its mode`,
-    () => lab.node(node).run("kube-proxy's own word", proxyMode),
+    () => node.run("kube-proxy's own word", proxyMode),
     ({ exitCode }) => exitCode === 0,
     lab.timeouts.podsReady,
   );
@@ -119,7 +117,7 @@ async function proxyModeOn(lab: Lab, node: WorldNode): Promise<string> {
 
 claim("kind-default-proxy-mode-is-iptables", {
   observe: async (lab) =>
-    Promise.all(lab.world.nodes.map(async (node) => ({ node: node.name, mode: await proxyModeOn(lab, node) }))),
+    Promise.all(lab.nodes.map(async (node) => ({ node: node.name, mode: await proxyModeOn(lab, node) }))),
   judge: (nodes) => {
     for (const { node, mode } of nodes) expect(mode, `mode of kube-proxy on ${node}`).toBe("iptables");
   },
@@ -129,7 +127,7 @@ claim("kind-default-proxy-mode-is-iptables", {
       const everywhere = (mode: string) =>
         lab.until(
           `kube-proxy in mode ${mode} on every node`,
-          () => Promise.all(lab.world.nodes.map((node) => lab.node(node).run("kube-proxy's own word", proxyMode))),
+          () => Promise.all(lab.nodes.map((node) => node.run("kube-proxy's own word", proxyMode))),
           (answers) => answers.every(({ stdout }) => stdout.trim() === mode),
           lab.timeouts.podsReady,
         );
@@ -147,12 +145,12 @@ claim("iptables-save-shows-the-service", {
   observe: async (lab) => {
     const name = `${lab.namespace}/shown`;
     const rules = async () =>
-      iptablesNaming(await outputOf(lab.node(lab.worker(0)), "the rules of a node", ["iptables-save"]), name);
+      iptablesNaming(await outputOf(lab.worker(0), "the rules of a node", ["iptables-save"]), name);
     const before = await rules();
-    const object = lab.serviceObject("shown", { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] });
-    await lab.create("a ClusterIP Service", object);
+    const object = lab.objects.service("shown", leadsTo({ app: "server" }));
+    await lab.api.create("a ClusterIP Service", object);
     const during = await lab.eventually(rules, ({ length }) => length > 1);
-    await lab.delete("the Service", object);
+    await lab.api.delete("the Service", object);
     const after = await lab.until("its rules to be gone", rules, ({ length }) => length === 0);
     return { before, during, after };
   },
@@ -165,11 +163,7 @@ claim("iptables-save-shows-the-service", {
   },
   // Then there is one rule, which refuses.
   control: live("the Service selects a label that no pod has", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "shown" },
-      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'nobody'}}",
-    ),
+    mutate.selector(lab, "shown", { app: "nobody" }),
   ),
 });
 
@@ -187,21 +181,18 @@ claim("nodeport-path", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("nodeport-path");
     const [withPod, without] = [lab.worker(0), lab.worker(1)];
-    const server = await lab.start(lab.serverPod("only", { app: "only" }, { nodeName: withPod.name }, namespace));
-    const ports = [{ port: 80, targetPort: 8080 }];
-    const service = await lab.service("path", { type: "NodePort", selector: { app: "only" }, ports }, namespace);
-    const nodePort = service.spec?.ports?.[0]?.nodePort ?? 0;
-    const address = lab.outsiderAddress;
+    const server = await lab.pods.start(
+      lab.objects.serverPod("only", { app: "only" }, { nodeName: withPod.name }, namespace),
+    );
+    const service = await lab.services.create("path", { type: "NodePort", ...leadsTo({ app: "only" }) }, namespace);
+    const address = lab.outsider.address;
     const hopsAreKnown = missingCapability(["routed-links"], lab.world) === undefined;
-    const asked = async (node: WorldNode, which: string) => {
-      const target = { address: node.addresses[0] ?? "", port: nodePort };
-      const ask = (timeout: number) => meet(lab.outsider, hostPort(target.address, target.port), timeout);
-      const answered = await lab.eventually(
-        () => ask(lab.timeouts.attempt),
-        ({ outcome }) => outcome === "answered",
-      );
+    const asked = async (node: NodePeer, which: string) => {
+      const target = { address: node.address, port: service.nodePort };
+      const ask = (timeout: number) => meet(lab.outsider, service.at(node), timeout);
+      const answer = await lab.eventually(() => ask(lab.timeouts.attempt), answered);
       const title = `outsider to the NodePort of ${which}`;
-      if (!hopsAreKnown || answered.outcome !== "answered") return { title, answer: answered, there: [] };
+      if (!hopsAreKnown || !answered(answer)) return { title, answer, there: [] };
       const servers = { name: "only", addresses: [server.address], port: 8080 };
       const client = { name: "outsider", address, outside: true } as const;
       // No verdict hangs on it.
@@ -214,7 +205,7 @@ claim("nodeport-path", {
           return [];
         },
       );
-      return { title, answer: answered, there };
+      return { title, answer, there };
     };
     return Promise.all([
       asked(withPod, "the node with the pod"),
@@ -229,9 +220,8 @@ claim("nodeport-path", {
   control: live(
     "the nodes drop what comes from outside to their node ports",
     async (lab) => {
-      const flow = ["-s", lab.outsiderAddress, "-p", "tcp", "--dport", lab.world.nodePortRange.replace("-", ":")];
-      for (const node of new Set([lab.worker(0), lab.worker(1)]))
-        await iptablesRule(lab, node, "raw", "PREROUTING", ...flow, "-j", "DROP");
+      const traffic = { from: lab.outsider.address, port: lab.world.nodePortRange.replace("-", ":") };
+      for (const node of new Set([lab.worker(0), lab.worker(1)])) await rules(lab, node).drop(traffic);
     },
     { alone: true },
   ),
@@ -239,7 +229,7 @@ claim("nodeport-path", {
 
 /** Which modes this version's kube-proxy takes: it checks the name before it does anything. */
 async function modes(lab: Lab) {
-  const node = lab.node(lab.worker(0));
+  const node = lab.worker(0);
   const program = `/proc/${await processOf(node, "kube-proxy")}/exe`;
   const ask = async (mode: string, ...words: readonly string[]) => {
     const command = [program, `--proxy-mode=${mode}`, ...words, "--write-config-to=/dev/null"];
@@ -302,11 +292,10 @@ claim("userspace-mode-exists", {
 claim("iptables-is-the-default-mode", {
   slow: true,
   observe: async (lab) => {
-    const path = "/apis/apps/v1/namespaces/kube-system/daemonsets/kube-proxy";
-    const { spec } = await lab.get<V1DaemonSet>("the DaemonSet kube-proxy", path);
+    const { spec } = await lab.api.get("the DaemonSet kube-proxy", "DaemonSet", "kube-proxy", "kube-system");
     const { image, command: [program = ""] = [] } = spec?.template.spec?.containers[0] ?? {};
     const { namespace } = lab;
-    await lab.create("let pods of the namespace do what kube-proxy may", {
+    await lab.api.create("let pods of the namespace do what kube-proxy may", {
       apiVersion: "rbac.authorization.k8s.io/v1",
       kind: "ClusterRoleBinding",
       metadata: { name: `${namespace}-told-no-mode` },
@@ -321,8 +310,8 @@ claim("iptables-is-the-default-mode", {
       ...["--conntrack-max-per-core=0", "--conntrack-min=0"],
       ...["--conntrack-tcp-timeout-established=0s", "--conntrack-tcp-timeout-close-wait=0s"],
     ];
-    const pod = await lab.start(
-      lab.clientPod("told-no-mode", {
+    const pod = await lab.pods.start(
+      lab.objects.clientPod("told-no-mode", {
         nodeName: node.name,
         automountServiceAccountToken: true,
         containers: [
@@ -337,17 +326,17 @@ claim("iptables-is-the-default-mode", {
       }),
     );
     const { body } = await lab.eventually(
-      () => request(lab.pod("client-1"), `http://${hostPort(pod.address, 10_249)}/proxyMode`, lab.timeouts.attempt),
+      () => request(lab.pod("client-1"), `http://${pod.on(10_249)}/proxyMode`, lab.timeouts.attempt),
       ({ status }) => status === 200,
       lab.timeouts.podsReady,
     );
-    const inItsNetwork = `nsenter --net=/proc/${await processOf(lab.node(node), "kube-proxy", "a pod's")}/ns/net`;
+    const inItsNetwork = `nsenter --net=/proc/${await processOf(node, "kube-proxy", "a pod's")}/ns/net`;
     // Which of the two it writes by is for its image to decide.
     const saves = ["nft", "legacy"].map((kind) => `${inItsNetwork} ${lab.iptables}-${kind}-save`);
     const rules = await lab.eventually(
       async () =>
         iptablesNaming(
-          await outputOf(lab.node(node), "iptables' rules in its network", ["sh", "-c", `${saves.join("; ")}; true`]),
+          await outputOf(node, "iptables' rules in its network", ["sh", "-c", `${saves.join("; ")}; true`]),
           "default/kubernetes",
         ),
       ({ length }) => length > 0,
@@ -363,7 +352,7 @@ claim("iptables-is-the-default-mode", {
     storeOtherwise(
       lab,
       { kind: "Pod", name: "told-no-mode", namespace: lab.namespace },
-      "JSONPatch{op: 'add', path: '/spec/containers/0/args', value: ['--proxy-mode=nftables']}",
+      patch.add("/spec/containers/0/args", ["--proxy-mode=nftables"]),
     ),
   ),
 });

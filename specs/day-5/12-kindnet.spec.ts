@@ -1,16 +1,18 @@
 import { randomInt } from "node:crypto";
 import { basename } from "node:path";
-import type { V1DaemonSet, V1Pod } from "@kubernetes/client-node";
+import type { V1DaemonSet } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import type { World, WorldNode } from "../../helpers/claim/world.ts";
+import { answered } from "../../helpers/lab/ask.ts";
 import { editFile, moveFile, stopProcess } from "../../helpers/lab/changes.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import type { NodePeer } from "../../helpers/lab/peers.ts";
+import { nameOf } from "../../helpers/lab/pods.ts";
 import { letsEverybodyIn, underPolicy } from "../../helpers/lab/policy.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { hostPort, request } from "../../helpers/probe/http.ts";
-import { contains, hostPrefix, ipFamilyOf } from "../../helpers/probe/ip.ts";
+import { request } from "../../helpers/probe/http.ts";
+import { contains, hostPrefix } from "../../helpers/probe/ip.ts";
 import { routesOf, vethsOf } from "../../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../../helpers/probe/peer.ts";
 import { processOf } from "../../helpers/probe/processes.ts";
@@ -22,10 +24,10 @@ const sample = JSON.parse(printed("405-434")) as Conflist;
 
 async function conflists(lab: Lab): Promise<{ node: string; podCIDRs: readonly string[]; conflist: Conflist }[]> {
   return Promise.all(
-    lab.world.nodes.map(async (node) => ({
+    lab.nodes.map(async (node) => ({
       node: node.name,
       podCIDRs: node.podCIDRs,
-      conflist: await readConflist(lab.node(node)),
+      conflist: await readConflist(node),
     })),
   );
 }
@@ -48,16 +50,16 @@ function withIpam(edit: (ipam: Plugin["ipam"]) => unknown): Edit {
   return withPtp((ptp) => ({ ...ptp, ipam: edit(ptp.ipam) }));
 }
 
-async function editConflist(lab: Lab, node: WorldNode, edit: Edit): Promise<void> {
-  await editFile(lab, lab.node(node), conflistPath, (text) => JSON.stringify(edit(JSON.parse(text) as Conflist)));
+async function editConflist(lab: Lab, node: NodePeer, edit: Edit): Promise<void> {
+  await editFile(lab, node, conflistPath, (text) => JSON.stringify(edit(JSON.parse(text) as Conflist)));
 }
 
 /** A control that edits the configuration of some nodes; kindnetd writes it only when the node's subnets change. */
-function withConflist(name: string, nodes: (world: World) => readonly WorldNode[], edit: Edit, { alone = false } = {}) {
+function withConflist(name: string, nodes: (lab: Lab) => readonly NodePeer[], edit: Edit, { alone = false } = {}) {
   return live(
     name,
     async (lab) => {
-      for (const node of nodes(lab.world)) await editConflist(lab, node, edit);
+      for (const node of nodes(lab)) await editConflist(lab, node, edit);
     },
     { alone, lane: "conflist" },
   );
@@ -66,9 +68,9 @@ function withConflist(name: string, nodes: (world: World) => readonly WorldNode[
 claim("conflist-path", {
   observe: async (lab) =>
     Promise.all(
-      lab.world.nodes.map(async (node) => ({
+      lab.nodes.map(async (node) => ({
         node: node.name,
-        files: await configurationsOf(lab.node(node)),
+        files: await configurationsOf(node),
       })),
     ),
   judge: (nodes) => {
@@ -77,7 +79,7 @@ claim("conflist-path", {
   },
   control: live(
     "the control plane's configuration has another name",
-    (lab) => moveFile(lab, lab.node(lab.controlPlane), conflistPath, conflistPath.replace("kindnet", "moved")),
+    (lab) => moveFile(lab, lab.controlPlane, conflistPath, conflistPath.replace("kindnet", "moved")),
     { lane: "conflist" },
   ),
 });
@@ -122,9 +124,9 @@ claim("conflist-ipmasq-is-false", {
 
 claim("conflist-data-dir", {
   observe: async (lab) => {
-    const conflist = await readConflist(lab.node(lab.worker(0)));
+    const conflist = await readConflist(lab.worker(0));
     const dataDir = conflist.plugins[0]?.ipam?.dataDir ?? null;
-    const listed = await lab.node(lab.worker(0)).run("what is kept there", ["ls", `${dataDir}/${conflist.name}`]);
+    const listed = await lab.worker(0).run("what is kept there", ["ls", `${dataDir}/${conflist.name}`]);
     return { dataDir, kept: listed.stdout.split("\n").filter(Boolean), podOnThatNode: lab.pod("client-1").address };
   },
   judge: ({ dataDir, kept, podOnThatNode }) => {
@@ -174,9 +176,7 @@ claim("conflist-subnet-of-the-control-plane", {
   observe: async (lab) => ({
     node: lab.controlPlane.name,
     podSubnets: lab.world.podSubnets,
-    subnets:
-      (await readConflist(lab.node(lab.controlPlane))).plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet) ??
-      [],
+    subnets: (await readConflist(lab.controlPlane)).plugins[0]?.ipam?.ranges?.flat().map(({ subnet }) => subnet) ?? [],
   }),
   judge: ({ node, podSubnets, subnets }) => {
     expect(subnets.length, `subnets in the configuration of ${node}, the node that the article enters`).toBeGreaterThan(
@@ -201,22 +201,19 @@ claim("conflist-chains-portmap", {
     const name = "host-port";
     // Above node ports and the ports that the kernel gives out (32768-60999), so that hardly anything has it.
     const port = 61_000 + randomInt(4_000);
-    const containers = [{ ...lab.serverContainer, ports: [{ containerPort: 8080, hostPort: port }] }];
-    const pod = lab.serverPod(name, {}, { nodeName: lab.worker(0).name, containers });
-    const url = `http://${hostPort(lab.worker(0).addresses[0] ?? "", port)}/hostname`;
+    const containers = [{ ...lab.objects.serverContainer, ports: [{ containerPort: 8080, hostPort: port }] }];
+    const pod = lab.objects.serverPod(name, {}, { nodeName: lab.worker(0).name, containers });
+    const url = `http://${lab.worker(0).on(port)}/hostname`;
     const without = await lab.eventually(
       () => request(lab.outsider, url, lab.timeouts.silence),
       ({ outcome }) => outcome !== "answered",
     );
-    await lab.start(pod);
-    const withPod = await lab.eventually(
-      () => request(lab.outsider, url, lab.timeouts.attempt),
-      ({ outcome }) => outcome === "answered",
-    );
+    await lab.pods.start(pod);
+    const withPod = await lab.eventually(() => request(lab.outsider, url, lab.timeouts.attempt), answered);
     return { plugins: lists.map(({ node, conflist }) => ({ node, last: conflist.plugins.at(-1) })), without, withPod };
   },
   judge: ({ plugins, without, withPod }) => {
-    positiveControl(without.outcome !== "answered", "nothing answers on that port of the node without the pod");
+    positiveControl(!answered(without), "nothing answers on that port of the node without the pod");
     for (const { node, last } of plugins) expect(last, `the last plugin on ${node}`).toEqual(sample.plugins.at(-1));
     expect(withPod.body, "who answered on the node's port").toBe("host-port");
   },
@@ -255,9 +252,9 @@ function keyPaths(value: unknown, prefix = ""): string[] {
 
 claim("pods-get-addresses-of-the-node-subnet", {
   observe: async (lab) => {
-    const { items } = await lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods");
-    const subnets = Object.fromEntries(lab.world.nodes.map(({ name, podCIDRs }) => [name, podCIDRs]));
-    return items
+    const pods = await lab.api.list("all pods of the cluster", "Pod");
+    const subnets = Object.fromEntries(lab.nodes.map(({ name, podCIDRs }) => [name, podCIDRs]));
+    return pods
       .filter(({ spec, status }) => spec?.hostNetwork !== true && status?.phase === "Running")
       .flatMap(({ metadata, spec, status }) =>
         (status?.podIPs ?? []).map(({ ip }) => ({
@@ -281,8 +278,8 @@ claim("pods-get-addresses-of-the-node-subnet", {
         lab.controlPlane,
         withIpam((ipam) => ({ ...ipam, ranges: [[{ subnet: "10.244.200.0/24" }]] })),
       );
-      await lab.start(
-        lab.clientPod("misplaced", { nodeName: lab.controlPlane.name, tolerations: [{ operator: "Exists" }] }),
+      await lab.pods.start(
+        lab.objects.clientPod("misplaced", { nodeName: lab.controlPlane.name, tolerations: [{ operator: "Exists" }] }),
       );
     },
     { lane: "conflist" },
@@ -293,17 +290,15 @@ claim("one-veth-per-pod", {
   observe: async (lab) => {
     const node = lab.worker(0);
     const [links, routes, pods] = await Promise.all([
-      vethsOf(lab.node(node)),
-      routesOf(lab.node(node), lab.family),
-      lab.get<{ items: V1Pod[] }>("all pods of the cluster", "/api/v1/pods"),
+      vethsOf(node),
+      routesOf(node, lab.family),
+      lab.api.list("all pods of the cluster", "Pod"),
     ]);
     return {
-      castOnTheNode: pods.items
+      castOnTheNode: pods
         .filter(
           (pod) =>
-            pod.metadata?.namespace === lab.namespace &&
-            pod.spec?.nodeName === node.name &&
-            castPods.has(pod.metadata?.name ?? ""),
+            pod.metadata?.namespace === lab.namespace && pod.spec?.nodeName === node.name && castPods.has(nameOf(pod)),
         )
         .map((pod) => ({ pod: pod.metadata?.name, ip: pod.status?.podIP })),
       veths: links.map(({ ifname }) => ifname).filter((name) => name.startsWith("veth")),
@@ -323,7 +318,7 @@ claim("one-veth-per-pod", {
     );
   },
   control: live("a second link leads to a pod", async (lab) => {
-    const node = lab.node(lab.worker(0));
+    const node = lab.worker(0);
     // Another pod of the cast's, since others come and go, and their links with them.
     const other = (await routesOf(node, lab.family)).find(({ dst }) => dst === lab.pod("client-1").address);
     // Behind the first one, so that no packet takes it.
@@ -339,9 +334,9 @@ const castPods = new Set(["client-1", "server-1", "pair", "never-ready"]);
 claim("kindnet-rides-on-the-bridge-network", {
   observe: async (lab) => {
     const node = lab.worker(0);
-    const address = node.addresses.find((each) => ipFamilyOf(each) === lab.family) ?? "";
+    const address = lab.ofFamily(node.addresses);
     const networks = await jsonOf<Record<string, { IPAddress: string; GlobalIPv6Address: string }>>(
-      lab.containerEngine,
+      lab.engine,
       "the networks of the node's container",
       ["inspect", "--format", "{{json .NetworkSettings.Networks}}", node.name],
     );
@@ -351,17 +346,17 @@ claim("kindnet-rides-on-the-bridge-network", {
     const driver =
       network === undefined
         ? ""
-        : await outputOf(lab.containerEngine, "the driver of the network that has the node's address", [
+        : await outputOf(lab.engine, "the driver of the network that has the node's address", [
             ...["network", "inspect", "--format", "{{.Driver}}", network],
           ]);
-    const links = await jsonOf<{ ifname?: string; addr_info?: { local?: string }[] }[]>(
-      lab.node(node),
-      "the node's interfaces",
-      ["ip", "-json", "address"],
-    );
+    const links = await jsonOf<{ ifname?: string; addr_info?: { local?: string }[] }[]>(node, "the node's interfaces", [
+      "ip",
+      "-json",
+      "address",
+    ]);
     const device = links.find(({ addr_info = [] }) => addr_info.some(({ local }) => local === address))?.ifname ?? null;
-    const routes = await routesOf(lab.node(node), lab.family);
-    const others = lab.world.nodes.filter(({ name }) => name !== node.name);
+    const routes = await routesOf(node, lab.family);
+    const others = lab.nodes.filter(({ name }) => name !== node.name);
     return {
       ...{ address, network: network ?? null, driver: driver.trim(), device },
       routes: others.map(({ name, podCIDRs, addresses }) => ({
@@ -380,28 +375,27 @@ claim("kindnet-rides-on-the-bridge-network", {
     }
   },
   control: live("a worker sends what is for the control plane's pods to the other worker first", async (lab) => {
-    const node = lab.node(lab.worker(0));
+    const node = lab.worker(0);
     const pid = await processOf(node, "kindnetd");
-    const ofFamily = (some: readonly string[]) => some.find((each) => ipFamilyOf(each) === lab.family) ?? "";
-    const subnet = ofFamily(lab.controlPlane.podCIDRs);
+    const subnet = lab.ofFamily(lab.controlPlane.podCIDRs);
     const device = (await routesOf(node, lab.family)).find(({ dst }) => dst === subnet)?.dev ?? "";
     const way = (gateway: string) =>
       outputOf(node, "the way to the control plane's pods", [
         ...["ip", "route", "replace", subnet, "via", gateway, "dev", device],
       ]);
     lab.afterwards(async () => {
-      await way(ofFamily(lab.controlPlane.addresses));
+      await way(lab.ofFamily(lab.controlPlane.addresses));
       await outputOf(node, "let kindnetd go on", ["kill", "-CONT", pid]);
     });
     // It would set the route right within seconds.
     await stopProcess(lab, node, "stop kindnetd", pid);
-    await way(ofFamily(lab.worker(1).addresses));
+    await way(lab.ofFamily(lab.worker(1).addresses));
   }),
 });
 
 claim("kindnet-is-made-for-kind", {
   observe: async (lab) => {
-    const node = lab.node(lab.controlPlane);
+    const node = lab.controlPlane;
     const manifest = await outputOf(node, "where it comes from", ["cat", "/kind/manifests/default-cni.yaml"]);
     // It is a template: a placeholder such as {{ .PodSubnet }} reads as a key that is a map, of which the library would warn.
     const objects = parseAllDocuments(manifest, { logLevel: "error" }).map(
@@ -417,7 +411,7 @@ claim("kindnet-is-made-for-kind", {
   control: live(
     "the node image carries the manifest of another plugin",
     (lab) =>
-      editFile(lab, lab.node(lab.controlPlane), "/kind/manifests/default-cni.yaml", (text) =>
+      editFile(lab, lab.controlPlane, "/kind/manifests/default-cni.yaml", (text) =>
         text.replaceAll("kindnet", "other"),
       ),
     { lane: "kind's manifest" },
@@ -431,20 +425,17 @@ claim("kindnet-has-no-network-policy", {
     name: "under the policy the pod's end is the other one (which one it is, is in kindnetd's program)",
     alter: ({ under, ...found }) => ({
       ...found,
-      under: { ...under, outcome: under.outcome === "answered" ? ("silent" as const) : ("answered" as const) },
+      under: { ...under, outcome: answered(under) ? ("silent" as const) : ("answered" as const) },
     }),
   },
 });
 
 claim("kindnet-is-light", {
   observe: async (lab) => {
-    const daemonSet = await lab.get<V1DaemonSet>(
-      "the DaemonSet kindnet",
-      "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet",
-    );
+    const daemonSet = await lab.api.get("the DaemonSet kindnet", "DaemonSet", "kindnet", "kube-system");
     const container = daemonSet.spec?.template.spec?.containers[0];
-    const usedOn = async ({ name }: WorldNode) => {
-      const { pods } = await lab.get<{
+    const usedOn = async ({ name }: NodePeer) => {
+      const { pods } = await lab.api.read<{
         pods: {
           podRef: { name: string; namespace: string };
           containers?: { memory?: { workingSetBytes?: number } }[];
@@ -457,7 +448,7 @@ claim("kindnet-is-light", {
     };
     const used = await lab.until(
       "the kubelets to tell what kindnet uses",
-      () => Promise.all(lab.world.nodes.map(usedOn)),
+      () => Promise.all(lab.nodes.map(usedOn)),
       (all) => all.every(({ bytes }) => bytes > 0),
       // They ask cAdvisor for a new pod's figures when they come to it.
       lab.timeouts.podsReady,
@@ -477,10 +468,7 @@ claim("kindnet-is-light", {
   control: live("kindnet asks for more memory", async (lab) => {
     const metadata = { name: "kindnet", namespace: "kube-system" };
     const object = { apiVersion: "apps/v1", kind: "DaemonSet", metadata };
-    const { spec } = await lab.get<V1DaemonSet>(
-      "the DaemonSet kindnet",
-      "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet",
-    );
+    const { spec } = await lab.api.get("the DaemonSet kindnet", "DaemonSet", "kindnet", "kube-system");
     const asItWas = spec?.template.spec?.containers ?? [];
     const containers = structuredClone(asItWas);
     for (const { resources } of containers)
@@ -488,10 +476,12 @@ claim("kindnet-is-light", {
     // What runs is not touched: it takes its turn only when its pods are deleted.
     const updateStrategy = { type: "OnDelete", rollingUpdate: null };
     lab.afterwards(async () => {
-      await lab.patch("ask for as much as before", object, { spec: { template: { spec: { containers: asItWas } } } });
-      await lab.patch("roll updates out again", object, { spec: { updateStrategy: spec?.updateStrategy } });
+      await lab.api.patch("ask for as much as before", object, {
+        spec: { template: { spec: { containers: asItWas } } },
+      });
+      await lab.api.patch("roll updates out again", object, { spec: { updateStrategy: spec?.updateStrategy } });
     });
-    await lab.patch("ask for 500 MiB", object, { spec: { updateStrategy, template: { spec: { containers } } } });
+    await lab.api.patch("ask for 500 MiB", object, { spec: { updateStrategy, template: { spec: { containers } } } });
   }),
 });
 

@@ -1,10 +1,13 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import type { WorldNode } from "../../helpers/claim/world.ts";
-import { storeOtherwise } from "../../helpers/lab/changes.ts";
+import { mutate } from "../../helpers/lab/admission.ts";
 import { withIngress } from "../../helpers/lab/ingress.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
+import { leadsTo } from "../../helpers/lab/objects.ts";
+import type { NodePeer } from "../../helpers/lab/peers.ts";
+import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { hostPort, type Meeting, meet } from "../../helpers/probe/http.ts";
+import { type Meeting, meet } from "../../helpers/probe/http.ts";
 import { claim, printed } from "./article.ts";
 
 /** The files that the lab has applied, each with the type of the Service printed before. */
@@ -52,47 +55,47 @@ claim("reachable-however-the-pods-change", {
     const app = { app: "comes-and-goes" };
     const generation = (which: Generation) => ({ ...app, generation: which });
     // With a grace period a pod's object goes last: once it is gone, nobody but the Service can refuse in its place.
-    const deployment = (which: Generation, node: WorldNode) =>
-      lab.serverDeployment(`the-${which}`, 2, generation(which), {
+    const deployment = (which: Generation, node: NodePeer) =>
+      lab.objects.serverDeployment(`the-${which}`, 2, generation(which), {
         nodeName: node.name,
         terminationGracePeriodSeconds: 1,
       });
     const [first, second] = [deployment("first", lab.worker(0)), deployment("second", lab.worker(1))];
-    await lab.create("a Deployment", first);
-    const { spec } = await lab.service("comes-and-goes", { selector: app, ports: [{ port: 80, targetPort: 8080 }] });
+    await lab.api.create("a Deployment", first);
+    const service = await lab.services.create("comes-and-goes", leadsTo(app));
     const client = lab.pod("client-1");
     // The client's own namespace completes it; a full name is tried with search domains of the machine's first.
     const name = "comes-and-goes";
-    const ask = (target: string, timeout = lab.timeouts.attempt) => meet(client, hostPort(target, 80), timeout);
+    const ask = (target: string, timeout = lab.timeouts.attempt) => meet(client, target, timeout);
     const stage = async (
       change: string,
       count: number,
       which: Generation,
       gone: readonly string[] = [],
     ): Promise<Stage> => {
-      const pods = (await lab.readyPods(count, generation(which))).map(({ metadata }) => metadata?.name ?? "");
-      await lab.podsGone(gone);
+      const pods = (await lab.pods.severalReady(count, generation(which))).map(nameOf);
+      await lab.pods.gone(gone);
       const answer = await lab.eventually(
-        () => ask(name),
+        () => ask(`${name}:80`),
         ({ pod = "" }) => pods.includes(pod),
       );
       return { change, pods, answer };
     };
     const before = await stage("the first pods", 2, "first");
-    await lab.create("another Deployment, on another node where there is one", second);
-    await lab.patch("none of the first pods any more", first, { spec: { replicas: 0 } });
+    await lab.api.create("another Deployment, on another node where there is one", second);
+    await lab.api.patch("none of the first pods any more", first, { spec: { replicas: 0 } });
     const replaced = await stage("others in their place", 2, "second", before.pods);
-    await lab.patch("more pods", second, { spec: { replicas: 3 } });
+    await lab.api.patch("more pods", second, { spec: { replicas: 3 } });
     const more = await stage("one more", 3, "second");
-    await lab.patch("no pods", second, { spec: { replicas: 0 } });
-    await lab.podsGone(more.pods);
+    await lab.api.patch("no pods", second, { spec: { replicas: 0 } });
+    await lab.pods.gone(more.pods);
     // A node that has not heard of it yet still leads connections to where they were: no answer, but no refusal.
     const without = await lab.eventually(
-      () => ask(spec?.clusterIP ?? "", lab.timeouts.answer),
+      () => ask(service.on(80), lab.timeouts.answer),
       ({ outcome }) => outcome === "refused",
     );
     lab.note("while there were no pods at all", `the Service: ${without.outcome}`);
-    await lab.patch("pods again", second, { spec: { replicas: 1 } });
+    await lab.api.patch("pods again", second, { spec: { replicas: 1 } });
     const again = await stage("one, after there were none", 1, "second");
     return { before, changed: [replaced, more, again], without: without.outcome };
   },
@@ -107,11 +110,7 @@ claim("reachable-however-the-pods-change", {
     }
   },
   control: live("the Service selects by a label that only the first pods have", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "comes-and-goes" },
-      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'comes-and-goes', 'generation': 'first'}}",
-    ),
+    mutate.selector(lab, "comes-and-goes", { app: "comes-and-goes", generation: "first" }),
   ),
 });
 
@@ -124,10 +123,6 @@ claim("ingress-routes-http", {
       expect(body, `who answers an outsider at ${host}${path} (HTTP ${status})`).toBe(backend);
   },
   control: live("the Ingress has another path", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Ingress", name: "routes" },
-      "JSONPatch{op: 'replace', path: '/spec/rules/0/http/paths/1/path', value: '/elsewhere'}",
-    ),
+    mutate.ingress(lab, "routes", patch.replace("/spec/rules/0/http/paths/1/path", "/elsewhere")),
   ),
 });

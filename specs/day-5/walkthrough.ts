@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import type { V1Deployment, V1Pod, V1Service } from "@kubernetes/client-node";
-import type { WorldNode } from "../../helpers/claim/world.ts";
 import type { CommandResult } from "../../helpers/host/command.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { type Background, inBackground } from "../../helpers/probe/background.ts";
 import { type Packet, startCapture } from "../../helpers/probe/capture.ts";
 import { hostOf, hostPort, type Request, request } from "../../helpers/probe/http.ts";
@@ -46,12 +46,12 @@ function table(lab: Lab): Substitution[] {
     { printed: "kind-control-plane", typed: lab.controlPlane.name, why: "the name of this cluster's control plane" },
     {
       printed: "image: nginx:1.21",
-      typed: `image: ${lab.image("nginx")}`,
+      typed: `image: ${lab.objects.image("nginx")}`,
       why: "nodes that cannot pull it have Debian's nginx, which stands in for it",
     },
     {
       printed: "--image=busybox",
-      typed: `--image=${lab.image("busybox")}`,
+      typed: `--image=${lab.objects.image("busybox")}`,
       why: "an image without a tag is pulled always, and these nodes have one of their own",
     },
     {
@@ -98,7 +98,7 @@ async function inTerminal(lab: Lab, line: number): Promise<Typed> {
 async function onHost(lab: Lab, line: number): Promise<Typed> {
   const words = told(lab, printedCommand(line));
   const [, ...rest] = wordsOf(words.typed);
-  return ended(line, words, await lab.containerEngine.run(`line ${line} of the article`, rest));
+  return ended(line, words, await lab.engine.run(`line ${line} of the article`, rest));
 }
 
 /** Splits a command as a shell does, as far as single quotes go. */
@@ -124,7 +124,7 @@ function urlIn(line: number): string {
 }
 
 /** The node port's URL at a node's own address. */
-function nodePortUrl({ addresses: [address = ""] }: WorldNode): string {
+function nodePortUrl({ addresses: [address = ""] }: NodePeer): string {
   return urlIn(322).replace("<node-ip>", hostOf(address));
 }
 
@@ -136,7 +136,7 @@ const steps = {
     if (applied.exitCode === 0)
       await lab.until(
         "as many ready pods as the Deployment asks for",
-        () => lab.get<V1Deployment>("web-app", `/apis/apps/v1/namespaces/${articleNamespace}/deployments/web-app`),
+        () => lab.api.read<V1Deployment>("web-app", `/apis/apps/v1/namespaces/${articleNamespace}/deployments/web-app`),
         ({ spec, status }) => status?.readyReplicas === spec?.replicas,
         lab.timeouts.podsReady,
       );
@@ -146,7 +146,7 @@ const steps = {
     const listed = await inTerminal(lab, 212);
     const path = `/api/v1/namespaces/${articleNamespace}/pods`;
     // Found by their owner, not by the label that the article asks by.
-    const { items } = await lab.get<{ items: V1Pod[] }>("all pods", path);
+    const { items } = await lab.api.read<{ items: V1Pod[] }>("all pods", path);
     const pods = items.map(({ metadata }) => ({
       name: metadata?.name ?? "",
       owner: metadata?.ownerReferences?.[0]?.name ?? "",
@@ -159,7 +159,7 @@ const steps = {
     await save(lab, "web-clusterip.yaml");
     const applied = await apply(lab, 241, "service/web-clusterip");
     const endpoints = await lab.eventually(
-      () => lab.endpointsOf("web-clusterip", articleNamespace),
+      () => lab.services.endpointsOf("web-clusterip", articleNamespace),
       (found) => found.length === 3,
     );
     if (endpoints.length === 3) await answering(lab, "web-clusterip");
@@ -207,7 +207,7 @@ const steps = {
   /** Not every machine reaches its nodes' addresses; what is beside the nodes does. */
   askNodes: (lab: Lab) =>
     Promise.all(
-      lab.world.nodes.map((node) =>
+      lab.nodes.map((node) =>
         lab.eventually(
           () => request(lab.outsider, nodePortUrl(node), lab.timeouts.attempt),
           ({ outcome }) => outcome === "answered",
@@ -217,7 +217,7 @@ const steps = {
   inspectNode: (lab: Lab) => onHost(lab, 318),
   curlNode: async (lab: Lab) => ({
     answers: await Promise.all(
-      lab.world.nodes.map((node) =>
+      lab.nodes.map((node) =>
         lab.eventually(
           () => lab.fromHost(nodePortUrl(node)),
           ({ outcome }) => outcome === "answered",
@@ -231,7 +231,7 @@ const steps = {
   enterNode: async (lab: Lab) => onHostTyping(lab, 340, "hostname\ncat /etc/os-release\nexit\n"),
   // Line 355 typed in the node, before the capture that has to count no packets of it.
   curlInNode: async (lab: Lab) => {
-    const node = lab.node(lab.controlPlane);
+    const node = lab.controlPlane;
     return {
       none: await request(node, `http://localhost:${closedPort}`, lab.timeouts.silence),
       asked: await lab.eventually(
@@ -241,7 +241,7 @@ const steps = {
     };
   },
   installTcpdump: async (lab: Lab) => {
-    const node = lab.node(lab.controlPlane);
+    const node = lab.controlPlane;
     if (!lab.world.features.uplink) lab.standIn("a folder of Debian's packages in the node for Debian's archive");
     const there = await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"]);
     const installed = await node.run("line 345 of the article", ["bash", "-c", printedCommand(345)], 120_000);
@@ -251,12 +251,12 @@ const steps = {
   capture: async (lab: Lab) => capture(lab),
   greps: (lab: Lab) =>
     Promise.all(
-      lab.world.nodes.map(async (node) => ({
+      lab.nodes.map(async (node) => ({
         node: node.name,
         // kube-proxy writes up to a second later, and a reader types no faster.
         lines: await lab.eventually(
           async () =>
-            (await lab.node(node).run("line 380 of the article", ["sh", "-c", printedCommand(380)])).stdout
+            (await node.run("line 380 of the article", ["sh", "-c", printedCommand(380)])).stdout
               .split("\n")
               .filter(Boolean),
           (lines) => lines.filter((line) => line.includes("-j DNAT")).length === 3,
@@ -324,7 +324,7 @@ async function servedBy(lab: Lab, url: string): Promise<string[]> {
 
 /** Returns how many lines of the logs of the Deployment's pods have these words, by pod; pods that have none are left out. */
 async function requestsServed(lab: Lab, words: string): Promise<Record<string, number>> {
-  const pods = await lab.readyPods(3, { app: "web" }, articleNamespace);
+  const pods = await lab.pods.severalReady(3, { app: "web" }, articleNamespace);
   const counted = pods.map(async ({ metadata }) => {
     const name = metadata?.name ?? "";
     const log = await outputOf(lab.outsider, `what ${name} was asked`, ["kubectl", "logs", name]);
@@ -359,7 +359,7 @@ export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Prom
 
 /** Waits until a Service answers pods of both workers, since what is typed next asks it once; where it does not, that is seen there. */
 async function answering(lab: Lab, service: string): Promise<void> {
-  const { spec } = await lab.get<V1Service>(service, `/api/v1/namespaces/${articleNamespace}/services/${service}`);
+  const { spec } = await lab.api.read<V1Service>(service, `/api/v1/namespaces/${articleNamespace}/services/${service}`);
   const url = `http://${hostPort(spec?.clusterIP ?? "", spec?.ports?.[0]?.port ?? 0)}/`;
   const asked = ["client-1", "client-2"].map((pod) =>
     lab.eventually(
@@ -386,7 +386,7 @@ async function onHostTyping(lab: Lab, line: number, input: string): Promise<Type
   return ended(
     line,
     words,
-    await lab.containerEngine.run(`line ${line} of the article, typing ${JSON.stringify(input)}`, rest, 20_000, input),
+    await lab.engine.run(`line ${line} of the article, typing ${JSON.stringify(input)}`, rest, 20_000, input),
   );
 }
 
@@ -432,7 +432,7 @@ async function portForward(lab: Lab) {
     () => ask(),
     ({ outcome }) => outcome === "refused",
   );
-  await lab.readyPods(3, { app: "web" }, articleNamespace);
+  await lab.pods.severalReady(3, { app: "web" }, articleNamespace);
   return {
     before,
     page,
@@ -463,7 +463,7 @@ const closedPort = 65_009;
 
 /** What the article's capture shows while the Service is asked, beside one of the node port. */
 async function capture(lab: Lab) {
-  const node = lab.node(lab.controlPlane);
+  const node = lab.controlPlane;
   const [address = ""] = lab.controlPlane.addresses;
   const literal = printedCommand(350);
   const url = urlIn(355);
@@ -476,7 +476,7 @@ async function capture(lab: Lab) {
       ...literal.split(" "),
     ])
   ).stderr;
-  const pods = await lab.endpointsOf("web-nodeport", articleNamespace);
+  const pods = await lab.services.endpointsOf("web-nodeport", articleNamespace);
   const ends = [...pods.map((pod) => `${pod}.80`), `${address}.30080`];
   const ways = [
     { name: "localhost, asked on the host", ask: () => twentyTimes(() => lab.fromHost(url)) },
@@ -501,7 +501,7 @@ async function capture(lab: Lab) {
     const withNodePort = await startCapture(lab.pod("host-cp"), "eth0", "tcp port 30080");
     const answered = await ask();
     // Captures lag behind: one that has seen what was sent last has seen all that was sent before.
-    const last = lab.outsiderAddress;
+    const last = lab.outsider.address;
     const isLast = ({ from, fromPort, to, toPort }: Packet) =>
       (to === last && toPort === 30_080) || (from === last && fromPort === 30_080);
     for (const port of [80, 30_080])

@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
+import { answered } from "../../helpers/lab/ask.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { hostPort, meet } from "../../helpers/probe/http.ts";
+import { meet } from "../../helpers/probe/http.ts";
 import { claim } from "./article.ts";
 
 claim("every-pod-has-an-address", {
@@ -15,20 +16,18 @@ claim("every-pod-has-an-address", {
 
 claim("cluster-ip-answers-outside", {
   observe: async (lab) => {
-    const { spec } = await lab.serviceOfCast("web");
-    const target = hostPort(spec?.clusterIP ?? "", 80);
+    const target = (await lab.services.get("web")).on(80);
     return {
       inside: await meet(lab.pod("client-1"), target, lab.timeouts.answer),
       outside: await meet(lab.outsider, target, lab.timeouts.silence),
     };
   },
   judge: ({ inside, outside }) => {
-    positiveControl(inside.outcome === "answered", "a pod is answered at the cluster IP");
+    positiveControl(answered(inside), "a pod is answered at the cluster IP");
     expect(outside.outcome, `http://${outside.to}, asked from outside`).toBe("answered");
   },
   control: live("the client outside has a route to the cluster IP by a node", async (lab) => {
-    const { spec } = await lab.serviceOfCast("web");
-    const [node = ""] = lab.worker(0).addresses;
-    await lab.routeOutsider("a route by a node", spec?.clusterIP ?? "", "via", node);
+    const { clusterIP } = await lab.services.get("web");
+    await lab.outsider.routeTo("a route by a node", clusterIP, "via", lab.worker(0).address);
   }),
 });

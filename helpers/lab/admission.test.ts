@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { failureOfPolicy } from "./changes.ts";
+import { failureOfPolicy } from "./admission.ts";
 
 test.each([
   [

@@ -1,0 +1,171 @@
+import type {
+  CoreV1Event,
+  V1ConfigMap,
+  V1DaemonSet,
+  V1Deployment,
+  V1EndpointSlice,
+  V1Namespace,
+  V1NetworkPolicy,
+  V1Node,
+  V1Pod,
+  V1Service,
+} from "@kubernetes/client-node";
+import { type ApiAnswer, collectionPath, type KubernetesObject } from "../probe/api.ts";
+import type { Session } from "./session.ts";
+
+/** What checks look at, by its kind. */
+interface Kinds {
+  ConfigMap: V1ConfigMap;
+  DaemonSet: V1DaemonSet;
+  Deployment: V1Deployment;
+  EndpointSlice: V1EndpointSlice;
+  Event: CoreV1Event;
+  Namespace: V1Namespace;
+  NetworkPolicy: V1NetworkPolicy;
+  Node: V1Node;
+  Pod: V1Pod;
+  Service: V1Service;
+}
+
+/** The version of the API that each is read in, where it is not `v1`. */
+const apiVersions: Partial<Readonly<Record<keyof Kinds, string>>> = {
+  DaemonSet: "apps/v1",
+  Deployment: "apps/v1",
+  EndpointSlice: "discovery.k8s.io/v1",
+  NetworkPolicy: "networking.k8s.io/v1",
+};
+
+/** Which objects of a kind are listed; all of them where nothing is said. */
+interface Selection {
+  readonly namespace?: string;
+  /** Labels or fields that they have, by name. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+/** Returns the API path of the objects of a kind that are selected. */
+export function listPath(kind: keyof Kinds, { namespace, labels = {}, fields = {} }: Selection): string {
+  const metadata = { name: "", ...(namespace === undefined ? {} : { namespace }) };
+  const path = collectionPath({ apiVersion: apiVersions[kind] ?? "v1", kind, metadata });
+  const selectors = Object.entries({ labelSelector: labels, fieldSelector: fields }).flatMap(([name, wanted]) => {
+    const each = Object.entries(wanted).map(([key, value]) =>
+      // An empty value asks for whoever has the label at all.
+      value === "" ? encode(key) : `${encode(key)}%3D${encode(value)}`,
+    );
+    return each.length === 0 ? [] : [`${name}=${each.join(",")}`];
+  });
+  return selectors.length === 0 ? path : `${path}?${selectors.join("&")}`;
+}
+
+/** As evidence shows it best: of what labels may have, a query needs nothing encoded. */
+function encode(text: string): string {
+  return encodeURIComponent(text).replaceAll("%2F", "/");
+}
+
+/** The Kubernetes API as a check asks it: each answer is kept as evidence, and what is created is deleted when the check ends. */
+export class ClusterApi {
+  readonly #session: Session;
+  readonly #namespace: string;
+
+  /** @param namespace where an object is looked for unless another is named */
+  constructor(session: Session, namespace: string) {
+    this.#session = session;
+    this.#namespace = namespace;
+  }
+
+  get #api() {
+    return this.#session.stage.api;
+  }
+
+  /** Returns an object as it is stored. @throws ApiError if it is not there */
+  async get<Kind extends keyof Kinds>(
+    title: string,
+    kind: Kind,
+    name: string,
+    namespace = this.#namespace,
+  ): Promise<Kinds[Kind]> {
+    return this.read<Kinds[Kind]>(title, `${listPath(kind, { namespace })}/${name}`);
+  }
+
+  /** Returns the objects of a kind: all of the cluster's, or those that are selected. */
+  async list<Kind extends keyof Kinds>(title: string, kind: Kind, selection: Selection = {}): Promise<Kinds[Kind][]> {
+    return (await this.read<{ items: Kinds[Kind][] }>(title, listPath(kind, selection))).items;
+  }
+
+  /** Returns whatever the API has at a path. */
+  async read<T>(title: string, path: string): Promise<T> {
+    const value = await this.#api.get<T>(path);
+    this.#session.keep(title, `kubectl get --raw ${path}`, value);
+    return value;
+  }
+
+  /** Returns what `kubectl get` prints for an object: the server's own columns (Accept: as=Table). */
+  async columns(
+    title: string,
+    kind: keyof Kinds,
+    name: string,
+    namespace = this.#namespace,
+  ): Promise<Record<string, string>> {
+    const path = `${listPath(kind, { namespace })}/${name}`;
+    const answer = await this.#api.request("GET", path, undefined, {
+      accept: "application/json;as=Table;g=meta.k8s.io;v=v1",
+    });
+    const table = answer.body as { columnDefinitions: { name: string }[]; rows: { cells: unknown[] }[] };
+    const cells = Object.fromEntries(
+      table.columnDefinitions.map(({ name }, index) => [name.toUpperCase(), String(table.rows[0]?.cells[index])]),
+    );
+    this.#session.evidence.add(
+      title,
+      `kubectl get ${path.split("/").slice(-2).join("/")} -o wide`,
+      Object.entries(cells)
+        .map(([name, value]) => `${name}: ${value}`)
+        .join("\n"),
+    );
+    return cells;
+  }
+
+  /** Creates an object and returns it as the server stored it. @throws ApiError if the server refuses */
+  async create<T>(title: string, object: KubernetesObject): Promise<T> {
+    const created = await this.#api.create<T>(object);
+    this.#session.deleteAfterwards(object);
+    this.#session.keep(title, `kubectl create -f - <<< '${JSON.stringify(object)}'`, created);
+    return created;
+  }
+
+  /** Returns the server's answer to an attempt to create an object, or with `dryRun` to the question whether it would. */
+  async tryCreate(title: string, object: KubernetesObject, { dryRun = false } = {}): Promise<ApiAnswer> {
+    const answer = await this.#api.tryCreate(object, { dryRun });
+    if (answer.code < 300 && !dryRun) this.#session.deleteAfterwards(object);
+    this.#session.evidence.add(
+      title,
+      `kubectl create${dryRun ? " --dry-run=server --validate=strict" : ""} -f - <<< '${JSON.stringify(object)}'`,
+      `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`,
+    );
+    return answer;
+  }
+
+  /** Changes an object by a merge patch (RFC 7386) and returns the server's answer. */
+  async patch(title: string, object: KubernetesObject, changes: unknown): Promise<ApiAnswer> {
+    const answer = await this.#api.patch(object, changes);
+    this.#session.evidence.add(
+      title,
+      `kubectl patch ${object.kind.toLowerCase()} ${object.metadata.name} --type merge -p '${JSON.stringify(changes)}'`,
+      `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`,
+    );
+    return answer;
+  }
+
+  /** Deletes an object now and waits until it is gone. */
+  async delete(title: string, object: KubernetesObject): Promise<void> {
+    await this.#api.delete(object, this.#session.stage.timeouts.deletion);
+    const command = `kubectl delete ${object.kind.toLowerCase()} ${object.metadata.name}`;
+    this.#session.evidence.add(title, command, "deleted");
+  }
+
+  /** Asks for an object to be deleted and waits for nothing. */
+  async requestDeletion(title: string, object: KubernetesObject): Promise<void> {
+    await this.#api.requestDeletion(object);
+    const command = `kubectl delete --wait=false ${object.kind.toLowerCase()} ${object.metadata.name}`;
+    this.#session.evidence.add(title, command, "asked");
+  }
+}
