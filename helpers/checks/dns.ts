@@ -72,7 +72,9 @@ export const dnsRecords = readyMade({
       "not-of": z
         .string()
         .optional()
-        .describe("a further positive control: a name that DNS knows, and that has no such record"),
+        .describe(
+          "the positive control: a name that DNS knows, and that has no such record; by default a name that it does not know, or, if no record is wanted, `web`",
+        ),
       from: Client.default("client-1"),
       objects: Objects,
     })
@@ -83,6 +85,10 @@ export const dnsRecords = readyMade({
     .refine(({ type, are }) => type !== "PTR" || are.length > 0, {
       error: "a PTR record must be wanted",
       path: ["are"],
+    })
+    .refine((given) => given["not-of"] === undefined || given.are.length > 0, {
+      error: "needs a record that is wanted",
+      path: ["not-of"],
     }),
   example: {
     of: "_http._tcp.named",
@@ -92,45 +98,43 @@ export const dnsRecords = readyMade({
       services: { named: { selector: { app: "server" }, ports: [{ name: "http", port: 80, targetPort: 8080 }] } },
     },
   },
-  make: ({ of, type, are, "not-of": notOf, from, objects }) => ({
-    ...pace(objects),
-    observe: async (lab) => {
-      const made = await makeObjects(lab, objects);
-      const client = made.peer(from);
-      const recordType = type === "address" ? lab.addressRecord : type;
-      const wanted = (await Promise.all(are.map((data) => dataOf(lab, made, data)))).toSorted();
-      const name = type === "PTR" ? reverseName(await clusterIpOf(lab, of)) : fullName(lab, of);
-      const answer = await lab.eventually(
-        () => lookUp(client, name, recordType),
-        (found) => saidBy(found).join() === wanted.join(),
-        uncached(lab),
-      );
-      return {
-        wanted,
-        answer,
-        // Says that DNS tells names that there are from those that there are not.
-        known: await lookUp(client, fullName(lab, "web"), lab.addressRecord),
-        unknown: await lookUp(client, fullName(lab, "nobody-has-this-name"), lab.addressRecord),
-        beside: notOf === undefined ? null : await lookUp(client, fullName(lab, notOf), recordType),
-      };
-    },
-    judge: ({ wanted, answer, known, unknown, beside }) => {
-      positiveControl(
-        known.status === "NOERROR" && unknown.status === "NXDOMAIN",
-        "DNS knows the Service web, and no name that nobody has",
-      );
-      if (notOf !== undefined)
-        positiveControl(
-          beside?.status === "NOERROR" && beside.records.length === 0,
-          `${notOf} has no ${type} record, and its name is known`,
+  make: ({ of, type, are, "not-of": notOf, from, objects }) => {
+    const besideIt = notOf ?? (are.length === 0 ? "web" : "nobody-has-this-name");
+    return {
+      ...pace(objects),
+      observe: async (lab) => {
+        const made = await makeObjects(lab, objects);
+        const client = made.peer(from);
+        const recordType = type === "address" ? lab.addressRecord : type;
+        const wanted = (await Promise.all(are.map((data) => dataOf(lab, made, data)))).toSorted();
+        const name = type === "PTR" ? reverseName(await clusterIpOf(lab, of)) : fullName(lab, of);
+        const answer = await lab.eventually(
+          () => lookUp(client, name, recordType),
+          (found) => saidBy(found).join() === wanted.join(),
+          uncached(lab),
         );
-      if (wanted.length === 0) expect(answer.status, `what DNS says of ${answer.name}`).toBe("NXDOMAIN");
-      expect(saidBy(answer), `the ${answer.type} records of ${answer.name}`).toEqual(wanted);
-    },
-    control: live(
-      `CoreDNS answers with another address than ${of} has`,
-      (lab) => (type === "PTR" ? answerReverseWithAddress(lab) : answerWithAddress(lab, of.replaceAll(".", "[.]"))),
-      { alone: true },
-    ),
-  }),
+        return {
+          wanted,
+          answer,
+          beside: await lookUp(client, fullName(lab, besideIt), are.length === 0 ? lab.addressRecord : recordType),
+        };
+      },
+      judge: ({ wanted, answer, beside }) => {
+        if (wanted.length === 0) positiveControl(beside.records.length > 0, `DNS knows the name ${besideIt}`);
+        else if (notOf === undefined) positiveControl(beside.status === "NXDOMAIN", `DNS knows no ${besideIt}`);
+        else
+          positiveControl(
+            beside.status === "NOERROR" && beside.records.length === 0,
+            `${notOf} has no ${type} record, and its name is known`,
+          );
+        if (wanted.length === 0) expect(answer.status, `what DNS says of ${answer.name}`).toBe("NXDOMAIN");
+        expect(saidBy(answer), `the ${answer.type} records of ${answer.name}`).toEqual(wanted);
+      },
+      control: live(
+        `CoreDNS answers with another address than ${of} has`,
+        (lab) => (type === "PTR" ? answerReverseWithAddress(lab) : answerWithAddress(lab, of.replaceAll(".", "[.]"))),
+        { alone: true },
+      ),
+    };
+  },
 });

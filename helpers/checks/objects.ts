@@ -89,21 +89,21 @@ async function startPod(
     return { address: peer.address, peer };
   }
   await lab.create(`the pod ${name}`, pod);
-  const { status } = await lab.until(
+  const { address } = await lab.until(
     `${name} to answer at its own address, though it is not ready`,
     async () => {
       const found = await lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
       const address = found.status?.podIP;
-      if (address === undefined) return { ...found, outcome: "none" };
+      if (address === undefined) return { address: "", outcome: "none" };
       const { outcome } = await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.attempt);
-      return { ...found, outcome };
+      return { address, outcome };
     },
     ({ outcome }) => outcome === "answered",
     lab.timeouts.podsReady,
   );
   // A controller that took it for ready would have had time to say so.
   await delay(lab.timeouts.window);
-  return { address: status?.podIP ?? "" };
+  return { address };
 }
 
 /** A change of an object on its way into the API server's storage (RFC 6902). */

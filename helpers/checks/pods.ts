@@ -123,7 +123,7 @@ export const onlyThesePodsAnswer = readyMade({
       const made = await makeObjects(lab, objects);
       const client = made.peer(from);
       const addresses = others.map((pod) => made.addressOf(pod));
-      const endpoints = await lab.until(
+      await lab.until(
         "the pods among the endpoints",
         () => lab.endpointsOf(service),
         (found) => addresses.every((address) => found.includes(address)) && found.length > 1,
@@ -136,13 +136,11 @@ export const onlyThesePodsAnswer = readyMade({
           (answers) => podsAmong(answers).length > 0,
         );
       return {
-        endpoints: endpoints.length,
         answered: await podsAt(lab, client, target, connections),
         others: await Promise.all(addresses.map((address) => whoAnswers(lab, client, hostPort(address, 8080)))),
       };
     },
-    judge: ({ endpoints, answered, others: direct }) => {
-      positiveControl(endpoints > 1, "the Service has several endpoints");
+    judge: ({ answered, others: direct }) => {
       for (const [index, pod] of others.entries())
         positiveControl(direct[index]?.pod === pod, `nothing else keeps the client from the pod ${pod}`);
       positiveControl(answered.length > 0, "the Service answers");
@@ -225,7 +223,7 @@ export const endpointsFollowPods = readyMade({
       return { addresses, endpoints: seen };
     },
     judge: ({ addresses, endpoints: seen }) => {
-      const addressesOf = (pods: readonly string[]) => pods.map((pod) => addresses[pod]).toSorted();
+      const addressesOf = (pods: readonly string[]) => pods.map((pod) => addresses[pod] ?? "").toSorted();
       expect(seen[0]?.toSorted(), "endpoints of the Service").toEqual(addressesOf(endpoints));
       for (const [index, { relabel, delete: deleted, endpoints: left }] of changes.entries())
         expect(
