@@ -6,4 +6,5 @@ import { specsOf } from "../helpers/lab/spec.ts";
 // The claims of the article that name a ready-made check in their YAML.
 const article = readArticle(readSettings().article);
 const claim = specsOf(article);
-for (const { id, check } of article.claims) if (check !== undefined) claim(id, readyMadeCheck(id, check));
+for (const { id, check } of article.claims)
+  if (check !== undefined) claim(id, readyMadeCheck(id, check, article.folder));

@@ -1,24 +1,347 @@
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Check } from "../claim/check.ts";
+import { isLive } from "../claim/control.ts";
+import { judgementOf } from "../claim/verdict.ts";
 import { UserError } from "../host/errors.ts";
-import { readyMadeCheck } from "./ready-made.ts";
+import type { Lab } from "../lab/lab.ts";
+import { celPatch } from "./objects.ts";
+import { checks, readyMadeCheck } from "./ready-made.ts";
 
-const answered = readyMadeCheck("a-claim", { "name-is-answered": { name: "web", by: ["server-1"] } });
-const seen = { from: "client-1", to: "web", outcome: "answered", pod: "server-1" };
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "checks-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
 
-test("a name that one of its pods answers at is answered", () => {
-  expect(() => answered.judge(seen)).not.toThrow();
-  expect(() => answered.judge({ ...seen, outcome: "unresolved", pod: null })).toThrow(
-    "http://web, asked from client-1",
+/** Returns a check with the parameters of its example, some of them given otherwise. */
+function example(name: string, otherwise: Readonly<Record<string, unknown>> = {}) {
+  return readyMadeCheck("a-claim", { [name]: { ...(checks[name]?.example as object), ...otherwise } }, folder);
+}
+
+function verdictOf(check: Check<Lab, unknown>, observation: unknown): string {
+  return judgementOf(() => check.judge(observation)).verdict;
+}
+
+test.each(Object.keys(checks))("%s takes its own example, and has a control that changes the cluster", (name) => {
+  const { control } = example(name);
+  expect(control !== undefined && isLive(control)).toBe(true);
+});
+
+const answer = {
+  from: "client-1",
+  to: "10.96.0.9:80",
+  outcome: "answered",
+  pod: "server-1",
+  source: "10.244.1.2",
+  milliseconds: 1,
+};
+const silent = { from: "client-1", to: "10.96.0.9:80", outcome: "silent", milliseconds: 4_000 };
+const known = { status: "NOERROR", records: [] };
+const unknown = { status: "NXDOMAIN", records: [] };
+const srv = {
+  ...{ name: "_http._tcp.named.cast.svc.cluster.local", type: "SRV", status: "NOERROR" },
+  records: [
+    { name: "_http._tcp.named.cast.svc.cluster.local.", type: "SRV", data: "0 100 80 named.cast.svc.cluster.local." },
+  ],
+};
+const dns = { wanted: ["80 named.cast.svc.cluster.local."], answer: srv, beside: unknown };
+const followed = {
+  addresses: { "picked-1": "10.244.1.2", "picked-2": "10.244.2.2" },
+  endpoints: [["10.244.2.2", "10.244.1.2"], ["10.244.1.2"]],
+};
+const call = { client: "10.244.1.2", server: "server-1", meeting: answer };
+const narrowed = { answered: ["server-1"], others: [{ ...answer, pod: "server-2" }] };
+const refused = {
+  object: {
+    code: 422,
+    message: "spec.ports[0].nodePort: Invalid value: 1024: provided port is not in the valid range.",
+  },
+  not: { code: 201, message: "" },
+};
+const variables = { WEB_SERVICE_HOST: "10.96.0.9", WEB_SERVICE_PORT: "80" };
+const told = { clusterIP: "10.96.0.9", told: "10.96.0.1", variables };
+const ruled = { node: "worker", rules: 3, ofAnotherService: 5 };
+
+/** What a check could observe, and what is judged of it. */
+interface Judged {
+  readonly check: string;
+  readonly holds: unknown;
+  readonly refuted: readonly [observation: unknown, why: string][];
+  readonly inconclusive: readonly unknown[];
+}
+
+const judged: readonly Judged[] = [
+  {
+    check: "name-is-answered",
+    holds: { ...answer, to: "web" },
+    refuted: [
+      [
+        { ...silent, to: "web", outcome: "unresolved" },
+        "http://web, asked from client-1: 'unresolved', not 'answered'",
+      ],
+      [
+        { ...answer, pod: "somebody-else" },
+        "who answers at http://web: [ 'server-1', 'server-2' ], without 'somebody-else'",
+      ],
+    ],
+    inconclusive: [],
+  },
+  {
+    check: "port-is-answered",
+    holds: { target: "10.0.0.2:30080", answers: [answer] },
+    refuted: [
+      [
+        { target: "10.0.0.2:30080", answers: [silent] },
+        "http://10.96.0.9:80, asked from client-1: 'silent', not 'answered'",
+      ],
+      [
+        { target: null, answers: [] },
+        "the node port of web-nodeport on worker-2: an address and a port to ask at: null, which",
+      ],
+      [{ target: "10.0.0.2:30080", answers: [{ ...answer, pod: "x" }] }, "who answers client-1 at 10.96.0.9:80: "],
+    ],
+    inconclusive: [],
+  },
+  {
+    check: "port-is-not-answered",
+    holds: { target: "10.96.0.8:81", meanwhile: answer, end: { ...silent, outcome: "refused" } },
+    refuted: [
+      [
+        { target: "10.96.0.8:81", meanwhile: answer, end: answer },
+        "how http://10.96.0.9:80 ends, asked from client-1: ",
+      ],
+      [
+        { target: "10.96.0.8:81", meanwhile: answer, end: silent },
+        "how http://10.96.0.9:80 ends, asked from client-1: ",
+      ],
+    ],
+    inconclusive: [
+      { target: "10.96.0.8:81", meanwhile: silent, end: { ...silent, outcome: "refused" } },
+      { target: null, meanwhile: answer, end: null },
+    ],
+  },
+  {
+    check: "source-address-is-kept",
+    holds: { calls: [call] },
+    refuted: [
+      [{ calls: [{ ...call, meeting: silent }] }, "client-1 asked 10.96.0.9:80: 'silent', not 'answered'"],
+      [
+        { calls: [{ ...call, server: "server-2" }] },
+        "who answered client-1 at 10.96.0.9:80, the address of server-2: 'server-1', not 'server-2'",
+      ],
+      [
+        { calls: [{ ...call, meeting: { ...answer, source: "10.0.0.2" } }] },
+        "the address from which server-1 saw client-1 come: '10.0.0.2', not '10.244.1.2'",
+      ],
+    ],
+    inconclusive: [],
+  },
+  {
+    check: "every-pod-answers",
+    holds: { pods: ["server-1", "server-2"], answered: ["server-1", "server-2"] },
+    refuted: [
+      [
+        { pods: ["server-1", "server-2"], answered: ["server-1"] },
+        "pods of the Service that nobody meets at its one address: ",
+      ],
+    ],
+    inconclusive: [{ pods: ["server-1", "server-2"], answered: [] }],
+  },
+  {
+    check: "only-these-pods-answer",
+    holds: narrowed,
+    refuted: [[{ ...narrowed, answered: ["server-1", "server-2"] }, "pods that answer client-1 at the Service near: "]],
+    inconclusive: [
+      { ...narrowed, others: [silent] },
+      { ...narrowed, answered: [] },
+    ],
+  },
+  {
+    check: "endpoints-follow-pods",
+    holds: followed,
+    refuted: [
+      [{ ...followed, endpoints: [[], []] }, "endpoints of the Service: none, not "],
+      [
+        { ...followed, endpoints: [followed.endpoints[0], followed.endpoints[0]] },
+        "its endpoints after the labels of picked-2 were changed: ",
+      ],
+    ],
+    inconclusive: [],
+  },
+  {
+    check: "dns-records",
+    holds: dns,
+    refuted: [
+      [
+        { ...dns, answer: { ...srv, records: [{ name: srv.name, type: "A", data: "127.0.0.1" }] } },
+        "the SRV records of _http._tcp.named.cast.svc.cluster.local: ",
+      ],
+    ],
+    inconclusive: [{ ...dns, beside: known }],
+  },
+  {
+    check: "environment-variables",
+    holds: told,
+    refuted: [
+      [
+        { ...told, variables: { ...variables, WEB_SERVICE_HOST: null } },
+        "WEB_SERVICE_HOST in a container that started after the Service web: null, not '10.96.0.9'",
+      ],
+      [
+        { ...told, variables: { ...variables, WEB_SERVICE_PORT: "81" } },
+        "WEB_SERVICE_PORT in a container that started after the Service web: '81', not '80'",
+      ],
+    ],
+    inconclusive: [{ ...told, told: null }],
+  },
+  {
+    check: "object-is-stored-with",
+    holds: { fields: { "spec.type": "ClusterIP" } },
+    refuted: [
+      [{ fields: { "spec.type": "NodePort" } }, "spec.type of the Service no-type: 'NodePort', not 'ClusterIP'"],
+    ],
+    inconclusive: [],
+  },
+  {
+    check: "api-accepts",
+    holds: { object: { code: 201, message: "" }, not: { code: 422, message: "" } },
+    refuted: [
+      [
+        { object: { code: 422, message: "no" }, not: { code: 422, message: "" } },
+        "the answer to the Service legal: HTTP status 422 no: 422, not 201",
+      ],
+    ],
+    inconclusive: [{ object: { code: 201, message: "" }, not: { code: 201, message: "" } }],
+  },
+  {
+    check: "api-refuses",
+    holds: refused,
+    refuted: [
+      [{ ...refused, object: { code: 201, message: "" } }, "the HTTP status for the Service below: 201, not 422"],
+      [{ ...refused, object: { code: 422, message: "quota" } }, "the reason for refusing it: 'quota', without "],
+    ],
+    inconclusive: [{ ...refused, not: { code: 403, message: "" } }],
+  },
+  {
+    check: "rules-on-every-node",
+    holds: { nodes: [ruled] },
+    refuted: [
+      [{ nodes: [ruled, { ...ruled, node: "other", rules: 0 }] }, "rules of other that name the Service ruled: 0, and"],
+    ],
+    inconclusive: [{ nodes: [{ ...ruled, ofAnotherService: 0 }] }],
+  },
+  {
+    check: "address-is-in",
+    holds: { address: "10.244.1.2", ranges: ["10.244.1.0/24"] },
+    refuted: [
+      [
+        { address: "10.0.0.2", ranges: ["10.244.1.0/24"] },
+        "10.0.0.2, of in-range, is in 10.244.1.0/24: false, not true",
+      ],
+      [{ address: "", ranges: ["10.244.1.0/24"] }, "no address, of in-range, is in 10.244.1.0/24: false, not true"],
+    ],
+    inconclusive: [{ address: "10.244.1.2", ranges: [] }],
+  },
+];
+
+test("every check's judge is tried", () => {
+  expect(judged.map(({ check }) => check)).toEqual(Object.keys(checks));
+});
+
+describe.each(judged)("$check", ({ check: name, holds, refuted, inconclusive }) => {
+  const judge = (observation: unknown) => judgementOf(() => example(name).judge(observation));
+
+  test("holds", () => expect(judge(holds)).toEqual({ verdict: "holds", why: "" }));
+  test.each(refuted)("%j is refuted", (observation, why) =>
+    expect(judge(observation)).toEqual({ verdict: "refuted", why: expect.stringContaining(why) as string }),
   );
-  expect(() => answered.judge({ ...seen, pod: "somebody-else" })).toThrow("who answers at http://web");
+  test.each(inconclusive)("%j is inconclusive", (observation) =>
+    expect(judge(observation)).toMatchObject({ verdict: "inconclusive" }),
+  );
+});
+
+test("with `one`, another pod's answer is a second one too many", () => {
+  const check = example("only-these-pods-answer", { pods: "one" });
+  expect(verdictOf(check, { ...narrowed, answered: ["server-2"] })).toBe("holds");
+  expect(verdictOf(check, { ...narrowed, answered: ["server-1", "server-2"] })).toBe("refuted");
+});
+
+test("a name beside that has such a record, or is not known, leaves it open whether DNS tells them apart", () => {
+  const check = example("dns-records", { "not-of": "web" });
+  expect(verdictOf(check, { ...dns, beside: known })).toBe("holds");
+  expect(verdictOf(check, { ...dns, beside: unknown })).toBe("inconclusive");
+  expect(verdictOf(check, { ...dns, beside: srv })).toBe("inconclusive");
+});
+
+test("if no record is wanted, the name must not be there, while another is", () => {
+  const check = example("dns-records", { of: "nobody", type: "address", are: [] });
+  const web = { ...known, records: [{ name: "web.", type: "A", data: "10.96.0.9" }] };
+  const nobody = { name: "nobody.cast.svc.cluster.local", type: "A", ...unknown };
+  expect(verdictOf(check, { wanted: [], answer: nobody, beside: web })).toBe("holds");
+  expect(verdictOf(check, { wanted: [], answer: { ...nobody, ...known }, beside: web })).toBe("refuted");
+  expect(verdictOf(check, { wanted: [], answer: { ...nobody, ...web }, beside: web })).toBe("refuted");
+  expect(verdictOf(check, { wanted: [], answer: nobody, beside: unknown })).toBe("inconclusive");
 });
 
 test.each([
   [{ "no-such-check": {} }, "claim a-claim: there is no ready-made check no-such-check"],
+  [{ toString: {} }, "claim a-claim: there is no ready-made check toString"],
   [{ "name-is-answered": { name: "web" } }, "claim a-claim: check name-is-answered: by: "],
   [{ "name-is-answered": { name: "web", by: ["a"], colour: 1 } }, "claim a-claim: check name-is-answered: "],
+  [
+    { "port-is-answered": { at: { name: "web", pod: "server-1" } } },
+    "check port-is-answered: at: must have one of name,",
+  ],
+  [{ "port-is-answered": { at: { node: "worker-1" } } }, "check port-is-answered: at: a node needs either port or"],
+  [{ "port-is-answered": { at: { service: "web", "node-port-of": "web" } } }, "at: node-port-of needs a node"],
+  [{ "every-pod-answers": { service: "web", pods: ["a", "b"] } }, "service: must be one of objects.services"],
+  [
+    {
+      "only-these-pods-answer": {
+        ...{ service: "plain", pods: ["a"], others: ["b"] },
+        objects: { services: { plain: { ports: [{ port: 80 }] } } },
+      },
+    },
+    "service: must have one of sessionAffinity, ",
+  ],
+  [{ "dns-records": { of: "web", are: [], from: "outside" } }, "from: must be a pod"],
+  [{ "object-is-stored-with": { object: { kind: "Service" } } }, "object.apiVersion: "],
+  [{ "address-is-in": { pod: "client-1", range: "pods" } }, "check address-is-in: must be one of objects"],
+  [{ "name-is-answered": undefined }, "claim a-claim: check name-is-answered: "],
+  [{ "port-is-answered": { at: { name: "web" }, objects: "none.yaml" } }, "objects: none.yaml cannot be read: "],
 ])("%j is told in one line", (named, message) => {
-  const make = () => readyMadeCheck("a-claim", named);
+  const make = () => readyMadeCheck("a-claim", named, folder);
   expect(make).toThrow(UserError);
   expect(make).toThrow(message);
+  expect(make).not.toThrow(/\n/);
 });
+
+test("objects may be in a file beside the claims", () => {
+  const text = "services: { shared: { selector: { app: server }, ports: [{ port: 80 }] } }";
+  writeFileSync(join(folder, "shared.yaml"), text);
+  expect(() => example("every-pod-answers", { objects: "shared.yaml" })).not.toThrow();
+  writeFileSync(join(folder, "shared.yaml"), "services: { another: {} }");
+  expect(() => example("every-pod-answers", { objects: "shared.yaml" })).toThrow("service: must be one of");
+});
+
+test("a check that starts pods is slow", () => {
+  expect(example("endpoints-follow-pods").slow).toBe(true);
+  expect(example("port-is-not-answered").slow).toBeUndefined();
+});
+
+test.each([
+  [{ op: "remove", path: "/spec/x" }, "JSONPatch{op: 'remove', path: '/spec/x'}"],
+  [
+    { op: "add", path: "/spec/type", value: "it's" },
+    String.raw`JSONPatch{op: 'add', path: '/spec/type', value: 'it\'s'}`,
+  ],
+  [{ op: "replace", path: "/p", value: 8098 }, "JSONPatch{op: 'replace', path: '/p', value: 8098}"],
+  [{ op: "add", path: "/p", value: null }, "JSONPatch{op: 'add', path: '/p', value: null}"],
+  [
+    { op: "replace", path: "/p", value: [{ port: 80, protocol: "TCP" }] },
+    "JSONPatch{op: 'replace', path: '/p', value: [{'port': dyn(80), 'protocol': dyn('TCP')}]}",
+  ],
+] as const)("%j in CEL", (patch, cel) => expect(celPatch(patch)).toBe(cel));

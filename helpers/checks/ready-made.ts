@@ -1,65 +1,75 @@
-import { expect } from "vitest";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
 import { z } from "zod";
 import type { Check } from "../claim/check.ts";
 import { UserError } from "../host/errors.ts";
-import { answerWithAddress } from "../lab/changes.ts";
 import type { Lab } from "../lab/lab.ts";
-import { live } from "../lab/spec.ts";
-import { meet } from "../probe/http.ts";
+import { nameIsAnswered, portIsAnswered, portIsNotAnswered, sourceAddressIsKept } from "./answers.ts";
+import { apiAccepts, apiRefuses, objectIsStoredWith } from "./api.ts";
+import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
+import type { ReadyMade } from "./define.ts";
+import { dnsRecords } from "./dns.ts";
+import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
 
-/** Returns a check for the parameters that a claim gives it. @throws ZodError for parameters that do not fit */
-type ReadyMade = (parameters: unknown) => Check<Lab, unknown>;
-
-function readyMade<Parameters extends z.ZodType, Observation>(
-  parameters: Parameters,
-  make: (given: z.infer<Parameters>) => Check<Lab, Observation>,
-): ReadyMade {
-  return (given) => make(parameters.parse(given)) as Check<Lab, unknown>;
-}
-
-const checks: Readonly<Record<string, ReadyMade>> = {
-  "name-is-answered": readyMade(
-    z.strictObject({
-      name: z.string().describe("of a Service, as a pod of its namespace asks at it"),
-      from: z.string().default("client-1").describe("a pod of the cast"),
-      by: z.array(z.string()).min(1).describe("pods of which one has to answer"),
-    }),
-    ({ name, from, by }) => ({
-      observe: (lab) =>
-        lab.eventually(
-          () => meet(lab.pod(from), name, lab.timeouts.answer),
-          ({ outcome }) => outcome === "answered",
-        ),
-      judge: ({ outcome, pod }) => {
-        expect(outcome, `http://${name}, asked from ${from}`).toBe("answered");
-        expect(by, `who answers at http://${name}`).toContain(pod);
-      },
-      control: live("CoreDNS answers with another address", (lab) => answerWithAddress(lab, name), { alone: true }),
-    }),
-  ),
+/** All ready-made checks, by the names that claims use. */
+export const checks: Readonly<Record<string, ReadyMade>> = {
+  "name-is-answered": nameIsAnswered,
+  "port-is-answered": portIsAnswered,
+  "port-is-not-answered": portIsNotAnswered,
+  "source-address-is-kept": sourceAddressIsKept,
+  "every-pod-answers": everyPodAnswers,
+  "only-these-pods-answer": onlyThesePodsAnswer,
+  "endpoints-follow-pods": endpointsFollowPods,
+  "dns-records": dnsRecords,
+  "environment-variables": environmentVariables,
+  "object-is-stored-with": objectIsStoredWith,
+  "api-accepts": apiAccepts,
+  "api-refuses": apiRefuses,
+  "rules-on-every-node": rulesOnEveryNode,
+  "address-is-in": addressIsIn,
 };
 
 /**
  * Returns the ready-made check that a claim names, such as `{ "name-is-answered": { name: "web", by: ["server-1"] } }`.
  *
+ * @param folder the article's, in which files that parameters name are
  * @throws UserError for a check that there is not, or parameters that do not fit it
  */
-export function readyMadeCheck(claim: string, named: Readonly<Record<string, unknown>>): Check<Lab, unknown> {
+export function readyMadeCheck(
+  claim: string,
+  named: Readonly<Record<string, unknown>>,
+  folder: string,
+): Check<Lab, unknown> {
   const [name = "", parameters] = Object.entries(named)[0] ?? [];
-  const make = checks[name];
-  if (make === undefined)
+  const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+  if (check === undefined)
     throw new UserError(
       `claim ${claim}: there is no ready-made check ${name}`,
       `there are ${Object.keys(checks).join(", ")}`,
     );
+  const wrong = (what: string) =>
+    new UserError(
+      `claim ${claim}: check ${name}: ${what}`,
+      "correct the claim's check; helpers/checks/README.md has its parameters",
+    );
+  const { objects } = z.looseObject({ objects: z.unknown() }).safeParse(parameters).data ?? {};
+  const given =
+    typeof objects === "string" ? { ...(parameters as object), objects: readYaml(folder, objects, wrong) } : parameters;
   try {
-    return make(parameters);
+    return check.make(given);
   } catch (error) {
     if (!(error instanceof z.ZodError)) throw error;
     const [issue] = error.issues;
-    throw new UserError(
-      `claim ${claim}: check ${name}: ${issue?.path.join(".")}: ${issue?.message}`,
-      "correct the claim's check",
-    );
+    const place = issue?.path.join(".") ?? "";
+    throw wrong(`${place}${place === "" ? "" : ": "}${issue?.message}`);
+  }
+}
+
+function readYaml(folder: string, file: string, wrong: (what: string) => UserError): unknown {
+  try {
+    return parse(readFileSync(join(folder, file), "utf8"));
+  } catch (error) {
+    throw wrong(`objects: ${file} cannot be read: ${(error as Error).message.split("\n")[0]}`);
   }
 }

@@ -114,11 +114,22 @@ async function replacePods(lab: Lab, labels: Readonly<Record<string, string>>, n
 /**
  * Has CoreDNS answer every question about Services of these names with an address at which nobody answers, whatever their
  * namespace, until the change ends.
+ *
+ * @param services names, or regular expressions of them
  */
 export async function answerWithAddress(lab: Lab, ...services: readonly string[]): Promise<void> {
+  await answerFor(lab, lab.world.dnsDomain, `^(${services.join("|")})[.]`);
+}
+
+/** Has CoreDNS answer every question about the name of an address with an address, until the change ends. */
+export async function answerReverseWithAddress(lab: Lab): Promise<void> {
+  await answerFor(lab, "in-addr.arpa ip6.arpa", ".");
+}
+
+async function answerFor(lab: Lab, zones: string, names: string): Promise<void> {
   // CoreDNS looks into its templates before it looks into the cluster's Services.
-  const template = `$&    template IN ANY ${lab.world.dnsDomain} {
-      match "^(${services.join("|")})[.]"
+  const template = `$&    template IN ANY ${zones} {
+      match "${names}"
       answer "{{ .Name }} 5 IN A 127.0.0.1"
       fallthrough
     }

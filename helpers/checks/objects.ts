@@ -1,0 +1,154 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { V1Pod } from "@kubernetes/client-node";
+import { z } from "zod";
+import { storeOtherwise } from "../lab/changes.ts";
+import type { Lab } from "../lab/lab.ts";
+import type { KubernetesObject } from "../probe/api.ts";
+import { hostPort, meet } from "../probe/http.ts";
+import type { Peer } from "../probe/peer.ts";
+
+const Json = z.record(z.string(), z.unknown());
+
+/** A pod that a check starts. */
+export const Pod = z.strictObject({
+  labels: z.record(z.string(), z.string()).default({}).describe("as its `metadata` has them"),
+  ready: z.boolean().default(true).describe("false: its readiness probe fails for ever"),
+  runs: z.enum(["server", "client"]).default("server").describe("server: tells who it is and who asks, on port 8080"),
+  spec: Json.default({}).describe("more of the pod's `spec`"),
+});
+
+/** A manifest of which the namespace may be absent. */
+export const Manifest = z.looseObject({
+  apiVersion: z.string(),
+  kind: z.string(),
+  metadata: z.looseObject({ name: z.string() }),
+});
+export type Manifest = z.infer<typeof Manifest>;
+
+/** What a check makes in the namespace of the cast and deletes when it ends. */
+export const Objects = z
+  .strictObject({
+    services: z.record(z.string(), Json).default({}).describe("name and `spec` of each Service"),
+    pods: z.record(z.string(), Pod).default({}).describe("name, labels, readiness of each pod"),
+    manifests: z.array(Manifest).default([]).describe("any other objects, in full"),
+  })
+  .prefault({})
+  .describe(
+    "what the check makes beside the cast and deletes at its end: `services`, `pods`, `manifests`; or the name of a YAML file beside the claims that has these",
+  );
+export type Objects = z.infer<typeof Objects>;
+
+/** Returns what marks a check as slow if it starts pods of its own. */
+export function pace({ pods }: Objects): { slow?: true } {
+  return Object.keys(pods).length > 0 ? { slow: true } : {};
+}
+
+/** What of a check's objects is there. */
+export interface Made {
+  /** Returns a pod of the cast or of the objects, or the external client. @throws Error if there is no such pod */
+  peer(name: string): Peer;
+  /** Returns a pod's address, in the cluster's first family. @throws Error if there is no such pod */
+  addressOf(pod: string): string;
+}
+
+/** Creates the objects, waits until the pods are as ready as they are to be, and returns them. */
+export async function makeObjects(lab: Lab, { services, pods, manifests }: Objects): Promise<Made> {
+  for (const [name, spec] of Object.entries(services)) await lab.service(name, spec);
+  for (const manifest of manifests)
+    await lab.create(`${manifest.kind} ${manifest.metadata.name}`, inCast(lab, manifest));
+  const started = new Map(
+    await Promise.all(Object.entries(pods).map(async ([name, pod]) => [name, await startPod(lab, name, pod)] as const)),
+  );
+  return {
+    peer: (name) => (name === "outside" ? lab.outsider : (started.get(name)?.peer ?? lab.pod(name))),
+    addressOf: (name) => started.get(name)?.address ?? lab.pod(name).address,
+  };
+}
+
+/** Returns the object of a manifest, in the namespace of the cast unless it names another. */
+export function inCast(lab: Lab, { metadata, ...rest }: Manifest): KubernetesObject {
+  return { ...rest, metadata: { namespace: lab.namespace, ...metadata } };
+}
+
+async function startPod(
+  lab: Lab,
+  name: string,
+  { labels, ready, runs, spec }: z.infer<typeof Pod>,
+): Promise<{ address: string; peer?: Peer }> {
+  if (runs === "client") {
+    const { metadata, ...client } = lab.clientPod(name, spec);
+    const peer = await lab.start({ ...client, metadata: { ...metadata, labels } });
+    return { address: peer.address, peer };
+  }
+  // Nobody listens on port 8090: it is never found ready.
+  const readinessProbe = { httpGet: { path: "/hostname", port: ready ? 8080 : 8090 }, periodSeconds: 1 };
+  const containers = [{ ...lab.serverContainer, readinessProbe }];
+  const pod = lab.serverPod(name, labels, { containers, ...spec });
+  if (ready) {
+    const peer = await lab.start(pod);
+    return { address: peer.address, peer };
+  }
+  await lab.create(`the pod ${name}`, pod);
+  const { address } = await lab.until(
+    `${name} to answer at its own address, though it is not ready`,
+    async () => {
+      const found = await lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
+      const address = found.status?.podIP;
+      if (address === undefined) return { address: "", outcome: "none" };
+      const { outcome } = await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.attempt);
+      return { address, outcome };
+    },
+    ({ outcome }) => outcome === "answered",
+    lab.timeouts.podsReady,
+  );
+  // A controller that took it for ready would have had time to say so.
+  await delay(lab.timeouts.window);
+  return { address };
+}
+
+/** A change of an object on its way into the API server's storage (RFC 6902). */
+const Patch = z.strictObject({
+  op: z.enum(["add", "replace", "remove"]),
+  path: z.string().startsWith("/"),
+  value: z.unknown().optional(),
+});
+export type Patch = z.infer<typeof Patch>;
+
+/** A control by another object than the one that is sent. */
+export const StoredOtherwise = z.strictObject({
+  name: z.string().describe("what is changed, as a sentence that could follow `what if`"),
+  patch: z.array(Patch).min(1).describe("JSON Patch of the object that is stored in its place"),
+});
+
+/** The kinds of objects that a control can have stored otherwise. */
+export const ChangeableKind = z.enum(["Deployment", "Ingress", "Pod", "Service"]);
+
+/** Has an object of the cast's namespace stored otherwise than it is sent. */
+export async function storePatched(
+  lab: Lab,
+  kind: z.infer<typeof ChangeableKind>,
+  name: string,
+  patches: readonly Patch[],
+): Promise<void> {
+  await storeOtherwise(lab, { kind, name, namespace: lab.namespace }, ...patches.map(celPatch));
+}
+
+/** Returns a JSON Patch as CEL has it in a MutatingAdmissionPolicy. */
+export function celPatch({ op, path, value }: Patch): string {
+  return `JSONPatch{op: '${op}', path: ${celText(path)}${value === undefined ? "" : `, value: ${cel(value)}`}}`;
+}
+
+function cel(value: unknown, inside = false): string {
+  if (Array.isArray(value)) return `[${value.map((each) => cel(each, true)).join(", ")}]`;
+  if (typeof value === "object" && value !== null)
+    return `{${Object.entries(value)
+      .map(([key, each]) => `${celText(key)}: ${cel(each, true)}`)
+      .join(", ")}}`;
+  const text = typeof value === "string" ? celText(value) : String(value);
+  // Lists and maps have to be of one type; dyn() takes them all for the same.
+  return inside ? `dyn(${text})` : text;
+}
+
+function celText(text: string): string {
+  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", String.raw`\'`)}'`;
+}
