@@ -10,7 +10,7 @@ import { inBackground } from "../../helpers/probe/background.ts";
 import { lookUp } from "../../helpers/probe/dns.ts";
 import { type Answer, distribution, hostPort, meet, meetOften, request } from "../../helpers/probe/http.ts";
 import { outputOf, type Peer } from "../../helpers/probe/peer.ts";
-import { claim, printedObject } from "./article.ts";
+import { claim, printed, printedObject } from "./article.ts";
 
 async function podNamed(lab: Lab, name: string): Promise<V1Pod> {
   return lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
@@ -552,9 +552,6 @@ claim("service-is-one-entrance-for-all-pods", {
   ),
 });
 
-/** The article's manifests, by their lines. */
-const services = ["60-70", "83-93", "107-118", "132-142", "154-160", "225-235", "267-278"];
-
 /** CEL: not in a check's own namespace of that name, nor where a policy is tried. */
 function outside(name: string): string {
   return `!object.metadata.namespace.startsWith('${name}-') && object.metadata.namespace != 'kube-public'`;
@@ -573,7 +570,7 @@ claim("printed-manifests-are-valid", {
         message: (body as { message?: string }).message ?? "",
       };
     };
-    const printedOnes = [...services, "182-202"].map((lines) => printedObject(lines, namespace));
+    const printedOnes = printed.names.manifests.map((name) => printedObject(name, namespace));
     const answers = await Promise.all(printedOnes.map(tried));
     const [first] = printedOnes;
     return {
@@ -601,7 +598,7 @@ claim("printed-manifests-are-valid", {
 
 claim("printed-service-name-is-legal", {
   observe: async (lab) => {
-    const service = printedObject("60-70", await lab.ownNamespace("names"));
+    const service = printedObject("my-service", await lab.ownNamespace("names"));
     const tried = async (name: string) => {
       const { code } = await lab.tryCreate(
         `a Service named ${name}`,
@@ -631,7 +628,10 @@ claim("example-services-select-my-app", {
   slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("my-app");
-    const service = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
+    const service = await lab.create<V1Service>(
+      "the article's Service",
+      printedObject("my-clusterip-service", namespace),
+    );
     const target = hostPort(service.spec?.clusterIP ?? "", 80);
     const client = lab.pod("client-1");
     const ask = (timeout = lab.timeouts.attempt) => meet(client, target, timeout);
@@ -675,7 +675,10 @@ claim("example-services-select-my-app", {
 claim("port-80-leads-to-target-port-9376", {
   observe: async (lab) => {
     const pod = lab.pod("my-app");
-    const { spec } = await lab.create<V1Service>("the article's Service", printedObject("60-70", lab.otherNamespace));
+    const { spec } = await lab.create<V1Service>(
+      "the article's Service",
+      printedObject("my-service", lab.otherNamespace),
+    );
     const clusterIP = spec?.clusterIP ?? "";
     const client = lab.pod("client-1");
     const ask = (address: string, port: number, timeout = lab.timeouts.attempt) =>

@@ -226,7 +226,10 @@ claim("clusterip-is-the-most-basic-type", {
 claim("printed-clusterip-service-works", {
   observe: async (lab) => {
     const namespace = lab.otherNamespace;
-    const { spec } = await lab.create<V1Service>("the article's Service", printedObject("83-93", namespace));
+    const { spec } = await lab.create<V1Service>(
+      "the article's Service",
+      printedObject("my-clusterip-service", namespace),
+    );
     const answer = await lab.eventually(
       () => meet(lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80), lab.timeouts.attempt),
       ({ outcome }) => outcome === "answered",

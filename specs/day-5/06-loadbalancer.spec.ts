@@ -47,7 +47,10 @@ claim("loadbalancer-has-a-clusterip-and-a-nodeport", {
 claim("printed-loadbalancer-service-works", {
   observe: async (lab) => {
     const namespace = lab.otherNamespace;
-    const { spec: created } = await lab.create<V1Service>("the article's Service", printedObject("132-142", namespace));
+    const { spec: created } = await lab.create<V1Service>(
+      "the article's Service",
+      printedObject("my-loadbalancer-service", namespace),
+    );
     const path = `/api/v1/namespaces/${namespace}/services/my-loadbalancer-service`;
     const node = lab.worker(0).addresses[0] ?? "";
     const nodePort = created?.ports?.[0]?.nodePort ?? 0;

@@ -231,7 +231,7 @@ claim("externalname-selects-no-pods", {
 claim("printed-externalname-service", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("printed-external");
-    const { code } = await lab.tryCreate("the article's Service", printedObject("154-160", namespace));
+    const { code } = await lab.tryCreate("the article's Service", printedObject("my-externalname-service", namespace));
     const { spec } = await lab.get<V1Service>(
       "what was stored",
       `/api/v1/namespaces/${namespace}/services/my-externalname-service`,
