@@ -67,15 +67,15 @@ export interface LabLine {
 }
 
 /** An output that the article prints. */
-export interface LabSample extends Passage {
+interface LabSample extends Passage {
   /** Its lines by columns, the header first. */
   readonly rows: readonly (readonly string[])[];
   /** Returns what stands in a column of its first line below the header. @throws RangeError if it has none */
-  cell(column: string): string;
+  readonly cell: (column: string) => string;
   /** The columns that have to come out as printed. */
   readonly compare: readonly string[];
   /** Returns those cells of a line of the same table that are in those columns. */
-  compared(row: readonly string[] | undefined): (string | undefined)[];
+  readonly compared: (row: readonly string[] | undefined) => (string | undefined)[];
 }
 
 /** A step of the article's lab. */
@@ -88,9 +88,9 @@ export interface LabStep extends LabLine {
   readonly takes?: string;
   readonly furtherNames: readonly string[];
   /** Returns a line that is typed after the step's own. @throws RangeError if it has none of that name */
-  further(name: string): LabLine;
+  readonly further: (name: string) => LabLine;
   /** Returns what the article says that it prints. @throws RangeError if it says nothing */
-  sample(): LabSample;
+  readonly sample: () => LabSample;
 }
 
 /** Words that are typed in place of the article's, and why. */
@@ -113,15 +113,15 @@ export interface LabText {
   readonly steps: readonly LabStep[];
   /** By kinds, the names of all entries. */
   readonly names: Readonly<Record<"manifests" | "samples" | "steps", readonly string[]>>;
-  manifest(name: string): Passage;
-  sample(name: string): LabSample;
-  step(name: string): LabStep;
+  readonly manifest: (name: string) => Passage;
+  readonly sample: (name: string) => LabSample;
+  readonly step: (name: string) => LabStep;
   /**
    * Returns what is typed in place of some printed text.
    *
    * @param valueOf what stands for the words in braces; it throws if it does not know them
    */
-  words(text: string, valueOf: (name: string) => string): Words;
+  readonly words: (text: string, valueOf: (name: string) => string) => Words;
 }
 
 /**
