@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
 import { projectRoot } from "../host/settings.ts";
-import { quotePosition, readArticle } from "./article.ts";
+import { readArticle } from "./article.ts";
 import { coverageOf } from "./coverage.ts";
+import { quotePosition } from "./place.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "catalogue-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -45,7 +46,7 @@ const articles = readdirSync(join(projectRoot, "specs"), { withFileTypes: true }
 );
 
 test.each(articles)("$id: each claim has exactly one spec, and each spec a claim", (article) => {
-  const specs = readdirSync(article.folder).filter((file) => file.endsWith(".spec.ts"));
+  const specs = readdirSync(article.folder).filter((file) => /\.(spec|claims)\.ts$/.test(file));
   const checked = specs.flatMap((file) =>
     [...readFileSync(join(article.folder, file), "utf8").matchAll(/^claim\("([^"]+)"/gm)].flatMap(([, id]) => id ?? []),
   );

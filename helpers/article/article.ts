@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import semver from "semver";
-import { parse } from "yaml";
 import { z } from "zod";
-import { UserError } from "../host/errors.ts";
+import { parsed, read, wrongIn } from "./files.ts";
+import { labFile, readLabText } from "./lab-text.ts";
+import { Place, Quote, spanOf } from "./place.ts";
 
 const kebabCase = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be kebab-case");
 const range = z.string().refine((text) => semver.validRange(text) !== null, "must be a semver range such as '>=1.26'");
@@ -56,12 +57,6 @@ const Expectation = z
     error: "only a claim that holds has a 'note'; a refuted one is corrected: 'instead'",
   });
 export type Expectation = z.infer<typeof Expectation>;
-
-const Quote = z.strictObject({ quote: z.string().min(1), occurrence: z.int().min(1).default(1) });
-const Lines = z.strictObject({ lines: z.string().regex(/^[1-9]\d*(-[1-9]\d*)?$/, "must be a line or lines as 60-64") });
-/** A place in the article: words, or whole lines where it prints a manifest, a command or an output. */
-const Place = z.union([Quote, Lines]);
-export type Place = z.infer<typeof Place>;
 
 const pattern = z.string().transform((text, context) => {
   try {
@@ -150,7 +145,8 @@ const articleFile = "article.yaml";
 
 /**
  * Returns the article of a folder, checked: known keys only, unique ids, known sections, an expectation or an exclusion for each
- * claim, and every quote found in the text at its stated occurrence. Its claims are in `*.claims.yaml`, by the files' names.
+ * claim, and every quote found in the text at its stated occurrence, those of its lab too. Its claims are in `*.claims.yaml`, by the
+ * files' names.
  *
  * @throws UserError with one line for the first thing that is wrong
  */
@@ -161,6 +157,7 @@ export function readArticle(folder: string): Article {
   const claims = files.toSorted().flatMap((file) => parsed(z.array(Claim), folder, file));
   if (claims.length === 0) throw wrongIn(folder, "", "there is no claim in *.claims.yaml");
   checkClaims(folder, { ...article, text, claims });
+  if (existsSync(join(folder, labFile))) readLabText({ folder, text });
   return { ...article, id: basename(folder), folder, text, claims };
 }
 
@@ -211,65 +208,4 @@ function notThere(place: Place): string {
   return "lines" in place
     ? `lines not in the article: ${place.lines}`
     : `quote not in the article (occurrence ${place.occurrence}): ${place.quote}`;
-}
-
-/** Returns where a place begins and ends in the article, as string indices, or undefined where it is not there. */
-export function spanOf(article: string, place: Place): { start: number; end: number } | undefined {
-  if ("lines" in place) {
-    const [first = 0, last = first] = place.lines.split("-").map(Number);
-    const lines = article.split("\n");
-    if (first > last || last > lines.length) return undefined;
-    const start = lines.slice(0, first - 1).reduce((length, line) => length + line.length + 1, 0);
-    return { start, end: start + lines.slice(first - 1, last).join("\n").length };
-  }
-  const start = quotePosition(article, place);
-  return start === -1 ? undefined : { start, end: start + place.quote.length };
-}
-
-/** Returns the index in the article at which the claim's quote begins, or -1 where it has no such occurrence. */
-export function quotePosition(article: string, { quote, occurrence }: Pick<Claim, "quote" | "occurrence">): number {
-  let position = -1;
-  for (let n = 0; n < occurrence; n++) {
-    position = article.indexOf(quote, position + 1);
-    if (position === -1) return -1;
-  }
-  return position;
-}
-
-function wrongIn(folder: string, file: string, what: string): UserError {
-  return new UserError(`${join(basename(folder), file)}: ${what}`, `correct it in ${folder}`);
-}
-
-function read(folder: string, file: string): string {
-  try {
-    return readFileSync(join(folder, file), "utf8");
-  } catch (error) {
-    throw wrongIn(folder, file, `cannot be read: ${(error as Error).message}`);
-  }
-}
-
-function parsed<Schema extends z.ZodType>(schema: Schema, folder: string, file: string): z.infer<Schema> {
-  const raw = parseYaml(folder, file);
-  const result = schema.safeParse(raw);
-  if (!result.success) throw wrongIn(folder, file, firstIssue(result.error, raw));
-  return result.data;
-}
-
-function parseYaml(folder: string, file: string): unknown {
-  const text = read(folder, file);
-  try {
-    return parse(text);
-  } catch (error) {
-    throw wrongIn(folder, file, (error as Error).message.split("\n")[0] ?? "is no YAML");
-  }
-}
-
-/** Returns the first thing that is wrong; in a list of claims, by the claim's id. */
-function firstIssue(error: z.ZodError, raw: unknown): string {
-  const issue = error.issues[0];
-  if (issue === undefined) return "is not valid";
-  const [index] = issue.path;
-  const id = Array.isArray(raw) && typeof index === "number" ? (raw as { id?: string }[])[index]?.id : undefined;
-  const place = id === undefined ? issue.path.join(".") : `claim ${id}: ${issue.path.slice(1).join(".")}`;
-  return `${place}${place.endsWith(": ") || place === "" ? "" : ": "}${issue.message}`;
 }

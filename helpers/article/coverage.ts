@@ -1,4 +1,5 @@
-import { type Article, type Place, spanOf } from "./article.ts";
+import type { Article } from "./article.ts";
+import { type Place, spanOf } from "./place.ts";
 
 /** How much of the article has a claim or a stated reason for having none. */
 export interface Coverage {

@@ -3,7 +3,8 @@ import { z } from "zod";
 import type { LiveControl } from "../claim/control.ts";
 import { positiveControl } from "../claim/verdict.ts";
 import { whoAnswers } from "../lab/ask.ts";
-import { answerWithAddress, iptablesRule } from "../lab/changes.ts";
+import { answerWithAddress } from "../lab/changes.ts";
+import { iptablesRule } from "../lab/iptables.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { hostPort, type Meeting, meet } from "../probe/http.ts";
@@ -80,7 +81,7 @@ function dropped(from: readonly string[], at: Target, objects: Objects): LiveCon
     `the nodes drop what ${from.join(" and ")} sends to ${inWords(at)}`,
     async (lab) => {
       for (const client of from)
-        for (const node of lab.world.nodes)
+        for (const node of lab.nodes)
           await iptablesRule(lab, node, "raw", "PREROUTING", ...flow(lab, client, at, objects), "-j", "DROP");
     },
     { alone: true },
@@ -88,7 +89,7 @@ function dropped(from: readonly string[], at: Target, objects: Objects): LiveCon
 }
 
 function flow(lab: Lab, client: string, at: Target, { pods }: Objects): string[] {
-  const addressOf = () => (client === "outside" ? lab.outsiderAddress : lab.pod(client).address);
+  const addressOf = () => (client === "outside" ? lab.outsider.address : lab.pod(client).address);
   // A pod that the check makes has no address yet: then everybody's packets to that port are meant.
   const source = client in pods ? undefined : addressOf();
   const port = portOf(at) ?? lab.world.nodePortRange.replace("-", ":");
@@ -145,7 +146,7 @@ export const portIsNotAnswered = readyMade({
       async (lab) => {
         const server = lab.pod("server-1").address;
         const destination = hostPort(server, 8080);
-        for (const node of lab.world.nodes) {
+        for (const node of lab.nodes) {
           const way = ["-j", "DNAT", "--to-destination", destination];
           await iptablesRule(lab, node, "nat", "PREROUTING", ...flow(lab, from, at, objects), ...way);
           // The answer has to come back by the same node.
@@ -156,7 +157,7 @@ export const portIsNotAnswered = readyMade({
               "nat",
               "POSTROUTING",
               "-s",
-              lab.outsiderAddress,
+              lab.outsider.address,
               "-d",
               server,
               "-j",
@@ -211,7 +212,7 @@ export const sourceAddressIsKept = readyMade({
       "the nodes masquerade what pods send to pods",
       async (lab) => {
         const [subnet = ""] = lab.world.podSubnets;
-        for (const node of lab.world.nodes)
+        for (const node of lab.nodes)
           await iptablesRule(lab, node, "nat", "POSTROUTING", "-s", subnet, "-d", subnet, "-j", "MASQUERADE");
       },
       { alone: true },

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { z } from "zod";
 import { positiveControl } from "../claim/verdict.ts";
-import { refuse } from "../lab/changes.ts";
+import { refuse } from "../lab/admission.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { readyMade } from "./define.ts";
@@ -45,7 +45,7 @@ export const objectIsStoredWith = readyMade({
   },
   make: ({ object, fields, control }) => ({
     observe: async (lab) => {
-      const created = await lab.create<unknown>(
+      const created = await lab.api.create<unknown>(
         `create the ${object.kind} ${object.metadata.name}`,
         inCast(lab, object),
       );
@@ -61,7 +61,7 @@ export const objectIsStoredWith = readyMade({
 
 async function tried(lab: Lab, manifest: Manifest) {
   const object = inCast(lab, manifest);
-  const { code, body } = await lab.tryCreate(
+  const { code, body } = await lab.api.tryCreate(
     `would the API server take ${object.kind} ${object.metadata.name}`,
     object,
     {

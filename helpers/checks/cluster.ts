@@ -2,7 +2,7 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { z } from "zod";
 import { positiveControl } from "../claim/verdict.ts";
-import { withoutServiceLinks } from "../lab/changes.ts";
+import { withoutServiceLinks } from "../lab/admission.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { contains } from "../probe/ip.ts";
@@ -28,7 +28,7 @@ export const environmentVariables = readyMade({
     slow: true,
     observe: async (lab) => {
       await makeObjects(lab, objects);
-      const { spec } = await lab.serviceOfCast(service);
+      const { spec } = await lab.services.get(service);
       const found = await variablesOfNewPod(lab, pod, service);
       return {
         clusterIP: spec?.clusterIP,
@@ -55,20 +55,23 @@ async function variablesOfNewPod(lab: Lab, name: string, service: string): Promi
   const variable = `${service.toUpperCase().replaceAll("-", "_")}_SERVICE_HOST`;
   await ended(lab, `${name}-hears`, ["sh", "-c", `test -n "$${variable}"`]);
   await ended(lab, name, ["env"]);
-  const log = await lab.get<string>(`what ${name} printed`, `/api/v1/namespaces/${lab.namespace}/pods/${name}/log`);
+  const log = await lab.api.read<string>(
+    `what ${name} printed`,
+    `/api/v1/namespaces/${lab.namespace}/pods/${name}/log`,
+  );
   const lines = log.split("\n").filter((line) => line.includes("="));
   return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
 }
 
 /** Starts a pod on the first worker, whose container is started again until it ends well. @throws ProbeFailed if it does not */
 async function ended(lab: Lab, name: string, command: readonly string[]): Promise<void> {
-  const containers = [{ ...lab.clientContainer, command }];
-  await lab.create(
+  const containers = [{ ...lab.objects.clientContainer, command }];
+  await lab.api.create(
     `the pod ${name}`,
-    lab.clientPod(name, { nodeName: lab.worker(0).name, restartPolicy: "OnFailure", containers }),
+    lab.objects.clientPod(name, { nodeName: lab.worker(0).name, restartPolicy: "OnFailure", containers }),
   );
   const { status } = await lab.eventually(
-    () => lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`),
+    () => lab.api.read<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`),
     (pod) => pod.status?.phase === "Succeeded",
     lab.timeouts.podsReady,
   );
@@ -97,14 +100,14 @@ export const rulesOnEveryNode = readyMade({
     observe: async (lab) => {
       await makeObjects(lab, objects);
       const rulesOf = (name: string) =>
-        Promise.all(lab.world.nodes.map(async (node) => (await rulesNaming(lab.node(node), name)).length));
+        Promise.all(lab.nodes.map(async (node) => (await rulesNaming(node, name)).length));
       const rules = await lab.eventually(
         () => rulesOf(`${lab.namespace}/${service}`),
         (counts) => counts.every((count) => count > 0),
       );
       const others = await rulesOf("default/kubernetes");
       return {
-        nodes: lab.world.nodes.map(({ name }, index) => ({
+        nodes: lab.nodes.map(({ name }, index) => ({
           ...{ node: name, rules: rules[index] ?? 0, ofAnotherService: others[index] ?? 0 },
         })),
       };
@@ -153,13 +156,13 @@ export const addressIsIn = readyMade({
     observe: async (lab) => {
       const made = await makeObjects(lab, objects);
       if (service !== undefined) {
-        const { spec } = await lab.serviceOfCast(service);
+        const { spec } = await lab.services.get(service);
         return { address: spec?.clusterIP ?? "", ranges: lab.world.serviceSubnets };
       }
       const address = made.addressOf(pod ?? "");
       if (range === "pods") return { address, ranges: lab.world.podSubnets };
-      const { spec } = await lab.get<V1Pod>(`the pod ${pod}`, `/api/v1/namespaces/${lab.namespace}/pods/${pod}`);
-      return { address, ranges: lab.world.nodes.find(({ name }) => name === spec?.nodeName)?.podCIDRs ?? [] };
+      const { spec } = await lab.api.read<V1Pod>(`the pod ${pod}`, `/api/v1/namespaces/${lab.namespace}/pods/${pod}`);
+      return { address, ranges: lab.nodes.find(({ name }) => name === spec?.nodeName)?.podCIDRs ?? [] };
     },
     judge: ({ address, ranges }) => {
       positiveControl(ranges.length > 0, "the range is known");

@@ -30,7 +30,7 @@ function fullName(lab: Lab, name: string): string {
 }
 
 async function clusterIpOf(lab: Lab, service: string): Promise<string> {
-  const { spec } = await lab.serviceOfCast(service);
+  const { spec } = await lab.services.get(service);
   const address = spec?.clusterIP ?? "";
   if (address === "" || address === "None") throw new Error(`the Service ${service} has no cluster IP`);
   return address;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { V1Pod } from "@kubernetes/client-node";
 import { z } from "zod";
-import { storeOtherwise } from "../lab/changes.ts";
+import { storeOtherwise } from "../lab/admission.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { KubernetesObject } from "../probe/api.ts";
 import { hostPort, meet } from "../probe/http.ts";
@@ -53,9 +53,9 @@ export interface Made {
 
 /** Creates the objects, waits until the pods are as ready as they are to be, and returns them. */
 export async function makeObjects(lab: Lab, { services, pods, manifests }: Objects): Promise<Made> {
-  for (const [name, spec] of Object.entries(services)) await lab.service(name, spec);
+  for (const [name, spec] of Object.entries(services)) await lab.services.create(name, spec);
   for (const manifest of manifests)
-    await lab.create(`${manifest.kind} ${manifest.metadata.name}`, inCast(lab, manifest));
+    await lab.api.create(`${manifest.kind} ${manifest.metadata.name}`, inCast(lab, manifest));
   const started = new Map(
     await Promise.all(Object.entries(pods).map(async ([name, pod]) => [name, await startPod(lab, name, pod)] as const)),
   );
@@ -76,23 +76,23 @@ async function startPod(
   { labels, ready, runs, spec }: z.infer<typeof Pod>,
 ): Promise<{ address: string; peer?: Peer }> {
   if (runs === "client") {
-    const { metadata, ...client } = lab.clientPod(name, spec);
-    const peer = await lab.start({ ...client, metadata: { ...metadata, labels } });
+    const { metadata, ...client } = lab.objects.clientPod(name, spec);
+    const peer = await lab.pods.start({ ...client, metadata: { ...metadata, labels } });
     return { address: peer.address, peer };
   }
   // Nobody listens on port 8090: it is never found ready.
   const readinessProbe = { httpGet: { path: "/hostname", port: ready ? 8080 : 8090 }, periodSeconds: 1 };
-  const containers = [{ ...lab.serverContainer, readinessProbe }];
-  const pod = lab.serverPod(name, labels, { containers, ...spec });
+  const containers = [{ ...lab.objects.serverContainer, readinessProbe }];
+  const pod = lab.objects.serverPod(name, labels, { containers, ...spec });
   if (ready) {
-    const peer = await lab.start(pod);
+    const peer = await lab.pods.start(pod);
     return { address: peer.address, peer };
   }
-  await lab.create(`the pod ${name}`, pod);
+  await lab.api.create(`the pod ${name}`, pod);
   const { address } = await lab.until(
     `${name} to answer at its own address, though it is not ready`,
     async () => {
-      const found = await lab.get<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
+      const found = await lab.api.read<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
       const address = found.status?.podIP;
       if (address === undefined) return { address: "", outcome: "none" };
       const { outcome } = await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.attempt);

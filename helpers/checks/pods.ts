@@ -125,7 +125,7 @@ export const onlyThesePodsAnswer = readyMade({
       const addresses = others.map((pod) => made.addressOf(pod));
       await lab.until(
         "the pods among the endpoints",
-        () => lab.endpointsOf(service),
+        () => lab.services.endpointsOf(service),
         (found) => addresses.every((address) => found.includes(address)) && found.length > 1,
       );
       const target = await locate(lab, made, { service, port });
@@ -211,13 +211,13 @@ export const endpointsFollowPods = readyMade({
       const addresses = Object.fromEntries(Object.keys(objects.pods).map((pod) => [pod, made.addressOf(pod)]));
       const found = (count: number) =>
         lab.eventually(
-          () => lab.endpointsOf(service),
+          () => lab.services.endpointsOf(service),
           (all) => all.length === count,
         );
       const seen = [await found(endpoints.length)];
       for (const { relabel, labels, delete: deleted, endpoints: left } of changes) {
-        if (relabel !== undefined && labels !== undefined) await lab.relabel(relabel, labels);
-        if (deleted !== undefined) await lab.delete(`the pod ${deleted}`, lab.serverPod(deleted, {}));
+        if (relabel !== undefined && labels !== undefined) await lab.pods.relabel(relabel, labels);
+        if (deleted !== undefined) await lab.api.delete(`the pod ${deleted}`, lab.objects.serverPod(deleted, {}));
         seen.push(await found(left.length));
       }
       return { addresses, endpoints: seen };

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { WorldNode } from "../claim/world.ts";
 import type { Lab } from "../lab/lab.ts";
+import type { NodePeer } from "../lab/peers.ts";
 import { hostPort } from "../probe/http.ts";
 import type { Made } from "./objects.ts";
 
@@ -49,19 +49,19 @@ export async function locate(lab: Lab, made: Made, target: Target): Promise<stri
   if (name !== undefined) return `${name}:${port}`;
   if (pod !== undefined) return hostPort(made.addressOf(pod), port);
   if (service !== undefined) {
-    const { spec } = await lab.serviceOfCast(service);
+    const { spec } = await lab.services.get(service);
     const address = spec?.clusterIP ?? "";
     return address === "" || address === "None" ? null : hostPort(address, port);
   }
   const [address = ""] = nodeNamed(lab, node ?? "worker-1").addresses;
   const nodePortOf = target["node-port-of"];
   if (nodePortOf === undefined) return hostPort(address, port);
-  const { spec } = await lab.serviceOfCast(nodePortOf);
+  const { spec } = await lab.services.get(nodePortOf);
   const nodePort = spec?.ports?.[0]?.nodePort;
   return nodePort === undefined ? null : hostPort(address, nodePort);
 }
 
-function nodeNamed(lab: Lab, node: NonNullable<Target["node"]>): WorldNode {
+function nodeNamed(lab: Lab, node: NonNullable<Target["node"]>): NodePeer {
   if (node === "control-plane") return lab.controlPlane;
   return lab.worker(node === "worker-1" ? 0 : 1);
 }

@@ -13,7 +13,7 @@ import { inBackground } from "../../helpers/probe/background.ts";
 import { lookUp } from "../../helpers/probe/dns.ts";
 import { type Answer, distribution, hostPort, meet, meetOften, request } from "../../helpers/probe/http.ts";
 import { outputOf, type Peer } from "../../helpers/probe/peer.ts";
-import { claim, printedObject } from "./article.ts";
+import { claim, printed, printedObject } from "./article.ts";
 
 function podNamed(lab: Lab, name: string): Promise<V1Pod> {
   return lab.api.get(`the pod ${name}`, "Pod", name);
@@ -493,9 +493,6 @@ claim("service-is-one-entrance-for-all-pods", {
   ),
 });
 
-/** The article's manifests, by their lines. */
-const services = ["60-70", "83-93", "107-118", "132-142", "154-160", "225-235", "267-278"];
-
 /** CEL: not in a check's own namespace of that name, nor where a policy is tried. */
 function outside(name: string): string {
   return `!object.metadata.namespace.startsWith('${name}-') && object.metadata.namespace != 'kube-public'`;
@@ -518,7 +515,7 @@ claim("printed-manifests-are-valid", {
         message: (body as { message?: string }).message ?? "",
       };
     };
-    const printedOnes = [...services, "182-202"].map((lines) => printedObject(lines, namespace));
+    const printedOnes = printed.names.manifests.map((name) => printedObject(name, namespace));
     const answers = await Promise.all(printedOnes.map(tried));
     const [first] = printedOnes;
     return {
@@ -546,7 +543,7 @@ claim("printed-manifests-are-valid", {
 
 claim("printed-service-name-is-legal", {
   observe: async (lab) => {
-    const service = printedObject("60-70", await lab.ownNamespace("names"));
+    const service = printedObject("my-service", await lab.ownNamespace("names"));
     const tried = async (name: string) => {
       const { code } = await lab.api.tryCreate(
         `a Service named ${name}`,
@@ -576,7 +573,10 @@ claim("example-services-select-my-app", {
   slow: true,
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("my-app");
-    const service = await lab.services.createFrom("the article's Service", printedObject("83-93", namespace));
+    const service = await lab.services.createFrom(
+      "the article's Service",
+      printedObject("my-clusterip-service", namespace),
+    );
     const target = service.on(80);
     const client = lab.pod("client-1");
     const ask = (timeout = lab.timeouts.attempt) => meet(client, target, timeout);
@@ -618,7 +618,10 @@ claim("example-services-select-my-app", {
 claim("port-80-leads-to-target-port-9376", {
   observe: async (lab) => {
     const pod = lab.pod("my-app");
-    const service = await lab.services.createFrom("the article's Service", printedObject("60-70", lab.otherNamespace));
+    const service = await lab.services.createFrom(
+      "the article's Service",
+      printedObject("my-service", lab.otherNamespace),
+    );
     const client = lab.pod("client-1");
     const ask = (target: string, timeout = lab.timeouts.attempt) => request(client, `http://${target}/`, timeout);
     return {

@@ -213,7 +213,10 @@ claim("clusterip-is-the-most-basic-type", {
 claim("printed-clusterip-service-works", {
   observe: async (lab) => {
     const namespace = lab.otherNamespace;
-    const service = await lab.services.createFrom("the article's Service", printedObject("83-93", namespace));
+    const service = await lab.services.createFrom(
+      "the article's Service",
+      printedObject("my-clusterip-service", namespace),
+    );
     const answer = await lab.eventually(
       () => meet(lab.pod("client-1"), service.on(80), lab.timeouts.attempt),
       answered,

@@ -388,7 +388,9 @@ claim("nodeport-range-can-be-another", {
 
 claim("port-is-for-access-inside", {
   observe: async (lab) => {
-    const printed = printedObject("107-118", lab.otherNamespace) as KubernetesObject & { spec: { ports: object[] } };
+    const printed = printedObject("my-nodeport-service", lab.otherNamespace) as KubernetesObject & {
+      spec: { ports: object[] };
+    };
     const asking = (nodePort: number) => {
       const { spec } = printed;
       return { ...printed, spec: { ...spec, ports: spec.ports.map((port) => ({ ...port, nodePort })) } };

@@ -44,7 +44,10 @@ claim("loadbalancer-has-a-clusterip-and-a-nodeport", {
 claim("printed-loadbalancer-service-works", {
   observe: async (lab) => {
     const namespace = lab.otherNamespace;
-    const service = await lab.services.createFrom("the article's Service", printedObject("132-142", namespace));
+    const service = await lab.services.createFrom(
+      "the article's Service",
+      printedObject("my-loadbalancer-service", namespace),
+    );
     return {
       nodePort: service.nodePort,
       atClusterIP: await whoAnswers(lab, lab.pod("client-1"), service.on(80), "my-app"),

@@ -229,7 +229,10 @@ claim("externalname-selects-no-pods", {
 claim("printed-externalname-service", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("printed-external");
-    const { code } = await lab.api.tryCreate("the article's Service", printedObject("154-160", namespace));
+    const { code } = await lab.api.tryCreate(
+      "the article's Service",
+      printedObject("my-externalname-service", namespace),
+    );
     const { spec } = await lab.services.get("my-externalname-service", { title: "what was stored", namespace });
     return {
       code,

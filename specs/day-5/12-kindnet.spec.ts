@@ -20,7 +20,7 @@ import { claim, printed } from "./article.ts";
 import { type Conflist, configurationsOf, conflistPath, readConflist } from "./conflist.ts";
 
 /** The configuration that the article prints. */
-const sample = JSON.parse(printed("405-434")) as Conflist;
+const sample = JSON.parse(printed.sample("kindnet's configuration").text) as Conflist;
 
 async function conflists(lab: Lab): Promise<{ node: string; podCIDRs: readonly string[]; conflist: Conflist }[]> {
   return Promise.all(

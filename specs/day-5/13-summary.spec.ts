@@ -12,7 +12,7 @@ import { claim, printed } from "./article.ts";
 
 /** The files that the lab has applied, each with the type of the Service printed before. */
 function appliedInTheLab(): { file: string; type: string | null }[] {
-  const printedOrApplied = printed("175-358").matchAll(/^ {2}type: (\w+)|^kubectl apply -f (\S+)/gm);
+  const printedOrApplied = printed.sample("the whole lab").text.matchAll(/^ {2}type: (\w+)|^kubectl apply -f (\S+)/gm);
   let type: string | null = null;
   return [...printedOrApplied].flatMap(([, printedType, file]) => {
     const before = type;

@@ -3,11 +3,11 @@ import { expect, test } from "vitest";
 import { ownCni } from "../../helpers/claim/world.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
 import { openRun } from "../../helpers/lab/stage.ts";
-import { printedCommand } from "./article.ts";
+import { printed } from "./article.ts";
 import { articleNamespace } from "./walkthrough.ts";
 
 /** The one image that is pulled as the article names it: busybox, without a tag. */
-const literal = /--image=(\S+)/.exec(printedCommand(255))?.[1];
+const literal = /--image=(\S+)/.exec(printed.step("ask in a temporary pod").text)?.[1];
 
 test("Every container that the suite runs is of an image on the image lock.", async ({ skip }) => {
   const { run, stage } = openRun();

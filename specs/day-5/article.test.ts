@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { readArticle, spanOf } from "../../helpers/article/article.ts";
+import { readArticle } from "../../helpers/article/article.ts";
+import { spanOf } from "../../helpers/article/place.ts";
 import { capabilityNames, missingCapability } from "../../helpers/world/capabilities.ts";
 
 const article = readArticle(import.meta.dirname);

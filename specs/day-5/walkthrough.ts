@@ -1,138 +1,29 @@
 import { randomBytes } from "node:crypto";
 import type { V1Deployment, V1Pod, V1Service } from "@kubernetes/client-node";
-import type { CommandResult } from "../../helpers/host/command.ts";
-import { namespaceLabel } from "../../helpers/lab/cast.ts";
+import type { LabStep } from "../../helpers/article/lab-text.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
-import { type Background, inBackground } from "../../helpers/probe/background.ts";
+import { addressOf, type Reader, titleOf, urlIn, walkOf } from "../../helpers/lab/walkthrough.ts";
+import { inBackground } from "../../helpers/probe/background.ts";
 import { type Packet, startCapture } from "../../helpers/probe/capture.ts";
-import { hostOf, hostPort, type Request, request } from "../../helpers/probe/http.ts";
+import { hostPort, type Request, request } from "../../helpers/probe/http.ts";
 import { outputOf, type Peer, ProbeFailed } from "../../helpers/probe/peer.ts";
-import { printed, printedCommand } from "./article.ts";
+import { printed } from "./article.ts";
 
-/** Something of the article that has to be other words here, and why. */
-interface Substitution {
-  readonly printed: string;
-  readonly typed: string;
-  readonly why: string;
-}
+/** The namespace that the article works in. */
+export const articleNamespace = printed.namespace;
 
-/** A command of the article and how it ended here. */
-interface Typed {
-  readonly printed: string;
-  readonly typed: string;
-  readonly substitutions: readonly Substitution[];
-  readonly exitCode: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+/** A port on which nobody listens: it is none of the node ports that Services may have. */
+const closedPort = 65_009;
 
-/** The namespace that the article works in: it names none. */
-export const articleNamespace = "default";
+/** What a step shows that is a command by itself. */
+const typed = (reader: Reader, step: LabStep) => reader.type(step);
 
-/** Tells what the suite made there from what others have there. */
-const ownMark = `${namespaceLabel}=lab`;
-
-/** The manifests that a reader saves, and under which name the article has them applied. */
-const files = {
-  "web-deployment.yaml": "182-202",
-  "web-clusterip.yaml": "225-235",
-  "web-nodeport.yaml": "267-278",
-} as const;
-
-/** Everything that has to be other words here than the article prints; nothing else is changed. */
-function table(lab: Lab): Substitution[] {
-  return [
-    { printed: "kind-control-plane", typed: lab.controlPlane.name, why: "the name of this cluster's control plane" },
-    {
-      printed: "image: nginx:1.21",
-      typed: `image: ${lab.objects.image("nginx")}`,
-      why: "nodes that cannot pull it have Debian's nginx, which stands in for it",
-    },
-    {
-      printed: "--image=busybox",
-      typed: `--image=${lab.objects.image("busybox")}`,
-      why: "an image without a tag is pulled always, and these nodes have one of their own",
-    },
-    {
-      printed: "kubectl run temp",
-      typed: `kubectl run temp --labels=${ownMark}`,
-      why: "the suite deletes only pods that have its own label",
-    },
-    { printed: "<node-ip>", typed: lab.controlPlane.addresses[0] ?? "", why: "a placeholder of the article's" },
-    { printed: "docker exec -it", typed: "docker exec -i", why: "there is no terminal to connect" },
-  ];
-}
-
-function substituted(lab: Lab, text: string): { typed: string; substitutions: Substitution[] } {
-  const substitutions = table(lab).filter(({ printed: from, typed: to }) => text.includes(from) && from !== to);
-  return {
-    typed: substitutions.reduce((all, { printed: from, typed: to }) => all.replaceAll(from, to), text),
-    substitutions,
-  };
-}
-
-function told(lab: Lab, text: string): { typed: string; substitutions: Substitution[] } {
-  const result = substituted(lab, text);
-  for (const { printed: from, typed: to } of result.substitutions)
-    if (from.includes("image"))
-      lab.standIn(`${to.replace(/^.*image[=:] ?/, "")} for ${from.replace(/^.*image[=:] ?/, "")}`);
-  for (const { printed: from, typed: to, why } of result.substitutions)
-    lab.note(`instead of what is printed: ${from}`, `printed: ${from}\ntyped:   ${to}\nwhy:     ${why}`);
-  return result;
-}
-
-function ended(line: number, { typed, substitutions }: ReturnType<typeof substituted>, result: CommandResult): Typed {
-  const { exitCode = null, stdout, stderr } = result;
-  return { printed: printedCommand(line), typed, substitutions, exitCode, stdout, stderr };
-}
-
-/** Types a line of the article where the reader has kubectl: on a machine beside the cluster, in its home folder. */
-async function inTerminal(lab: Lab, line: number): Promise<Typed> {
-  const words = told(lab, printedCommand(line));
-  const result = await lab.outsider.run(`line ${line} of the article`, ["sh", "-c", `cd && ${words.typed}`], 60_000);
-  return ended(line, words, result);
-}
-
-/** Types a line of the article that begins with `docker` on the host. */
-async function onHost(lab: Lab, line: number): Promise<Typed> {
-  const words = told(lab, printedCommand(line));
-  const [, ...rest] = wordsOf(words.typed);
-  return ended(line, words, await lab.engine.run(`line ${line} of the article`, rest));
-}
-
-/** Splits a command as a shell does, as far as single quotes go. */
-function wordsOf(command: string): string[] {
-  return [...command.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");
-}
-
-async function save(lab: Lab, file: keyof typeof files): Promise<string> {
-  const { typed } = told(lab, printed(files[file]));
-  await outputOf(lab.outsider, `save ${file} as printed in lines ${files[file]}`, [
-    "sh",
-    "-c",
-    'printf "%s\\n" "$1" > ~/"$0"',
-    file,
-    typed,
-  ]);
-  return typed;
-}
-
-/** The URL at the end of a line that says curl, or that names one only. */
-function urlIn(line: number): string {
-  return /https?:\/\/\S+/.exec(printedCommand(line))?.[0] ?? "";
-}
-
-/** The node port's URL at a node's own address. */
-function nodePortUrl({ addresses: [address = ""] }: NodePeer): string {
-  return urlIn(322).replace("<node-ip>", hostOf(address));
-}
-
-const steps = {
-  deploy: async (lab: Lab) => {
-    await forget(lab, "deployment", "web-app");
-    await save(lab, "web-deployment.yaml");
-    const applied = await apply(lab, 208, "deployment/web-app");
+/** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
+export const walk = walkOf(printed, {
+  "create the Deployment": async (reader, step) => {
+    const { lab } = reader;
+    const applied = await reader.apply(step);
     if (applied.exitCode === 0)
       await lab.until(
         "as many ready pods as the Deployment asks for",
@@ -142,11 +33,11 @@ const steps = {
       );
     return applied;
   },
-  listPods: async (lab: Lab) => {
-    const listed = await inTerminal(lab, 212);
+  "list the pods": async (reader, step) => {
+    const listed = await reader.type(step);
     const path = `/api/v1/namespaces/${articleNamespace}/pods`;
     // Found by their owner, not by the label that the article asks by.
-    const { items } = await lab.api.read<{ items: V1Pod[] }>("all pods", path);
+    const { items } = await reader.lab.api.read<{ items: V1Pod[] }>("all pods", path);
     const pods = items.map(({ metadata }) => ({
       name: metadata?.name ?? "",
       owner: metadata?.ownerReferences?.[0]?.name ?? "",
@@ -154,10 +45,9 @@ const steps = {
     }));
     return { listed, pods: pods.filter(({ owner }) => owner.startsWith("web-app-")) };
   },
-  applyClusterIp: async (lab: Lab) => {
-    await forget(lab, "service", "web-clusterip");
-    await save(lab, "web-clusterip.yaml");
-    const applied = await apply(lab, 241, "service/web-clusterip");
+  "create the ClusterIP Service": async (reader, step) => {
+    const { lab } = reader;
+    const applied = await reader.apply(step);
     const endpoints = await lab.eventually(
       () => lab.services.endpointsOf("web-clusterip", articleNamespace),
       (found) => found.length === 3,
@@ -165,151 +55,134 @@ const steps = {
     if (endpoints.length === 3) await answering(lab, "web-clusterip");
     return applied;
   },
-  getClusterIp: (lab: Lab) => inTerminal(lab, 245),
-  temporaryPod: async (lab: Lab) => {
-    await forget(lab, "pod", "temp");
-    const clusterIP = await clusterIpOf(lab, "web-clusterip");
-    const { typed, substitutions } = told(lab, printedCommand(255));
-    const lines = [printedCommand(258), printedCommand(260), `wget -O- ${clusterIP}`, "exit"];
-    // A terminal of its own, since -it wants one; what is typed early waits in it.
-    const script = 'cd && printf "%s\\n" "$@" | script --quiet --return --command "$0" /dev/null';
-    const result = await lab.outsider.run(
-      "line 255 of the article, and what is typed in the pod",
-      ["sh", "-c", script, typed, ...lines],
-      lab.timeouts.podsReady,
-    );
-    if (result.timedOut) {
-      await strike(lab, "pod", "temp", "--wait=false");
-      throw new ProbeFailed("the temporary pod's shell did not end in time");
-    }
-    const { exitCode = null, stdout } = result;
-    const transcript = stdout.replaceAll("\r", "");
-    // Behind each prompt stand a line and what came of it. The first prompt is lost where it comes before kubectl listens.
-    const parts = transcript.split("/ # ");
-    const later = lines.length - 1;
-    if (parts.length <= later)
-      throw new ProbeFailed(`the temporary pod's shell showed ${parts.length - 1} prompts: ${transcript}`);
-    const outputs = [parts.slice(0, -later).join(""), ...parts.slice(-later)];
-    return { typed, substitutions, lines, exitCode, transcript, outputs, clusterIP };
-  },
-  applyNodePort: async (lab: Lab) => {
-    await forget(lab, "service", "web-nodeport");
-    await save(lab, "web-nodeport.yaml");
-    return apply(lab, 284, "service/web-nodeport");
-  },
-  getNodePort: (lab: Lab) => inTerminal(lab, 288),
-  listContainers: (lab: Lab) => onHost(lab, 300),
-  curlLocalhost: async (lab: Lab) => {
-    const asked = await lab.fromHost(urlIn(312));
+  "look at the ClusterIP Service": typed,
+  "ask in a temporary pod": temporaryPod,
+  "create the NodePort Service": (reader, step) => reader.apply(step),
+  "look at the NodePort Service": typed,
+  "list the containers": typed,
+  "ask localhost on the host": async (reader, step) => {
+    const asked = await reader.lab.fromHost(urlIn(step));
     // Others may answer there.
-    return { asked, servedBy: asked.outcome === "answered" ? await servedBy(lab, urlIn(312)) : [] };
+    return { asked, servedBy: asked.outcome === "answered" ? await servedBy(reader, urlIn(step)) : [] };
   },
-  /** Not every machine reaches its nodes' addresses; what is beside the nodes does. */
-  askNodes: (lab: Lab) =>
+  "ask the nodes from beside them": (reader, step) =>
     Promise.all(
-      lab.nodes.map((node) =>
-        lab.eventually(
-          () => request(lab.outsider, nodePortUrl(node), lab.timeouts.attempt),
+      reader.lab.nodes.map((node) =>
+        reader.lab.eventually(
+          () => request(reader.lab.outsider, reader.urlFor(node, step), reader.lab.timeouts.attempt),
           ({ outcome }) => outcome === "answered",
         ),
       ),
     ),
-  inspectNode: (lab: Lab) => onHost(lab, 318),
-  curlNode: async (lab: Lab) => ({
-    answers: await Promise.all(
-      lab.nodes.map((node) =>
-        lab.eventually(
-          () => lab.fromHost(nodePortUrl(node)),
-          ({ outcome }) => outcome === "answered",
+  "inspect the node": typed,
+  "ask the nodes on the host": async (reader, step) => {
+    const { lab } = reader;
+    return {
+      answers: await Promise.all(
+        lab.nodes.map((node) =>
+          lab.eventually(
+            () => lab.fromHost(reader.urlFor(node, step)),
+            ({ outcome }) => outcome === "answered",
+          ),
         ),
       ),
-    ),
-    closed: await lab.fromHost(`http://${hostPort(lab.controlPlane.addresses[0] ?? "", closedPort)}`),
-    apiServer: await lab.fromHost(`http://${hostPort(lab.controlPlane.addresses[0] ?? "", 6443)}`),
-  }),
-  portForward: async (lab: Lab) => portForward(lab),
-  enterNode: async (lab: Lab) => onHostTyping(lab, 340, "hostname\ncat /etc/os-release\nexit\n"),
-  // Line 355 typed in the node, before the capture that has to count no packets of it.
-  curlInNode: async (lab: Lab) => {
+      closed: await lab.fromHost(`http://${hostPort(addressOf(lab.controlPlane), closedPort)}`),
+      apiServer: await lab.fromHost(`http://${hostPort(addressOf(lab.controlPlane), 6443)}`),
+    };
+  },
+  "forward a port": portForward,
+  "enter the node": (reader, step) => reader.type(step, { input: "hostname\ncat /etc/os-release\nexit\n" }),
+  "ask localhost in the node": async ({ lab }, step) => {
     const node = lab.controlPlane;
     return {
       none: await request(node, `http://localhost:${closedPort}`, lab.timeouts.silence),
       asked: await lab.eventually(
-        () => request(node, urlIn(355), lab.timeouts.attempt),
+        () => request(node, urlIn(step), lab.timeouts.attempt),
         ({ outcome }) => outcome === "answered",
       ),
     };
   },
-  installTcpdump: async (lab: Lab) => {
+  "install tcpdump": async ({ lab }, step) => {
     const node = lab.controlPlane;
     if (!lab.world.features.uplink) lab.standIn("a folder of Debian's packages in the node for Debian's archive");
     const there = await node.run("is tcpdump there", ["sh", "-c", "command -v tcpdump"]);
-    const installed = await node.run("line 345 of the article", ["bash", "-c", printedCommand(345)], 120_000);
+    const installed = await node.run(titleOf(step), ["bash", "-c", step.text], 120_000);
     const works = await node.run("does tcpdump run now", ["tcpdump", "--version"]);
     return { before: there.exitCode === 0, installed, works: works.exitCode === 0 };
   },
-  capture: async (lab: Lab) => capture(lab),
-  greps: (lab: Lab) =>
+  "capture packets": capture,
+  "read the rules": ({ lab }, step) =>
     Promise.all(
       lab.nodes.map(async (node) => ({
         node: node.name,
         // kube-proxy writes up to a second later, and a reader types no faster.
         lines: await lab.eventually(
-          async () =>
-            (await node.run("line 380 of the article", ["sh", "-c", printedCommand(380)])).stdout
-              .split("\n")
-              .filter(Boolean),
+          async () => (await node.run(titleOf(step), ["sh", "-c", step.text])).stdout.split("\n").filter(Boolean),
           (lines) => lines.filter((line) => line.includes("-j DNAT")).length === 3,
         ),
       })),
     ),
-} as const;
+});
 
-type Steps = typeof steps;
-const order = Object.keys(steps) as (keyof Steps)[];
-
-/** What a step cannot do without, where the lab is typed again; the first time it is typed in the article's order. */
-const needs: Partial<Record<keyof Steps, readonly (keyof Steps)[]>> = {
-  listPods: ["deploy"],
-  applyClusterIp: ["deploy"],
-  getClusterIp: ["deploy", "applyClusterIp"],
-  temporaryPod: ["deploy", "applyClusterIp"],
-  getNodePort: ["applyNodePort"],
-  curlLocalhost: ["deploy", "applyNodePort"],
-  askNodes: ["deploy", "applyNodePort"],
-  curlNode: ["deploy", "applyNodePort"],
-  portForward: ["deploy", "applyClusterIp"],
-  curlInNode: ["deploy", "applyNodePort", "askNodes"],
-  capture: ["deploy", "applyNodePort", "askNodes"],
-  greps: ["deploy", "applyClusterIp"],
-};
-
-/** Takes away what was left when the lab was typed before, so that it is created anew. */
-async function forget(lab: Lab, kind: "deployment" | "pod" | "service", name: string): Promise<void> {
-  if (lab.again) await strike(lab, kind, name, "--cascade=foreground");
+/** Returns the node port's URL at a node's own address. */
+function nodePortUrl(reader: Reader, node: NodePeer): string {
+  return reader.urlFor(node, printed.step("ask the nodes from beside them"));
 }
 
-/** Deletes an object of the lab, if it is there and is the suite's own. */
-async function strike(lab: Lab, kind: string, name: string, ...options: readonly string[]): Promise<void> {
-  const own = [`--selector=${ownMark}`, `--field-selector=metadata.name=${name}`];
-  await outputOf(lab.outsider, `${name} as it was typed before`, ["kubectl", "delete", kind, ...own, ...options]);
+/** Returns the clusterIP of a Service. @throws ProbeFailed if it has none */
+export function clusterIpOf({ metadata, spec }: V1Service): string {
+  const address = spec?.clusterIP ?? "None";
+  if (address === "None" || address === "") throw new ProbeFailed(`the Service ${metadata?.name} has no clusterIP`);
+  return address;
 }
 
-/** Types a line that applies a manifest, and marks what came of it as the suite's own. */
-async function apply(lab: Lab, line: number, object: string): Promise<Typed> {
-  const applied = await inTerminal(lab, line);
-  if (applied.stdout.includes("created"))
-    await outputOf(lab.outsider, "mark it as the suite's own, to be deleted", ["kubectl", "label", object, ownMark]);
-  return applied;
+/** Returns a Service of the article's lab. */
+export function serviceOf(lab: Lab, name: string): Promise<V1Service> {
+  return lab.api.read<V1Service>(name, `/api/v1/namespaces/${articleNamespace}/services/${name}`);
+}
+
+/** What is typed in a temporary pod, and what comes of each line. */
+async function temporaryPod(reader: Reader, step: LabStep) {
+  const { lab } = reader;
+  await reader.forget(step);
+  const clusterIP = await outputOf(lab.outsider, "the clusterIP of web-clusterip", [
+    ...["kubectl", "get", "service", "web-clusterip", "--output=jsonpath={.spec.clusterIP}"],
+  ]);
+  const { typed, substitutions } = reader.words(step.text);
+  const lines = [
+    ...[step.further("by name").text, step.further("by the printed address").text],
+    ...[`wget -O- ${clusterIP}`, "exit"],
+  ];
+  // A terminal of its own, since -it wants one; what is typed early waits in it.
+  const script = 'cd && printf "%s\\n" "$@" | script --quiet --return --command "$0" /dev/null';
+  const result = await lab.outsider.run(
+    `${titleOf(step)}, and what is typed in the pod`,
+    ["sh", "-c", script, typed, ...lines],
+    lab.timeouts.podsReady,
+  );
+  if (result.timedOut) {
+    await reader.strike(step, "--wait=false");
+    throw new ProbeFailed("the temporary pod's shell did not end in time");
+  }
+  const { exitCode = null, stdout } = result;
+  const transcript = stdout.replaceAll("\r", "");
+  // Behind each prompt stand a line and what came of it. The first prompt is lost where it comes before kubectl listens.
+  const parts = transcript.split("/ # ");
+  const later = lines.length - 1;
+  if (parts.length <= later)
+    throw new ProbeFailed(`the temporary pod's shell showed ${parts.length - 1} prompts: ${transcript}`);
+  const outputs = [parts.slice(0, -later).join(""), ...parts.slice(-later)];
+  return { typed, substitutions, lines, exitCode, transcript, outputs, clusterIP };
 }
 
 /** Asks the host once more, and returns which of the Deployment's pods have that request in their logs: none where somebody else answers. */
-async function servedBy(lab: Lab, url: string): Promise<string[]> {
+async function servedBy(reader: Reader, url: string): Promise<string[]> {
+  const { lab } = reader;
   const asked = `asked-${randomBytes(6).toString("hex")}`;
   const last = `${asked}-last`;
   await lab.fromHost(`${url}/${asked}`);
   await lab.eventually(
-    () => request(lab.outsider, `${nodePortUrl(lab.controlPlane)}/${last}`, lab.timeouts.attempt),
+    () => request(lab.outsider, `${nodePortUrl(reader, lab.controlPlane)}/${last}`, lab.timeouts.attempt),
     ({ outcome }) => outcome === "answered",
   );
   const servers = async (path: string) => Object.keys(await requestsServed(lab, `/${path} `));
@@ -333,34 +206,10 @@ async function requestsServed(lab: Lab, words: string): Promise<Record<string, n
   return Object.fromEntries((await Promise.all(counted)).filter(([, count]) => count > 0));
 }
 
-/** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
-export async function walk<Name extends keyof Steps>(lab: Lab, name: Name): Promise<Awaited<ReturnType<Steps[Name]>>> {
-  // Installing takes a network; where there is none, tcpdump has to be there. Asking nodes takes a way to them. Nothing is typed where others' objects would feel it.
-  const { packages, hostReachesNodes } = lab.world.features;
-  const possible = (step: keyof Steps) =>
-    step === "installTcpdump" ? packages : step === "curlNode" ? hostReachesNodes : true;
-  const before = lab.again
-    ? (needs[name] ?? [])
-    : lab.world.taken.length > 0
-      ? []
-      : order.slice(0, order.indexOf(name)).filter(possible);
-  for (const step of before) {
-    const done = lab.together(`the article's lab: ${step}`, () => steps[step](lab) as Promise<unknown>, {
-      mention: true,
-    });
-    // A reader goes on too; what this step cannot do without is missed in its own words.
-    await done.catch((error: unknown) => lab.note(`before: ${step} failed`, (error as Error).message));
-  }
-  return lab.together(
-    `the article's lab: ${name}`,
-    () => steps[name](lab) as Promise<Awaited<ReturnType<Steps[Name]>>>,
-  );
-}
-
 /** Waits until a Service answers pods of both workers, since what is typed next asks it once; where it does not, that is seen there. */
 async function answering(lab: Lab, service: string): Promise<void> {
-  const { spec } = await lab.api.read<V1Service>(service, `/api/v1/namespaces/${articleNamespace}/services/${service}`);
-  const url = `http://${hostPort(spec?.clusterIP ?? "", spec?.ports?.[0]?.port ?? 0)}/`;
+  const found = await serviceOf(lab, service);
+  const url = `http://${hostPort(clusterIpOf(found), found.spec?.ports?.[0]?.port ?? 0)}/`;
   const asked = ["client-1", "client-2"].map((pod) =>
     lab.eventually(
       () => request(lab.pod(pod), url, lab.timeouts.attempt),
@@ -370,38 +219,14 @@ async function answering(lab: Lab, service: string): Promise<void> {
   await Promise.all(asked);
 }
 
-async function clusterIpOf(lab: Lab, service: string): Promise<string> {
-  return outputOf(lab.outsider, `the clusterIP of ${service}`, [
-    "kubectl",
-    "get",
-    "service",
-    service,
-    "--output=jsonpath={.spec.clusterIP}",
-  ]);
-}
-
-async function onHostTyping(lab: Lab, line: number, input: string): Promise<Typed> {
-  const words = told(lab, printedCommand(line));
-  const [, ...rest] = wordsOf(words.typed);
-  return ended(
-    line,
-    words,
-    await lab.engine.run(`line ${line} of the article, typing ${JSON.stringify(input)}`, rest, 20_000, input),
-  );
-}
-
-async function startPortForward(lab: Lab): Promise<Background> {
-  const { typed } = told(lab, printedCommand(329));
-  const forward = await inBackground(lab.outsider, "line 329 of the article", typed.split(" "));
-  lab.afterwards(() => forward.stop());
-  return forward;
-}
-
-async function portForward(lab: Lab) {
-  const url = urlIn(332);
+/** What a port-forward answers before, while and after its pod is there. */
+async function portForward(reader: Reader, step: LabStep) {
+  const { lab } = reader;
+  const url = urlIn(step.further("ask"));
   const ask = () => request(lab.outsider, url, lab.timeouts.attempt);
   const before = await ask();
-  const forward = await startPortForward(lab);
+  const forward = await inBackground(lab.outsider, titleOf(step), reader.words(step.text).typed.split(" "));
+  lab.afterwards(() => forward.stop());
   const page = await lab.eventually(
     () => ask(),
     ({ outcome }) => outcome === "answered",
@@ -458,41 +283,33 @@ async function twentyTimes(ask: () => Promise<Request>): Promise<number> {
   return asked.filter(({ outcome }) => outcome === "answered").length;
 }
 
-/** A port on which nobody listens: it is none of the node ports that Services may have. */
-const closedPort = 65_009;
-
 /** What the article's capture shows while the Service is asked, beside one of the node port. */
-async function capture(lab: Lab) {
+async function capture(reader: Reader, step: LabStep) {
+  const { lab } = reader;
   const node = lab.controlPlane;
-  const [address = ""] = lab.controlPlane.addresses;
-  const literal = printedCommand(350);
-  const url = urlIn(355);
+  const literal = step.text.split(" ");
+  const url = urlIn(step.further("ask in another terminal"));
   const options = (
     await node.run("options after the filter are a matter of getopt", [
       "env",
       "POSIXLY_CORRECT=1",
       "timeout",
       "3",
-      ...literal.split(" "),
+      ...literal,
     ])
   ).stderr;
   const pods = await lab.services.endpointsOf("web-nodeport", articleNamespace);
-  const ends = [...pods.map((pod) => `${pod}.80`), `${address}.30080`];
+  const ends = [...pods.map((pod) => `${pod}.80`), `${addressOf(lab.controlPlane)}.30080`];
   const ways = [
     { name: "localhost, asked on the host", ask: () => twentyTimes(() => lab.fromHost(url)) },
     {
       name: "the node's address, asked beside it",
-      ask: () => twentyTimes(() => request(lab.outsider, nodePortUrl(lab.controlPlane), lab.timeouts.answer)),
+      ask: () => twentyTimes(() => request(lab.outsider, nodePortUrl(reader, lab.controlPlane), lab.timeouts.answer)),
     },
   ];
   const seen = [];
   for (const { name, ask } of ways) {
-    const asPrinted = await inBackground(node, `line 350 of the article, ${name}`, [
-      "timeout",
-      "60",
-      ...literal.split(" "),
-      "-l",
-    ]);
+    const asPrinted = await inBackground(node, `${titleOf(step)}, ${name}`, ["timeout", "60", ...literal, "-l"]);
     await lab.until(
       "tcpdump to listen",
       () => asPrinted.output(),
