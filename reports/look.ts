@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type ComponentChild, h } from "preact";
 import { render } from "preact-render-to-string";
 import type { Verdict } from "../helpers/claim/verdict.ts";
+import { asTyped } from "../helpers/host/command.ts";
 
 /** A sentence in the languages that pages can be read in. */
 export interface Texts {
@@ -127,5 +128,5 @@ export function pageOf(title: string, style: string, body: ComponentChild, scrip
     ]),
     h("body", {}, [body, h("script", { dangerouslySetInnerHTML: { __html: code } })]),
   ]);
-  return `<!doctype html>\n${render(page)}\n`;
+  return asTyped(`<!doctype html>\n${render(page)}\n`);
 }
