@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { stringifyEnvInfo } from "allure-js-commons/sdk/reporter";
 import { execa } from "execa";
 import { z } from "zod";

@@ -169,7 +169,8 @@ export function readArticle(folder: string): Article {
   const article = parsed(ArticleFile, folder, articleFile);
   const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
   const claims = files.toSorted().flatMap((file) => parsed(z.array(Claim), folder, file));
-  if (claims.length === 0) throw wrongIn(folder, "", "there is no claim in *.claims.yaml");
+  if (claims.length === 0)
+    throw new UserError(`${basename(folder)}: there is no claim in *.claims.yaml`, "npm run new-claim -- ID adds one");
   checkClaims(folder, { ...article, text, claims });
   return { ...article, id: basename(folder), folder, text, claims };
 }
