@@ -114,7 +114,7 @@ export function pageOf(title: string, style: string, body: ComponentChild, scrip
   const code = language + script;
   const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const policy = [
-    ...["default-src 'none'", `style-src ${hash(css)}`, "img-src 'self' file:"],
+    ...["default-src 'none'", `style-src ${hash(css)}`, "img-src 'self' file: data:"],
     `script-src ${hash(code)}`,
     ...["base-uri 'none'", "form-action 'none'"],
   ].join("; ");
