@@ -110,7 +110,7 @@ function placeOf(quote: string | undefined, { text, unclaimed }: Draft): Place {
 function sectionAt({ text, sections }: Draft, place: Place): string {
   const { start } = spanIn(text, place);
   const named = headingsOf(text).flatMap((heading) => {
-    const section = sections.find(({ id: _, ...titles }) => Object.values(titles).includes(heading.title));
+    const section = sections.find((candidate) => Object.values(candidate).includes(heading.title));
     return section !== undefined && heading.start <= start ? [section.id] : [];
   });
   const section = named.at(-1) ?? sections[0]?.id;

@@ -18,28 +18,15 @@ const usage = `knc COMMAND [--article FOLDER]
 const [major = 0] = process.versions.node.split(".").map(Number);
 const [asked = "", ...words] = process.argv.slice(2);
 const command = asked === "check" ? "test" : asked;
-const commands = [
-  ...[
-    "new",
-    "new-claim",
-    "claims",
-    "test",
-    "controls",
-    "worlds",
-    "matrix",
-    "rejudge",
-    "soak",
-    "cluster",
-    "doctor",
-    "clean",
-  ],
-  // Of the repository only.
-  ...["demo", "verify", "pages", "rooms", "bench", "build"],
-];
+const commands = new Set(
+  "new new-claim claims test controls worlds matrix rejudge soak demo cluster doctor clean verify pages rooms bench build".split(
+    " ",
+  ),
+);
 // From the sources in the repository, built in the package.
 const module = [".ts", ".js"]
   .map((ending) => new URL(`${command}${ending}`, import.meta.url))
-  .find((url) => commands.includes(command) && existsSync(fileURLToPath(url)));
+  .find((url) => commands.has(command) && existsSync(fileURLToPath(url)));
 if (major < 24) {
   process.stderr.write(
     `error: Node ${process.versions.node} is too old – run by way of npm or npx, which take the Node 24 that is installed with the package, or install Node 24\n`,

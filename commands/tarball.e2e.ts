@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Results } from "../helpers/claim/results.ts";
@@ -34,9 +34,16 @@ const article = join(folder, "services");
 const out = join(article, "knc-out");
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The variables of the project's npm and vitest are none of a user's. */
-const { PATH, HOME, KNC_CACHE } = process.env;
-const environment = { PATH, HOME, ...(KNC_CACHE === undefined ? {} : { KNC_CACHE }) };
+/** A user's variables: without those of the project's own npm and vitest, and without its programs. */
+const environment = Object.fromEntries(
+  Object.entries(process.env).filter(
+    ([name]) => !/^(?:npm_|VITEST|KNC_(?!CACHE)|INIT_CWD|NODE_ENV|NODE_OPTIONS|TEST$)/.test(name),
+  ),
+);
+environment["PATH"] = process.env["PATH"]
+  ?.split(delimiter)
+  .filter((place) => !place.startsWith(projectRoot))
+  .join(delimiter);
 
 /** Types a command as the user, and returns how it ended and what it said. */
 async function typed(command: string) {

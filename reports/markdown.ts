@@ -7,13 +7,13 @@ import type { Article } from "../helpers/article/article.ts";
 import { markdownOf, placesOfText } from "../helpers/article/markdown.ts";
 
 /** Words of a text as a reader sees them, and for each character its string index in the file. */
-export interface Words {
+interface Words {
   readonly text: string;
   readonly places: readonly number[];
 }
 
 /** How an article's words are shown. */
-export interface Shown {
+interface Shown {
   words(words: Words): ComponentChild;
   /** Whether words between two string indices lead somewhere already: a link cannot stand in a link. */
   leads(start: number, end: number): boolean;

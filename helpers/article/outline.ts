@@ -114,7 +114,7 @@ function sentences(text: string, { start, end }: Span): Span[] {
 }
 
 /** Returns the words between two string indices of a text as a place. */
-export function placeAt(text: string, start: number, end: number): Place & { quote: string } {
+function placeAt(text: string, start: number, end: number): Place & { quote: string } {
   const quote = text.slice(start, end);
   let occurrence = 1;
   while (quotePosition(text, { quote, occurrence }) < start) occurrence++;
