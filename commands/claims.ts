@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { readArticle } from "../helpers/article/article.ts";
+import { coverageOf } from "../helpers/article/coverage.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings } from "../helpers/host/settings.ts";
@@ -23,7 +24,14 @@ await main(async () => {
       );
     }
   }
-  return 0;
+  const { percent, missing } = coverageOf(article);
+  const open = article.unclaimed.flatMap(({ reason, places }) => (reason === "todo" ? places : []));
+  process.stdout.write(
+    `\n${percent} % of the text is covered${open.length === 0 ? "" : `; nobody has looked yet at ${open.length} of its sentences (todo)`}\n`,
+  );
+  for (const { line, text } of missing)
+    process.stdout.write(`  line ${line} belongs to no claim and to no reason: ${text}\n`);
+  return missing.length === 0 ? 0 : 1;
 });
 
 function options(): { json?: boolean | undefined } {

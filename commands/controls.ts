@@ -3,6 +3,7 @@ import { controlsVariable } from "../helpers/claim/control.ts";
 import { exitCodeOf } from "../helpers/claim/results.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { makeCluster, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
+import { asTyped } from "../helpers/host/command.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
@@ -33,10 +34,10 @@ await main(async () => {
     const cluster = await makeCluster(session);
     try {
       await beginRun(session, cluster, selection);
-      const claims = () => runSpecs(session, "vitest.config.ts", selection);
+      const claims = () => runSpecs(session, "vitest.config", selection);
       await progress.phase("claims", claims);
       await progress.phase("controls", () =>
-        runSpecs(session, "vitest.controls.config.ts", selection, { [controlsVariable]: "1" }),
+        runSpecs(session, "vitest.controls.config", selection, { [controlsVariable]: "1" }),
       );
       // The report is of the last judging, on the cluster as the changes left it.
       removeOutput(settings, ["allure-results", "claims", "junit.xml"]);
@@ -53,7 +54,7 @@ await main(async () => {
   });
   const { results, failed } = value;
   progress.say("reports", `report: ${await generateAllureReport(settings.out, interrupt)}`);
-  process.stdout.write(`\n${summaryOf(results, article)}\n`);
+  process.stdout.write(asTyped(`\n${summaryOf(results, article)}\n`));
   tellGitHub(results, article);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   if (results.controls.proven < results.controls.executed) return 1;

@@ -157,7 +157,10 @@ function leftBehind({ cache }: Settings): Row {
 
 /** Says how many claims need a capability that is not there. */
 function costInClaims(capability: string): string {
-  const claims = readArticle(readSettings().article).claims.filter(
+  const { article } = readSettings();
+  // Whoever has no article yet asks what this machine can do, too.
+  if (!existsSync(join(article, "article.yaml"))) return `claims that need ${capability} are external`;
+  const claims = readArticle(article).claims.filter(
     ({ needs, expect }) => expect !== undefined && needs.includes(capability),
   );
   if (claims.length === 0) return "nothing";

@@ -81,7 +81,7 @@ async function checkCells(
     process.stdout.write(`${place}, ${cell.why}\n`);
     await execa(process.execPath, [join("commands", "run.js"), "test", ...selection], {
       cwd: projectRoot,
-      env: { KNC_CELL: cell.id, KNC_OUT: folderOf(cell, settings) },
+      env: { KNC_ARTICLE: settings.article, KNC_CELL: cell.id, KNC_OUT: folderOf(cell, settings) },
       stdin: "ignore",
       stdout: "inherit",
       stderr: "inherit",

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { execa } from "execa";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 
 /**
  * Runs a command of the project's own, such as `test`, and returns how it ended and all that it said.
@@ -14,7 +14,14 @@ export async function ownCommand(
   cancelSignal: AbortSignal | undefined,
 ): Promise<{ exitCode: number | undefined; all: string }> {
   const { exitCode, all } = await execa(process.execPath, [join("commands", "run.js"), ...words], {
-    ...{ cwd: projectRoot, env, stdin: "ignore", all: true, reject: false },
+    // It runs in the project's folder, from which an article would be looked for there.
+    ...{
+      cwd: projectRoot,
+      env: { KNC_ARTICLE: readSettings().article, ...env },
+      stdin: "ignore",
+      all: true,
+      reject: false,
+    },
     ...(cancelSignal === undefined ? {} : { cancelSignal }),
     forceKillAfterDelay: false,
   });

@@ -5,6 +5,7 @@ import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { findBrowser } from "../helpers/source/browser.ts";
+import { vitestWith } from "./vitest.ts";
 
 /** Tries the pages in a real browser, as recorded runs give them, and leaves pictures of them in `screenshots/`. */
 await main(async () => {
@@ -23,8 +24,8 @@ await main(async () => {
     });
   const demo = await run([join("commands", "run.js"), "demo"]);
   if (demo.failed) return 2;
-  const vitest = join("node_modules", "vitest", "vitest.mjs");
-  const tested = await run([vitest, "run", "--config", "vitest.pages.config.ts"], {
+  const [, ...words] = vitestWith("vitest.pages.config");
+  const tested = await run(words, {
     BROWSER_PROGRAM: program,
     BROWSER_ENVIRONMENT: JSON.stringify(environment),
     BROWSER_PAGES: join(settings.out, "demo"),

@@ -22,6 +22,7 @@ import type { Say } from "../helpers/host/progress.ts";
 import { projectRoot, type Settings } from "../helpers/host/settings.ts";
 import { compareWithCell } from "../helpers/world/compare.ts";
 import { detectWorld } from "../helpers/world/detect.ts";
+import { vitestWith } from "./vitest.ts";
 
 /** Results of an earlier run would read as this one's. */
 const ofARun = [
@@ -150,7 +151,7 @@ export async function beginRun(
 /**
  * Runs the specs of the run that was begun and returns whether something failed.
  *
- * @param config the vitest configuration, from the project's root
+ * @param config the vitest configuration, such as `vitest.config`
  * @throws the signal's reason when aborted; UserError where vitest was ended by a signal
  */
 export async function runSpecs(
@@ -159,10 +160,7 @@ export async function runSpecs(
   selection: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<boolean> {
-  const vitest = join(projectRoot, "node_modules", "vitest", "vitest.mjs");
-  // Any other loader writes beside the project's packages, which may be somebody else's.
-  const words = [process.execPath, vitest, "run", "--configLoader", "native", "--config", config, ...selection];
-  const [command, ...rest] = inEngineNetwork(engine, words);
+  const [command, ...rest] = inEngineNetwork(engine, [...vitestWith(config), ...selection]);
   const result = await execa(command, rest, {
     cwd: projectRoot,
     env: {

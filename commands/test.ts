@@ -11,6 +11,7 @@ import {
   withEngine,
 } from "../helpers/cluster/lifecycle.ts";
 import { changeCluster, worldsOf } from "../helpers/cluster/worlds.ts";
+import { asTyped } from "../helpers/host/command.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
@@ -56,7 +57,7 @@ await main(async () => {
     }
   });
   progress.say("reports", `report: ${await value.report}`);
-  process.stdout.write(`\n${summaryOf(value.results, article)}\n`);
+  process.stdout.write(asTyped(`\n${summaryOf(value.results, article)}\n`));
   tellGitHub(value.results, article);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   const code = exitCodeOf(value.results);
@@ -73,7 +74,7 @@ async function check(
 ): Promise<{ results: Results; failed: boolean; report: Promise<string> }> {
   const { settings, progress } = session;
   await beginRun(session, cluster, selection);
-  const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config.ts", selection));
+  const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config", selection));
   writeOutput(settings, "phases.json", progress.phases);
   const results = collectResults(settings.out, article);
   writePages(settings.out, results, article);

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { stringifyEnvInfo } from "allure-js-commons/sdk/reporter";
 import { execa } from "execa";
 import { z } from "zod";
 import { Results } from "../helpers/claim/results.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { moduleEnding, projectRoot } from "../helpers/host/settings.ts";
 import type { Matrix } from "./matrix.ts";
 
 /**
@@ -20,7 +21,7 @@ export async function generateAllureReport(out: string, signal?: AbortSignal): P
   const results = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
   writeFileSync(join(found, "environment.properties"), stringifyEnvInfo(environmentOf(results)));
   const report = join(out, "allure-report");
-  const index = await generate(out, "allure-results", "allurerc.ts", report, results.article.en, signal);
+  const index = await generate(out, "allure-results", "allurerc", report, results.article.en, signal);
   for (const name of readdirSync(report)) if (name !== "index.html") rmSync(join(report, name), { recursive: true });
   return index;
 }
@@ -57,7 +58,7 @@ export function placesInAllure(out: string): Map<string, string> {
  */
 export async function generateMatrixReport(out: string, { article }: Pick<Matrix, "article">): Promise<string> {
   const report = join(out, "matrix-report");
-  await generate(out, "cells/*/allure-results", "allurerc.matrix.ts", report, article.en);
+  await generate(out, "cells/*/allure-results", "allurerc.matrix", report, article.en);
   return report;
 }
 
@@ -70,8 +71,8 @@ async function generate(
   signal?: AbortSignal,
 ): Promise<string> {
   rmSync(report, { recursive: true, force: true });
-  const generator = join(projectRoot, "node_modules", "allure", "cli.js");
-  const configuration = ["--config", join(projectRoot, config), "--report-name", title];
+  const generator = fileURLToPath(new URL("../cli.js", import.meta.resolve("allure")));
+  const configuration = ["--config", join(projectRoot, `${config}${moduleEnding}`), "--report-name", title];
   const result = await execa(process.execPath, [generator, "generate", found, ...configuration], {
     // Allure takes the folder for a pattern: what leads to it must not be part of that.
     cwd: out,

@@ -1,5 +1,3 @@
-import type { Nodes } from "mdast";
-import { fromMarkdown } from "mdast-util-from-markdown";
 import { type ComponentChild, h } from "preact";
 import type { Article, Claim } from "../helpers/article/article.ts";
 import { spanOf } from "../helpers/article/place.ts";
@@ -19,6 +17,7 @@ import {
   tagOf,
   verdictMark,
 } from "./look.ts";
+import { type ArticleTree, articleTree } from "./markdown.ts";
 import { linesInWords, linesOf } from "./places.ts";
 import { wrongSentences } from "./sentences.ts";
 import { whenWrong } from "./when.ts";
@@ -47,7 +46,9 @@ aside { position: sticky; top: 0; max-height: 100vh; overflow-y: auto; padding: 
 .word.holds { text-decoration-color: var(--holds); } .word.external { text-decoration-style: dotted; text-decoration-color: var(--external); }
 .word.refuted { text-decoration-style: wavy; text-decoration-color: var(--refuted); background: light-dark(#fdeceb, #3a1f1d); }
 .word.inconclusive { text-decoration-style: dashed; text-decoration-color: var(--inconclusive); }
-.lines { white-space: pre-line; } .sign { font-size: .7em; vertical-align: super; font-weight: bold; } .holds .sign { color: var(--holds); } .refuted .sign { color: var(--refuted); }
+.lines { white-space: pre-line; } pre .lines { white-space: inherit; } main img { max-width: 100%; } .wide { overflow-x: auto; } .onward { margin-left: .15em; font-size: .8em; text-decoration: none; }
+main table { border-collapse: collapse; } main th, main td { padding: .3rem .7rem; border: 1px solid var(--line); } main blockquote { margin: 1em 0; padding-left: 1rem; border-left: 4px solid var(--line); }
+ .sign { font-size: .7em; vertical-align: super; font-weight: bold; } .holds .sign { color: var(--holds); } .refuted .sign { color: var(--refuted); }
 .external .sign { color: var(--external); } .inconclusive .sign { color: var(--inconclusive); }
 .tip { display: none; position: absolute; left: 0; top: 1.9em; z-index: 2; width: max-content; max-width: 26rem; padding: .5rem .7rem; font: 14px/1.5 system-ui, "Noto Sans TC", sans-serif; white-space: normal;
   color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 6px; box-shadow: 0 4px 14px #0003; } .word:hover .tip, .word:focus-visible .tip { display: block; }
@@ -67,7 +68,8 @@ export function articlePage(page: ArticlePage): string {
   const { results, recorded } = page;
   const { article, claims } = results;
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
-  const segments = segmentsOf(page);
+  const tree = articleTree(page.article);
+  const segments = segmentsOf(page).filter((segment) => placesIn(tree, segment).length > 0);
   const anchors = anchorsOf(segments);
   const sentences = wrongSentences(judged);
   const wrong = sentences.map(({ claim }) => claim);
@@ -85,7 +87,7 @@ export function articlePage(page: ArticlePage): string {
       ]),
     ]),
     h("div", { class: "columns" }, [
-      h("main", { class: "source", lang: sourceLanguage(article) }, articleBody(page, segments, anchors)),
+      h("main", { class: "source", lang: sourceLanguage(article) }, articleBody(tree, segments, anchors)),
       h("aside", { "aria-label": "claim" }, [
         h("div", { class: "hint" }, [
           h(
@@ -207,48 +209,39 @@ function anchorsOf(segments: readonly Segment[]): ReadonlyMap<ClaimResult, Segme
 }
 
 function articleBody(
-  page: ArticlePage,
+  tree: ArticleTree,
   segments: readonly Segment[],
   anchors: ReadonlyMap<ClaimResult, Segment>,
 ): ComponentChild[] {
-  const { text: article } = page.article;
-  // What stands before the text tells nothing to a reader; blanks keep every place where it is in the file.
-  const body = article.replace(/^---\n[^]*?\n---\n/, (matter) => matter.replaceAll(/[^\n]/g, " "));
-  const words = (start: number, end: number): ComponentChild[] =>
-    segments
-      .filter((segment) => segment.start < end && segment.end > start)
-      .map((segment) => {
-        const text = article.slice(Math.max(segment.start, start), Math.min(segment.end, end));
-        const begins = segment.start >= start;
-        const places = segment.claims
-          .filter((claim) => begins && anchors.get(claim) === segment)
-          .map(({ id }) => placeOfWords(id));
-        return marked(text, segment.claims, segment.last && segment.end <= end, places);
-      });
-  const children = (node: Nodes): ComponentChild[] => ("children" in node ? node.children.map(shown) : []);
-  const shown = (node: Nodes): ComponentChild => {
-    const [start, end] = [node.position?.start.offset ?? 0, node.position?.end.offset ?? 0];
-    switch (node.type) {
-      case "heading":
-        return h(`h${Math.min(node.depth + 1, 6)}`, {}, children(node));
-      case "paragraph":
-        return h("p", {}, children(node));
-      case "list":
-        return node.ordered === true
-          ? h("ol", { start: node.start ?? 1 }, children(node))
-          : h("ul", {}, children(node));
-      case "listItem":
-        return h("li", {}, children(node));
-      case "code": {
-        const from = article.indexOf("\n", start) + 1;
-        return h("pre", { tabIndex: 0 }, h("code", {}, words(from, article.lastIndexOf("\n", end - 1))));
-      }
-      default:
-        // The article's line ends are line ends for its readers.
-        return h("span", { class: "lines" }, words(start, end));
-    }
-  };
-  return fromMarkdown(body).children.map(shown);
+  const begun = new Set<Segment>();
+  const lastPlaces = new Map(segments.map((segment) => [segment, placesIn(tree, segment).at(-1)]));
+  return tree.show({
+    words: ({ text, places }) =>
+      segments.flatMap((segment) => {
+        const from = places.findIndex((place) => place >= segment.start);
+        const to = places.findIndex((place) => place >= segment.end);
+        const words = from === -1 ? "" : text.slice(from, to === -1 ? undefined : to);
+        if (words === "") return [];
+        const spots = begun.has(segment) ? [] : segment.claims.filter((claim) => anchors.get(claim) === segment);
+        begun.add(segment);
+        const ends = places[from + words.length - 1] === lastPlaces.get(segment);
+        return [
+          marked(
+            words,
+            segment.claims,
+            segment.last && ends,
+            spots.map(({ id }) => placeOfWords(id)),
+          ),
+        ];
+      }),
+    leads: (start, end) =>
+      segments.some((segment) => segment.claims.length > 0 && segment.start < end && segment.end > start),
+  });
+}
+
+/** Returns where the words of a segment stand that readers see. */
+function placesIn({ words }: ArticleTree, { start, end }: Pick<Segment, "start" | "end">): number[] {
+  return words.flatMap(({ places }) => places.filter((place) => place >= start && place < end));
 }
 
 function marked(

@@ -3,7 +3,6 @@ import { join, relative } from "node:path";
 import { type Article, textFile } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
 import { symbols } from "./look.ts";
 import { lineOf } from "./places.ts";
 import { wrongSentences } from "./sentences.ts";
@@ -25,7 +24,7 @@ export function annotationsOf(results: Results, article: Article): string[] {
   return notAsExpected(results).map((claim) => {
     const { id, verdict, expected, en, why = "" } = claim;
     const properties = Object.entries({
-      file: relative(projectRoot, join(article.folder, textFile)),
+      file: relative(process.cwd(), join(article.folder, textFile)),
       line: String(lineOf(claim, article)),
       title: `${id}: expected ${expected}, got ${verdict}`,
     }).map(([name, value]) => `${name}=${escaped(value).replaceAll(":", "%3A").replaceAll(",", "%2C")}`);

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { type ComponentChild, h } from "preact";
 import { render } from "preact-render-to-string";
 import type { Verdict } from "../helpers/claim/verdict.ts";
+import { asTyped } from "../helpers/host/command.ts";
 
 /** A sentence in the languages that pages can be read in. */
 export interface Texts {
@@ -113,7 +114,7 @@ export function pageOf(title: string, style: string, body: ComponentChild, scrip
   const code = language + script;
   const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const policy = [
-    ...["default-src 'none'", `style-src ${hash(css)}`, "img-src 'self' file:"],
+    ...["default-src 'none'", `style-src ${hash(css)}`, "img-src 'self' file: data:"],
     `script-src ${hash(code)}`,
     ...["base-uri 'none'", "form-action 'none'"],
   ].join("; ");
@@ -127,5 +128,5 @@ export function pageOf(title: string, style: string, body: ComponentChild, scrip
     ]),
     h("body", {}, [body, h("script", { dangerouslySetInnerHTML: { __html: code } })]),
   ]);
-  return `<!doctype html>\n${render(page)}\n`;
+  return asTyped(`<!doctype html>\n${render(page)}\n`);
 }

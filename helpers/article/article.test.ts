@@ -88,6 +88,16 @@ test.each([
     good.replace("verdict: holds", "verdict: inconclusive"),
     'claim first-claim: expect.0.verdict: Invalid option: expected one of "holds"|"refuted"|"external"',
   ],
+  [
+    "what is still to be filled in",
+    good.replace("All pods do something.", '"TODO: what they do"'),
+    "claim first-claim: is to be filled in: TODO: what they do",
+  ],
+  [
+    "a link that is still to be filled in",
+    good.replace("https://kubernetes.io/", "https://example.com/TODO"),
+    "claim first-claim: is to be filled in: https://example.com/TODO",
+  ],
   ["an unknown section", good.replace("section: one", "section: two"), "claim first-claim: section two is not listed"],
   [
     "neither expectation nor exclusion",

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import semver from "semver";
 import { z } from "zod";
+import { UserError } from "../host/errors.ts";
 import { parsed, read, wrongIn } from "./files.ts";
 import { labFile, readLabText } from "./lab-text.ts";
 import { Place, Quote, spanOf } from "./place.ts";
@@ -97,7 +98,9 @@ export type Claim = z.infer<typeof Claim>;
 
 /** What is no statement, so that nothing could be checked; the reason says why. */
 const Unclaimed = z.strictObject({
-  reason: z.enum(["heading", "announcement", "instruction", "metadata"]),
+  reason: z
+    .enum(["heading", "announcement", "instruction", "metadata", "todo"])
+    .describe("todo: nobody has looked yet whether it states something"),
   places: z.array(Place).min(1),
 });
 
@@ -141,7 +144,10 @@ export interface Article extends z.infer<typeof ArticleFile> {
 
 /** The file of an article's text, and of what it is, in its folder. */
 export const textFile = "article.md";
-const articleFile = "article.yaml";
+export const articleFile = "article.yaml";
+
+/** What a command leaves to be filled in begins with this word. */
+export const todoWord = "TODO";
 
 /**
  * Returns the article of a folder, checked: known keys only, unique ids, known sections, an expectation or an exclusion for each
@@ -151,11 +157,17 @@ const articleFile = "article.yaml";
  * @throws UserError with one line for the first thing that is wrong
  */
 export function readArticle(folder: string): Article {
+  if (!existsSync(join(folder, articleFile)))
+    throw new UserError(
+      `there is no article in ${folder}`,
+      "npm run new -- FILE.md makes a folder for one, and --article FOLDER names one",
+    );
   const text = read(folder, textFile);
   const article = parsed(ArticleFile, folder, articleFile);
   const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
   const claims = files.toSorted().flatMap((file) => parsed(z.array(Claim), folder, file));
-  if (claims.length === 0) throw wrongIn(folder, "", "there is no claim in *.claims.yaml");
+  if (claims.length === 0)
+    throw new UserError(`${basename(folder)}: there is no claim in *.claims.yaml`, "npm run new-claim -- ID adds one");
   checkClaims(folder, { ...article, text, claims });
   if (existsSync(join(folder, labFile))) readLabText({ folder, text });
   return { ...article, id: basename(folder), folder, text, claims };
@@ -166,6 +178,14 @@ function checkClaims(
   { title, languages, sections, sentinels, unclaimed, text, claims }: Omit<Article, "id" | "folder">,
 ): void {
   const wrong = (what: string) => wrongIn(folder, "", what);
+  for (const [where, value] of [
+    ["title", title],
+    ...sections.map((each) => [`section ${each.id}`, each] as const),
+    ...claims.map((claim) => [`claim ${claim.id}`, claim] as const),
+  ] as const) {
+    const left = toBeFilledIn(value);
+    if (left !== undefined) throw wrong(`${where}: is to be filled in: ${left}`);
+  }
   if (!languages.includes("en"))
     throw wrong("languages: en has to be one of them, for the suite's own words are English");
   const spoken = (where: string, text: { zh?: string | undefined } | undefined) => {
@@ -202,6 +222,16 @@ function checkClaims(
   for (const id of sentinels) if (!seen.has(id)) throw wrong(`sentinels: there is no claim ${id}`);
   for (const place of unclaimed.flatMap(({ places }) => places))
     if (spanOf(text, place) === undefined) throw wrong(`unclaimed: ${notThere(place)}`);
+}
+
+/** Returns a text, however deep, that a command has left to be filled in. */
+function toBeFilledIn(value: unknown): string | undefined {
+  if (typeof value === "string")
+    return value.startsWith(todoWord) || value.endsWith(`/${todoWord}`) ? value : undefined;
+  if (typeof value !== "object" || value === null) return undefined;
+  return Object.values(value)
+    .map(toBeFilledIn)
+    .find((left) => left !== undefined);
 }
 
 function notThere(place: Place): string {

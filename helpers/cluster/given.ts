@@ -3,6 +3,7 @@ import { execa } from "execa";
 import { type Engine, inEngineNetwork } from "../engine/engine.ts";
 import { type CommandResult, lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
+import { moduleEnding } from "../host/settings.ts";
 import { readKubeconfig } from "../probe/kubeconfig.ts";
 import { containerNodes, controlPlaneContainers, nodeContainers } from "./nodes.ts";
 
@@ -66,7 +67,7 @@ export async function requireApiServer(engine: Engine, kubeconfig: string): Prom
 }
 
 async function identify(engine: Engine, kubeconfig: string): Promise<CommandResult> {
-  const program = join(import.meta.dirname, "identity.ts");
+  const program = join(import.meta.dirname, `identity${moduleEnding}`);
   const [command, ...words] = inEngineNetwork(engine, [process.execPath, program, kubeconfig]);
   return execa(command, words, { reject: false, stdin: "ignore", timeout: 60_000 });
 }

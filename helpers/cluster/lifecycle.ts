@@ -8,6 +8,7 @@ import {
   inEngineNetwork,
   removeContainers,
 } from "../engine/engine.ts";
+import { asTyped } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { acquireLock, type Lock } from "../host/lock.ts";
 import { endProcesses, processesOfRun, runMarker, runsWithProcesses } from "../host/process.ts";
@@ -290,7 +291,7 @@ export function howToUse({ engine, kubeconfig }: RunningCluster): string[] {
   const variables = [...own, ["KUBECONFIG", kubeconfig]].map(([name, value]) => `${name}=${value}`);
   return [
     `  ${inEngineNetwork(engine, ["env", ...variables, "kubectl", "get", "nodes"]).join(" ")}`,
-    "  npm test checks it, npm run cluster -- down deletes it",
+    asTyped("  npm test checks it, npm run cluster -- down deletes it"),
   ];
 }
 

@@ -4,6 +4,7 @@ import { execa } from "execa";
 import { z } from "zod";
 import { type CommandOptions, type Engine, engineCommand, engineOutput, inEngineNetwork } from "../engine/engine.ts";
 import type { CommandResult } from "../host/command.ts";
+import { moduleEnding } from "../host/settings.ts";
 import { Shells } from "../host/shell.ts";
 
 /** Label that kind puts on the containers of a cluster. */
@@ -136,7 +137,7 @@ export async function reachesNode(
   address: string,
   authority: string,
 ): Promise<boolean> {
-  const program = join(import.meta.dirname, "reach.ts");
+  const program = join(import.meta.dirname, `reach${moduleEnding}`);
   const [command, ...words] = inEngineNetwork(engine, [process.execPath, program, address]);
   // Where nobody has the address, perhaps nobody says so.
   return !(await execa(command, words, { input: authority, reject: false, timeout: 10_000 })).failed;

@@ -1,3 +1,4 @@
+import { asTyped } from "./command.ts";
 import { Interrupted, UserError } from "./errors.ts";
 
 /**
@@ -13,7 +14,7 @@ export async function main(run: () => Promise<number>): Promise<void> {
     process.exitCode = await run();
   } catch (error) {
     process.exitCode = 2;
-    if (error instanceof UserError) process.stderr.write(`error: ${error.message} – ${error.remedy}\n`);
+    if (error instanceof UserError) process.stderr.write(asTyped(`error: ${error.message} – ${error.remedy}\n`));
     else if (error instanceof Interrupted) process.exitCode = error.exitCode;
     else if (isRefused(error))
       process.stderr.write(

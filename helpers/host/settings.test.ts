@@ -1,5 +1,7 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { UserError } from "./errors.ts";
 import { projectRoot, readSettings } from "./settings.ts";
 
@@ -22,6 +24,29 @@ test("another article has a folder of its own for its results", () => {
   const { article, out } = readSettings({ KNC_ARTICLE: "tiny" });
   expect(article).toBe(join(projectRoot, "specs", "tiny"));
   expect(out).toBe(join(projectRoot, "reports", "out", "tiny"));
+});
+
+test("an article may be anywhere, has its results with it, and need not be named in its folder or the one around it", () => {
+  const around = realpathSync(mkdtempSync(join(tmpdir(), "article-")));
+  const mine = join(around, "mine");
+  mkdirSync(mine);
+  writeFileSync(join(mine, "article.yaml"), "");
+  const before = process.cwd();
+  const found = (folder: string) => {
+    vi.spyOn(process, "cwd").mockReturnValue(folder);
+    return readSettings({});
+  };
+  try {
+    expect(readSettings({ KNC_ARTICLE: mine })).toMatchObject({ article: mine, out: join(mine, "knc-out") });
+    expect([found(mine).article, found(around).article]).toEqual([mine, mine]);
+    mkdirSync(join(around, "other"));
+    writeFileSync(join(around, "other", "article.yaml"), "");
+    expect(found(around).article).toBe(join(projectRoot, "specs", "day-5"));
+  } finally {
+    vi.restoreAllMocks();
+    rmSync(around, { recursive: true });
+  }
+  expect(process.cwd()).toBe(before);
 });
 
 test("what is set is taken", () => {

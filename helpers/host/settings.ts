@@ -1,12 +1,15 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { UserError } from "./errors.ts";
 
-/** The project's root folder. */
+/** The project's root folder; in the package its `dist`, which is laid out in the same way. */
 export const projectRoot: string = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The ending of the project's own modules: `.ts` in the repository, `.js` in the package, where Node strips no types. */
+export const moduleEnding: string = extname(import.meta.filename);
 
 const flag = z.enum(["0", "1"], "must be 0 or 1").transform((text) => text === "1");
 const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
@@ -16,6 +19,8 @@ const existingFile = z
   .refine((path) => existsSync(path), "does not exist")
   .refine((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true, "is a folder");
 
+const ownArticles = join(projectRoot, "specs");
+
 /** What is checked when no article is named: package.json says which. */
 const mainArticle = join(projectRoot, mainArticleIn(readFileSync(join(projectRoot, "package.json"), "utf8")));
 
@@ -23,14 +28,37 @@ function mainArticleIn(packageJson: string): string {
   return z.object({ config: z.object({ article: z.string() }) }).parse(JSON.parse(packageJson)).config.article;
 }
 
-/** A folder of specs/ by its name, or another folder by its path; what is in it is told when it is read. */
+function isArticle(folder: string): boolean {
+  return existsSync(join(folder, "article.yaml"));
+}
+
+/** A folder by its path, or one of specs/ by its name; what is in it is told when it is read. */
 const articleFolder = z
   .string()
-  .transform((text) => (/^[a-z0-9-]+$/.test(text) ? join(projectRoot, "specs", text) : resolve(text)))
-  .refine((path) => existsSync(join(path, "article.yaml")), "names no folder with an article.yaml");
+  .transform((text) => (/^[a-z0-9-]+$/.test(text) && !isArticle(text) ? join(ownArticles, text) : resolve(text)))
+  .refine(isArticle, "names no folder with an article.yaml");
+
+/**
+ * Returns the article that is meant when none is named: this folder or the only one in it, else the repository's main one. Where
+ * there is none it is this folder, and whatever reads it says what is missing.
+ */
+function articleHere(): string {
+  const here = process.cwd();
+  if (isArticle(here)) return here;
+  const folders = readdirSync(here, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const [found, ...others] = folders.map(({ name }) => join(here, name)).filter(isArticle);
+  if (found !== undefined && others.length === 0) return found;
+  return isArticle(mainArticle) ? mainArticle : here;
+}
+
+/** Returns the folder for an article's results: the repository's are kept together, any other has them in its own. */
+function outOf(article: string): string {
+  if (dirname(article) !== ownArticles) return join(article, "knc-out");
+  return join(projectRoot, "reports", "out", article === mainArticle ? "" : basename(article));
+}
 
 const Variables = z.strictObject({
-  KNC_ARTICLE: articleFolder.default(mainArticle),
+  KNC_ARTICLE: articleFolder.optional(),
   KNC_NODE_IMAGE: z
     .string()
     .regex(
@@ -98,21 +126,19 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
     throw new UserError(`${name}=${ours[name]} ${issue?.message}`, `correct or unset ${name}`);
   }
   const value = parsed.data;
+  const article = value.KNC_ARTICLE ?? articleHere();
   const cacheHome = environment["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
   return {
     nodeImage: value.KNC_NODE_IMAGE,
     imageLock: value.KNC_IMAGE_LOCK,
     cell: value.KNC_CELL,
-    article: value.KNC_ARTICLE,
+    article,
     worlds: value.KNC_WORLDS?.split(",") ?? [],
     keepCluster: value.KNC_KEEP_CLUSTER,
     kubeconfig: value.KNC_KUBECONFIG,
     install: value.KNC_INSTALL,
     cache: value.KNC_CACHE ?? join(cacheHome, "kind-network-conformance"),
-    // Another article's results are kept apart.
-    out:
-      value.KNC_OUT ??
-      join(projectRoot, "reports", "out", value.KNC_ARTICLE === mainArticle ? "" : basename(value.KNC_ARTICLE)),
+    out: value.KNC_OUT ?? outOf(article),
     timeoutFactor: value.KNC_TIMEOUT_FACTOR,
   };
 }

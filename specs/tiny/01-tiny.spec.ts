@@ -1,9 +1,6 @@
-import { expect } from "vitest";
-import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { answered } from "../../helpers/lab/ask.ts";
-import { live } from "../../helpers/lab/spec.ts";
-import { meet } from "../../helpers/probe/http.ts";
-import { claim } from "./article.ts";
+import { answered, expect, live, meet, positiveControl, readArticle, specsOf } from "kind-network-conformance";
+
+const claim = specsOf(readArticle(import.meta.dirname));
 
 claim("every-pod-has-an-address", {
   observe: async (lab) => ({ addresses: ["client-1", "client-2", "server-1"].map((name) => lab.pod(name).address) }),

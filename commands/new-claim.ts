@@ -1,0 +1,211 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { isMap, isSeq, parse, parseDocument, stringify } from "yaml";
+import { articleFile, textFile, todoWord } from "../helpers/article/article.ts";
+import { headingsOf } from "../helpers/article/outline.ts";
+import { type Place, quotePosition, spanOf } from "../helpers/article/place.ts";
+import { readyMadeCheck } from "../helpers/checks/ready-made.ts";
+import { asTyped } from "../helpers/host/command.ts";
+import { UserError } from "../helpers/host/errors.ts";
+import { main } from "../helpers/host/main.ts";
+import { readSettings } from "../helpers/host/settings.ts";
+
+const usage = "npm run new-claim -- ID [--quote 'words of the text'] [--check '{ name-is-answered: { … } }']";
+
+/** What is read of an article that is still being written: some of its claims may be to be filled in. */
+interface Draft {
+  readonly text: string;
+  readonly languages: readonly string[];
+  readonly sections: readonly ({ readonly id: string } & Readonly<Record<string, string>>)[];
+  readonly unclaimed: readonly { readonly reason: string; readonly places: readonly Place[] }[];
+  readonly claims: readonly { readonly id: string; readonly ref: number }[];
+}
+
+/**
+ * Adds a claim to the claims of its section, and the check and the control of it to the spec beside them, each to be filled in. Without
+ * words of the text it is of the first sentence that nobody has looked at yet.
+ */
+await main(async () => {
+  const { id, quote, check } = options();
+  const { article: folder } = readSettings();
+  const draft = readDraft(folder);
+  if (draft.claims.some((claim) => claim.id === id))
+    throw new UserError(`there is a claim ${id} already`, "choose another id");
+  const place = placeOf(quote, draft);
+  const base = fileOf(folder, draft, sectionAt(draft, place));
+  const claims = join(folder, `${base}.claims.yaml`);
+  const spec = join(folder, `${base}.spec.ts`);
+  const entry = claimYaml({ id, place, check, section: sectionAt(draft, place), draft });
+  change(claims, (before) => (before.trim() === "" ? entry : `${before.trimEnd()}\n\n${entry}`));
+  if (check === undefined) change(spec, (before) => specWith(before, id));
+  noLongerOpen(join(folder, articleFile), draft.text, place);
+  const shown = [claims, ...(check === undefined ? [spec] : [])].map((file) => relative(process.cwd(), file));
+  process.stdout.write(
+    asTyped(`to be filled in, where it says ${todoWord}: ${shown.join(", ")}\nThen: npm run claims\n`),
+  );
+  return 0;
+});
+
+interface Options {
+  readonly id: string;
+  readonly quote: string | undefined;
+  /** The ready-made check that decides the claim, as it stands in its YAML. */
+  readonly check: Readonly<Record<string, unknown>> | undefined;
+}
+
+function options(): Options {
+  try {
+    const { values, positionals } = parseArgs({
+      options: { quote: { type: "string" }, check: { type: "string" } },
+      allowPositionals: true,
+    });
+    const [id, ...others] = positionals;
+    if (id === undefined || others.length > 0) throw new Error("name one id");
+    if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(id)) throw new Error(`${id} is no id: it must be kebab-case`);
+    return {
+      id,
+      quote: values.quote,
+      check: values.check === undefined ? undefined : checkIn(id, values.check, readSettings().article),
+    };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError((error as Error).message.split("\n")[0] ?? "", usage);
+  }
+}
+
+function checkIn(id: string, text: string, folder: string): Readonly<Record<string, unknown>> {
+  const named = parse(text) as unknown;
+  const check = typeof named === "object" && named !== null ? named : { [String(named)]: {} };
+  readyMadeCheck(id, check as Record<string, unknown>, folder);
+  return check as Record<string, unknown>;
+}
+
+function readDraft(folder: string): Draft {
+  if (!existsSync(join(folder, articleFile)))
+    throw new UserError(
+      `there is no article in ${folder}`,
+      "npm run new -- FILE.md makes a folder for one, and --article FOLDER names one",
+    );
+  const read = (file: string): unknown => {
+    try {
+      return parse(readFileSync(join(folder, file), "utf8"));
+    } catch (error) {
+      throw new UserError(`${join(basename(folder), file)}: ${(error as Error).message.split("\n")[0]}`, "correct it");
+    }
+  };
+  const { languages = ["en"], sections = [], unclaimed = [] } = read(articleFile) as Partial<Draft>;
+  const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
+  const claims = files.flatMap((file) => (read(file) ?? []) as Draft["claims"]);
+  return { text: readFileSync(join(folder, textFile), "utf8"), languages, sections, unclaimed, claims };
+}
+
+function placeOf(quote: string | undefined, { text, unclaimed }: Draft): Place {
+  if (quote !== undefined) {
+    if (quotePosition(text, { quote, occurrence: 1 }) === -1)
+      throw new UserError(`these words are not in ${textFile}: ${quote}`, "copy them from there, with their signs");
+    return { quote, occurrence: 1 };
+  }
+  const [first] = unclaimed.flatMap(({ reason, places }) => (reason === "todo" ? places : []));
+  if (first === undefined) throw new UserError(`no sentence is left under todo in ${articleFile}`, usage);
+  return first;
+}
+
+/** Returns the section of the last heading before a place that names one. */
+function sectionAt({ text, sections }: Draft, place: Place): string {
+  const { start } = spanIn(text, place);
+  const named = headingsOf(text).flatMap((heading) => {
+    const section = sections.find((candidate) => Object.values(candidate).includes(heading.title));
+    return section !== undefined && heading.start <= start ? [section.id] : [];
+  });
+  const section = named.at(-1) ?? sections[0]?.id;
+  if (section === undefined) throw new UserError(`${articleFile} lists no section`, "list one");
+  return section;
+}
+
+function spanIn(text: string, place: Place): { start: number; end: number } {
+  const span = spanOf(text, { occurrence: 1, ...place });
+  if (span === undefined) throw new UserError(`${articleFile}: a place under todo is not in the text`, "correct it");
+  return span;
+}
+
+/** Returns the name, without its endings, of the section's files: those that are there, else with its number before it. */
+function fileOf(folder: string, { sections }: Draft, section: string): string {
+  const there = readdirSync(folder).find((name) => name.replace(/^\d+-/, "") === `${section}.claims.yaml`);
+  const number = String(sections.findIndex(({ id }) => id === section) + 1).padStart(2, "0");
+  return there?.replace(/\.claims\.yaml$/, "") ?? `${number}-${section}`;
+}
+
+function claimYaml({
+  id,
+  place,
+  check,
+  section,
+  draft: { text, languages, claims },
+}: Pick<Options, "id" | "check"> & { place: Place; section: string; draft: Draft }): string {
+  const { start, end } = spanIn(text, place);
+  const occurrence = "occurrence" in place && place.occurrence > 1 ? { occurrence: place.occurrence } : {};
+  const todo = (what: string) => Object.fromEntries(languages.map((language) => [language, `${todoWord}: ${what}`]));
+  const claim = {
+    id,
+    ref: Math.max(0, ...claims.map(({ ref }) => ref)) + 1,
+    section,
+    ...{ quote: text.slice(start, end), ...occurrence },
+    ...todo("what the words state, in one sentence"),
+    ...(check === undefined ? {} : { check }),
+    expect: [
+      {
+        verdict: "holds",
+        because: todo("how one knows, in a sentence or two"),
+        link: `https://example.com/${todoWord}`,
+      },
+    ],
+  };
+  return `${stringify([claim], { lineWidth: 120 })}  # If it is refuted: instead: { … } beside because, and tried: { … } beside expect.\n`;
+}
+
+function specWith(before: string, id: string): string {
+  const head = `import { expect, live, readArticle, specsOf, todo } from "kind-network-conformance";
+
+const claim = specsOf(readArticle(import.meta.dirname));
+`;
+  return `${(before === "" ? head : before).trimEnd()}
+
+claim("${id}", {
+  // Ask the cluster by the lab, and return what was seen as plain JSON.
+  observe: async (lab) => todo("ask the cluster"),
+  // Look at that JSON only. Each expect stands for words of the quote; one that fails refutes the sentence.
+  judge: (seen) => {
+    expect(seen, "${todoWord}").toEqual(todo("what the sentence says"));
+  },
+  // Change the cluster so that the check has to say the opposite.
+  control: live("${todoWord}: what is changed", async (lab) => todo("change the cluster")),
+});
+`;
+}
+
+function change(file: string, changed: (before: string) => string): void {
+  writeFileSync(file, changed(existsSync(file) ? readFileSync(file, "utf8") : ""));
+}
+
+/** A sentence that is wholly claimed leaves the ones that nobody has looked at. */
+function noLongerOpen(file: string, text: string, place: Place): void {
+  const claimed = spanIn(text, place);
+  const document = parseDocument(readFileSync(file, "utf8"));
+  const unclaimed = document.get("unclaimed");
+  if (!isSeq(unclaimed)) return;
+  for (const entry of unclaimed.items) {
+    if (!isMap(entry) || entry.get("reason") !== "todo") continue;
+    const places = entry.get("places");
+    if (!isSeq(places)) continue;
+    places.items = places.items.filter((item) => {
+      const { start, end } = spanIn(text, (item as { toJSON(): Place }).toJSON());
+      return start < claimed.start || end > claimed.end;
+    });
+  }
+  unclaimed.items = unclaimed.items.filter((entry) => {
+    const places = isMap(entry) ? entry.get("places") : undefined;
+    return !isSeq(places) || places.items.length > 0;
+  });
+  writeFileSync(file, document.toString({ lineWidth: 120 }));
+}
