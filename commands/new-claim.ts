@@ -4,7 +4,6 @@ import { parseArgs } from "node:util";
 import { isMap, isSeq, parse, parseDocument, stringify } from "yaml";
 import { articleFile, type Place, quotePosition, spanOf, textFile, todoWord } from "../helpers/article/article.ts";
 import { headingsOf } from "../helpers/article/outline.ts";
-import { readyMadeCheck } from "../helpers/checks/ready-made.ts";
 import { asTyped } from "../helpers/host/command.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
@@ -26,7 +25,7 @@ interface Draft {
  * words of the text it is of the first sentence that nobody has looked at yet.
  */
 await main(async () => {
-  const { id, quote, check } = options();
+  const { id, quote, check } = await options();
   const { article: folder } = readSettings();
   const draft = readDraft(folder);
   if (draft.claims.some((claim) => claim.id === id))
@@ -53,7 +52,7 @@ interface Options {
   readonly check: Readonly<Record<string, unknown>> | undefined;
 }
 
-function options(): Options {
+async function options(): Promise<Options> {
   try {
     const { values, positionals } = parseArgs({
       options: { quote: { type: "string" }, check: { type: "string" } },
@@ -62,14 +61,16 @@ function options(): Options {
     const [id, ...others] = positionals;
     if (id === undefined || others.length > 0) throw new Error("name one id");
     if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(id)) throw new Error(`${id} is no id: it must be kebab-case`);
-    return { id, quote: values.quote, check: values.check === undefined ? undefined : checkIn(id, values.check) };
+    return { id, quote: values.quote, check: values.check === undefined ? undefined : await checkIn(id, values.check) };
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError((error as Error).message.split("\n")[0] ?? "", usage);
   }
 }
 
-function checkIn(id: string, text: string): Readonly<Record<string, unknown>> {
+async function checkIn(id: string, text: string): Promise<Readonly<Record<string, unknown>>> {
+  // Seconds to load, with all that a check can do to a cluster, and only here.
+  const { readyMadeCheck } = await import("../helpers/checks/ready-made.ts");
   const named = parse(text) as unknown;
   const check = typeof named === "object" && named !== null ? named : { [String(named)]: {} };
   readyMadeCheck(id, check as Record<string, unknown>);
