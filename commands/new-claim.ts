@@ -5,7 +5,6 @@ import { isMap, isSeq, parse, parseDocument, stringify } from "yaml";
 import { articleFile, textFile, todoWord } from "../helpers/article/article.ts";
 import { headingsOf } from "../helpers/article/outline.ts";
 import { type Place, quotePosition, spanOf } from "../helpers/article/place.ts";
-import { readyMadeCheck } from "../helpers/checks/ready-made.ts";
 import { asTyped } from "../helpers/host/command.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
@@ -27,7 +26,7 @@ interface Draft {
  * words of the text it is of the first sentence that nobody has looked at yet.
  */
 await main(async () => {
-  const { id, quote, check } = options();
+  const { id, quote, check } = await options();
   const { article: folder } = readSettings();
   const draft = readDraft(folder);
   if (draft.claims.some((claim) => claim.id === id))
@@ -54,7 +53,7 @@ interface Options {
   readonly check: Readonly<Record<string, unknown>> | undefined;
 }
 
-function options(): Options {
+async function options(): Promise<Options> {
   try {
     const { values, positionals } = parseArgs({
       options: { quote: { type: "string" }, check: { type: "string" } },
@@ -66,7 +65,7 @@ function options(): Options {
     return {
       id,
       quote: values.quote,
-      check: values.check === undefined ? undefined : checkIn(id, values.check, readSettings().article),
+      check: values.check === undefined ? undefined : await checkIn(id, values.check, readSettings().article),
     };
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -74,7 +73,9 @@ function options(): Options {
   }
 }
 
-function checkIn(id: string, text: string, folder: string): Readonly<Record<string, unknown>> {
+async function checkIn(id: string, text: string, folder: string): Promise<Readonly<Record<string, unknown>>> {
+  // Seconds to load, with all that a check can do to a cluster, and only here.
+  const { readyMadeCheck } = await import("../helpers/checks/ready-made.ts");
   const named = parse(text) as unknown;
   const check = typeof named === "object" && named !== null ? named : { [String(named)]: {} };
   readyMadeCheck(id, check as Record<string, unknown>, folder);
