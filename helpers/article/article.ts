@@ -4,6 +4,7 @@ import semver from "semver";
 import { parse } from "yaml";
 import { z } from "zod";
 import { UserError } from "../host/errors.ts";
+import { keysOf, LanguageTag, type Texts, textIn } from "./languages.ts";
 
 const kebabCase = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be kebab-case");
 const range = z.string().refine((text) => semver.validRange(text) !== null, "must be a semver range such as '>=1.26'");
@@ -18,12 +19,21 @@ const range = z.string().refine((text) => semver.validRange(text) !== null, "mus
 export const ExpectedVerdict = z.enum(["holds", "refuted", "external"]);
 export type ExpectedVerdict = z.infer<typeof ExpectedVerdict>;
 
-/** Languages that pages can be read in. The suite itself speaks English, so that every article has texts in it. */
-const Language = z.enum(["en", "zh"]);
+/** The article's languages; the suite itself speaks English, so that every article has texts in it. */
+const Languages = z.array(LanguageTag).min(1).describe("the text's own first; English is one of them");
 
-/** Returns the schema of a text in the article's languages, of so many characters at least. */
-function texts(en: number, zh: number) {
-  return z.strictObject({ en: z.string().min(en), zh: z.string().min(zh).optional() });
+/** Returns the fields of a text in languages, of so many characters at least. */
+function textFields(languages: readonly string[], en: number, others: number) {
+  const further = languages.filter((language) => language !== "en").flatMap(keysOf);
+  return {
+    en: z.string().min(en),
+    // Not in the type, which is the same for all articles.
+    ...(Object.fromEntries(further.map((key) => [key, z.string().min(others).optional()])) as object),
+  };
+}
+
+function texts(languages: readonly string[], en: number, others: number) {
+  return z.strictObject(textFields(languages, en, others));
 }
 
 /** Under which conditions an expectation applies; all that are given must hold. */
@@ -37,25 +47,29 @@ const Condition = z.strictObject({
 });
 export type Condition = z.infer<typeof Condition>;
 
-const Expectation = z
-  .strictObject({
-    when: Condition.optional(),
-    verdict: ExpectedVerdict,
-    because: texts(20, 8),
-    instead: texts(5, 5).optional().describe("what the article could say in the quote's place"),
-    note: texts(20, 8)
-      .optional()
-      .describe("what to know beside a sentence that holds: where it is false only in a strict reading, or elsewhere"),
-    since: z.string().min(2).optional(),
-    link: z.url(),
-  })
-  .refine(({ verdict, instead }) => verdict === "refuted" || instead === undefined, {
-    error: "only a refuted claim says what would be right: 'instead'",
-  })
-  .refine(({ verdict, note }) => verdict === "holds" || note === undefined, {
-    error: "only a claim that holds has a 'note'; a refuted one is corrected: 'instead'",
-  });
-export type Expectation = z.infer<typeof Expectation>;
+function expectationIn(languages: readonly string[]) {
+  return z
+    .strictObject({
+      when: Condition.optional(),
+      verdict: ExpectedVerdict,
+      because: texts(languages, 20, 8),
+      instead: texts(languages, 5, 5).optional().describe("what the article could say in the quote's place"),
+      note: texts(languages, 20, 8)
+        .optional()
+        .describe(
+          "what to know beside a sentence that holds: where it is false only in a strict reading, or elsewhere",
+        ),
+      since: z.string().min(2).optional(),
+      link: z.url(),
+    })
+    .refine(({ verdict, instead }) => verdict === "refuted" || instead === undefined, {
+      error: "only a refuted claim says what would be right: 'instead'",
+    })
+    .refine(({ verdict, note }) => verdict === "holds" || note === undefined, {
+      error: "only a claim that holds has a 'note'; a refuted one is corrected: 'instead'",
+    });
+}
+export type Expectation = z.infer<ReturnType<typeof expectationIn>>;
 
 const Quote = z.strictObject({ quote: z.string().min(1), occurrence: z.int().min(1).default(1) });
 const Lines = z.strictObject({ lines: z.string().regex(/^[1-9]\d*(-[1-9]\d*)?$/, "must be a line or lines as 60-64") });
@@ -72,41 +86,42 @@ const pattern = z.string().transform((text, context) => {
   }
 });
 
-const Claim = z.strictObject({
-  id: kebabCase,
-  ref: z.int().min(1),
-  section: kebabCase,
-  ...Quote.shape,
-  also: z.array(Place).default([]).describe("further places that say the same"),
-  en: z.string().min(10),
-  zh: z.string().min(5).optional(),
-  tried: texts(20, 8).optional().describe("what the check does to find out, for somebody who asks how one knows"),
-  shown: z
-    .strictObject({ after: pattern.optional(), by: pattern, line: pattern.optional() })
-    .optional()
-    .describe("where the evidence shows that it is wrong: titles of steps, and what one printed"),
-  needs: z.array(kebabCase).default([]),
-  repeats: kebabCase
-    .optional()
-    .describe("the claim whose sentence says the same: the two count as one sentence, and it has the correction"),
-  check: z
-    .record(kebabCase, z.unknown())
-    .refine((named) => Object.keys(named).length === 1, "must be one ready-made check with its parameters")
-    .optional()
-    .describe("the ready-made check that decides it; where absent, the spec beside it has one"),
-  expect: z.array(Expectation).min(1).optional(),
-  excluded: z.string().min(10).optional(),
-});
+function claimIn(languages: readonly string[]) {
+  return z.strictObject({
+    ...textFields(languages, 10, 5),
+    id: kebabCase,
+    ref: z.int().min(1),
+    section: kebabCase,
+    ...Quote.shape,
+    also: z.array(Place).default([]).describe("further places that say the same"),
+    tried: texts(languages, 20, 8)
+      .optional()
+      .describe("what the check does to find out, for somebody who asks how one knows"),
+    shown: z
+      .strictObject({ after: pattern.optional(), by: pattern, line: pattern.optional() })
+      .optional()
+      .describe("where the evidence shows that it is wrong: titles of steps, and what one printed"),
+    needs: z.array(kebabCase).default([]),
+    repeats: kebabCase
+      .optional()
+      .describe("the claim whose sentence says the same: the two count as one sentence, and it has the correction"),
+    check: z
+      .record(kebabCase, z.unknown())
+      .refine((named) => Object.keys(named).length === 1, "must be one ready-made check with its parameters")
+      .optional()
+      .describe("the ready-made check that decides it; where absent, the spec beside it has one"),
+    expect: z.array(expectationIn(languages)).min(1).optional(),
+    excluded: z.string().min(10).optional(),
+  });
+}
 /** One atomic statement of the article: its words, what they mean, and what the cluster is expected to show. */
-export type Claim = z.infer<typeof Claim>;
+export type Claim = z.infer<ReturnType<typeof claimIn>>;
 
 /** What is no statement, so that nothing could be checked; the reason says why. */
 const Unclaimed = z.strictObject({
   reason: z.enum(["heading", "announcement", "instruction", "metadata"]),
   places: z.array(Place).min(1),
 });
-
-const Section = texts(1, 1).extend({ id: kebabCase });
 
 const Lab = z
   .strictObject({
@@ -117,25 +132,27 @@ const Lab = z
 /** What an article's lab makes; somebody else's objects of the same names or labels are in its way. */
 export type Lab = z.infer<typeof Lab>;
 
-const ArticleFile = z.strictObject({
-  title: texts(1, 1),
-  languages: z.array(Language).min(1).describe("the text's own first; English is one of them"),
-  date: z.iso.date(),
-  versions: z
-    .strictObject({ written: z.string(), shown: z.string() })
-    .optional()
-    .describe("cells of the matrix: what was current on the article's day, and what its samples show"),
-  lab: Lab.optional(),
-  sections: z.array(Section).min(1),
-  sentinels: z
-    .array(kebabCase)
-    .default([])
-    .describe("claims that are judged under every control too: a change that turns them all proves little"),
-  unclaimed: z.array(Unclaimed).default([]),
-});
+function articleIn(languages: readonly string[]) {
+  return z.strictObject({
+    title: texts(languages, 1, 1),
+    languages: Languages,
+    date: z.iso.date(),
+    versions: z
+      .strictObject({ written: z.string(), shown: z.string() })
+      .optional()
+      .describe("cells of the matrix: what was current on the article's day, and what its samples show"),
+    lab: Lab.optional(),
+    sections: z.array(texts(languages, 1, 1).extend({ id: kebabCase })).min(1),
+    sentinels: z
+      .array(kebabCase)
+      .default([])
+      .describe("claims that are judged under every control too: a change that turns them all proves little"),
+    unclaimed: z.array(Unclaimed).default([]),
+  });
+}
 
 /** An article: its text, and what its folder says of it. Sections and claims are in the article's order. */
-export interface Article extends z.infer<typeof ArticleFile> {
+export interface Article extends z.infer<ReturnType<typeof articleIn>> {
   /** Its folder's name. */
   readonly id: string;
   /** The folder, as an absolute path. */
@@ -156,9 +173,13 @@ const articleFile = "article.yaml";
  */
 export function readArticle(folder: string): Article {
   const text = read(folder, textFile);
-  const article = parsed(ArticleFile, folder, articleFile);
+  const { languages } = parsed(z.looseObject({ languages: Languages }), folder, articleFile);
+  const field = languages.find((language) => language in claimIn([]).shape);
+  if (field !== undefined && field !== "en")
+    throw wrongIn(folder, articleFile, `languages: ${field} is a field of claims too; write it with its region`);
+  const article = parsed(articleIn(languages), folder, articleFile);
   const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
-  const claims = files.toSorted().flatMap((file) => parsed(z.array(Claim), folder, file));
+  const claims = files.toSorted().flatMap((file) => parsed(z.array(claimIn(languages)), folder, file));
   if (claims.length === 0) throw wrongIn(folder, "", "there is no claim in *.claims.yaml");
   checkClaims(folder, { ...article, text, claims });
   return { ...article, id: basename(folder), folder, text, claims };
@@ -171,8 +192,8 @@ function checkClaims(
   const wrong = (what: string) => wrongIn(folder, "", what);
   if (!languages.includes("en"))
     throw wrong("languages: en has to be one of them, for the suite's own words are English");
-  const spoken = (where: string, text: { zh?: string | undefined } | undefined) => {
-    if (text !== undefined && (text.zh !== undefined) !== languages.includes("zh"))
+  const spoken = (where: string, text: Texts | undefined) => {
+    if (text !== undefined && languages.some((language) => textIn(text, language) === undefined))
       throw wrong(`${where}: has to be in the article's languages, which are ${languages.join(", ")}`);
   };
   spoken("title", title);
