@@ -84,10 +84,10 @@ test("an observation that is another than when the run was stored is named, and 
   cpSync(recorded, copy, { recursive: true });
   // As if the judge were another: what it sees is.
   const observations = observationsOf(copy);
-  const names = z.array(z.object({ conflist: z.looseObject({ name: z.string() }) }));
+  const names = z.array(z.looseObject({ conflist: z.looseObject({ name: z.string() }) }));
   const untouched = names.parse(observations["conflist-name"]?.untouched);
   for (const { conflist } of untouched) conflist.name = "another";
-  observations["conflist-name"] = { untouched };
+  observations["conflist-name"] = { ...observations["conflist-name"], untouched };
   recordObservations(copy, observations);
   const { exitCode, stdout } = await rejudge(projectRoot, copy);
   expect(stdout.split("\n").filter((line) => line.startsWith("✗"))).toEqual([
