@@ -4,7 +4,7 @@ import { coverageOf } from "../helpers/article/coverage.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings } from "../helpers/host/settings.ts";
-import { inBoth } from "../reports/look.ts";
+import { joined } from "../reports/look.ts";
 
 /** The article's claims, without a cluster: in the article's order, or as JSON. */
 await main(async () => {
@@ -15,7 +15,7 @@ await main(async () => {
     return 0;
   }
   for (const section of article.sections) {
-    process.stdout.write(`\n${inBoth(section, " · ")}\n`);
+    process.stdout.write(`\n${joined(section, article.languages, " · ")}\n`);
     for (const claim of article.claims.filter((candidate) => candidate.section === section.id)) {
       const verdicts =
         claim.expect === undefined ? "excluded" : [...new Set(claim.expect.map(({ verdict }) => verdict))].join("/");

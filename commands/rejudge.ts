@@ -38,7 +38,7 @@ await main(async () => {
   const { folder, record } = options();
   // npm changes to the project's folder; what was typed is meant from where it was typed.
   const recording = resolve(process.env["INIT_CWD"] ?? process.cwd(), folder);
-  const { text, stored } = readResults(recording);
+  const stored = readResults(recording);
   if (record && !isWhole(stored))
     throw new UserError(
       "nothing was recorded: the run is not whole, or not as expected, or its controls were not tried",
@@ -46,9 +46,8 @@ await main(async () => {
     );
   const observations = observationsOf(recording);
   const { judged, unseen } = await judgeAgain(observations, stored, article);
-  // Files of recordings and of runs differ in their line ends only.
   const after = linePerEntry(Results.parse({ ...stored, claims: judged }));
-  const same = after === linePerEntry(JSON.parse(text) as object);
+  const same = after === linePerEntry(stored);
   mkdirSync(out, { recursive: true });
   writeFileSync(join(out, "rejudged.json"), after);
   writeFileSync(join(out, "survivors.json"), linePerEntry(unseen));
@@ -112,12 +111,11 @@ function differencesInSurvivors(ids: readonly string[], listed: Survivors | unde
   });
 }
 
-function readResults(recording: string): { text: string; stored: Results } {
+function readResults(recording: string): Results {
   const file = join(recording, "results.json");
   if (!existsSync(file)) throw new UserError(`${file} is not there`, "name the output folder of a run");
-  const text = readFileSync(file, "utf8");
   try {
-    return { text, stored: Results.parse(JSON.parse(text)) };
+    return Results.parse(JSON.parse(readFileSync(file, "utf8")));
   } catch (error) {
     throw new UserError(`${file}: ${whatIsWrong(error)}`, "name the output folder of a run of this version");
   }
@@ -161,7 +159,7 @@ async function judgeAgain(observations: Observations, stored: Results, article: 
       if (again !== undefined && again.survivors.length > 0) unseen[claim.id] = again.survivors;
       return {
         ...rest,
-        ...statementResult(entry),
+        ...statementResult(entry, article),
         ...again?.untouched,
         ...(again === undefined ? {} : { deciding: again.deciding }),
         controls: claim.controls.map((control) => (again === undefined ? control : controlAgain(control, again))),

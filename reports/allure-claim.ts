@@ -1,9 +1,10 @@
 import { basename, join } from "node:path";
 import * as allure from "allure-js-commons";
 import { Status } from "allure-js-commons";
+import { furtherTexts } from "../helpers/article/languages.ts";
 import type { ClaimDescription, VerdictReport } from "../helpers/claim/report.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
-import { inBoth } from "./look.ts";
+import { inSourceLanguage, joined } from "./look.ts";
 
 const words: Readonly<Record<Verdict, string>> = {
   holds: "Holds: the cluster does what the article says",
@@ -21,9 +22,9 @@ export async function describeClaim({
   world,
   expectation,
 }: ClaimDescription): Promise<void> {
-  await allure.epic(article.title.zh ?? article.title.en);
+  await allure.epic(inSourceLanguage(article.title, article));
   // Allure sorts by name, digit by digit: hence the leading zeros.
-  await allure.feature(`${String(place.section).padStart(2, "0")} ${inBoth(section, " · ")}`);
+  await allure.feature(`${String(place.section).padStart(2, "0")} ${joined(section, article.languages, " · ")}`);
   await allure.story(`${String(place.claim).padStart(3, "0")} ${claim.en}`);
   await allure.testCaseId(claim.id);
   await allure.label("claim", claim.id);
@@ -38,12 +39,15 @@ export async function describeClaim({
     [
       literally(claim.quote).replaceAll(/^/gm, "> "),
       literally(claim.en),
-      ...(claim.zh === undefined ? [] : [literally(claim.zh)]),
+      ...furtherTexts(claim, article.languages).map(literally),
       `**Expected: ${expectation.verdict}.** ${literally(expectation.because.en)}`,
-      ...(expectation.because.zh === undefined ? [] : [literally(expectation.because.zh)]),
+      ...furtherTexts(expectation.because, article.languages).map(literally),
       ...(expectation.note === undefined
         ? []
-        : [`**Note.** ${literally(expectation.note.en)}`, literally(expectation.note.zh ?? "")]),
+        : [
+            `**Note.** ${literally(expectation.note.en)}`,
+            ...furtherTexts(expectation.note, article.languages).map(literally),
+          ]),
       ...(expectation.since === undefined ? [] : [`Since: ${literally(expectation.since)}`]),
       `[source](${expectation.link}) · claim \`${claim.id}\`, row ${claim.ref}`,
     ].join("\n\n"),

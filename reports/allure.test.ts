@@ -5,21 +5,21 @@ import type { TestResult } from "allure-js-commons";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Claim, readArticle } from "../helpers/article/article.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "./allure.ts";
 import { collectResults } from "./results.ts";
-import { writeRun } from "./samples.ts";
+import { sampleFolder, writeRun } from "./samples.ts";
 
-const article = readArticle(readSettings().article);
+const article = readArticle(sampleFolder);
 const claimOf = (id: string): Claim => {
   const claim = article.claims.find((candidate) => candidate.id === id);
   if (claim === undefined) throw new RangeError(`no claim ${id}`);
   return claim;
 };
-const refuted = claimOf("pod-ip-changes-on-restart");
-const holding = claimOf("nodeport-reachable-from-outside");
-const surprising = claimOf("kindnet-uses-ptp");
-const untested = claimOf("pod-ips-are-unique");
+const refuted = claimOf("restart-changes-the-address");
+const holding = claimOf("a-service-is-reached-by-a-node");
+const surprising = claimOf("pods-have-veth-pairs");
+const untested = claimOf("addresses-are-unique");
 
 /** Does with judgements made up here what helpers/claim/claim.ts does with those of a cluster. */
 const spec = `
@@ -32,7 +32,7 @@ import { observationFile, store } from "${projectRoot}helpers/claim/recording.ts
 import { Evidence } from "${projectRoot}helpers/claim/evidence.ts";
 import { sampleResult, writeResult } from "${projectRoot}reports/samples.ts";
 
-const article = readArticle("${readSettings().article}");
+const article = readArticle("${sampleFolder}");
 const { sections, claims } = article;
 const out = process.env.KNC_OUT;
 const world = JSON.parse(readFileSync(out + "/world.json", "utf8"));
@@ -47,7 +47,7 @@ function claim(id, judgement) {
     await describeClaim({ claim: entry, section: sections[section], place: { section: section + 1, claim: index + 1 }, article, world, expectation });
     const evidence = new Evidence(out, id);
     evidence.add("look at the nodes", "kubectl get nodes", "worker Ready\\n[exit 0 after 12 ms]");
-    writeResult(out, sampleResult(entry, judgement));
+    writeResult(out, sampleResult(entry, judgement, article));
     store(join(out, observationFile(id)), '{"code":200}');
     await reportVerdict({ claim: entry, judgement, expectation, observation: observationFile(id), evidence, out });
     expect(judgement.verdict, judgement.why || "the verdict").toBe(expectation.verdict);
@@ -152,11 +152,9 @@ describe("Allure's result of a claim", () => {
     expect(result.status).toBe("passed");
     expect(result.testCaseId).toBe(refuted.id);
     expect(labelsOf(result)).toMatchObject({
-      epic: article.title.zh,
-      feature: expect.stringMatching(/^\d\d Service 資源介紹 · What a Service is$/),
-      story: expect.stringMatching(
-        /^\d\d\d A restart that kubectl counts under RESTARTS gives a pod another address\.$/,
-      ),
+      epic: "Les Services en quelques phrases",
+      feature: expect.stringMatching(/^01 Les Services · Services$/),
+      story: "001 A restart of a container gives its pod another address.",
       claim: refuted.id,
       verdict: "refuted",
       "verdict-expected": "refuted",
@@ -173,13 +171,14 @@ describe("Allure's result of a claim", () => {
   });
 
   test("has the quote on top, as it stands in the article", () => {
-    const [quote, english, chinese, expected] = (resultOf(refuted.en).description ?? "").split("\n\n");
+    const [quote, english, french, expected, because] = (resultOf(refuted.en).description ?? "").split("\n\n");
     expect(quote).toBe(`> ${refuted.quote}`);
     expect(english).toBe(refuted.en);
-    expect(chinese).toBe(refuted.zh);
+    expect(french).toBe("Le redémarrage d'un conteneur change l'adresse de son Pod.");
+    expect(because).toBe("L'adresse appartient au bac à sable du Pod, qui reste.");
     expect(expected).toContain(`**Expected: refuted.** ${refuted.expect?.[0]?.because.en}`);
     expect(resultOf(holding.en).description?.split("\n")[0]).toBe(
-      "> 通過 \\<NodeIP\\>:\\<NodePort\\> 可以從集群外部訪問服務",
+      "> On joint un Service de l'extérieur par \\<nœud\\>:\\<port\\>.",
     );
   });
 
@@ -229,7 +228,7 @@ test("JUnit has every test", () => {
 });
 
 test("the report is one file that needs nothing else", { timeout: 30_000 }, async () => {
-  expect(collectResults(out, article).complete).toBe(false);
+  expect(collectResults(out, article).complete).toBe(true);
   const index = await generateAllureReport(out);
   expect(readdirSync(join(out, "allure-report"))).toEqual(["index.html"]);
   expect(index).toBe(join(out, "allure-report", "index.html"));

@@ -4,6 +4,7 @@ import { Results } from "../helpers/claim/results.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { articlePage } from "./article-page.ts";
 import { errataAsMarkdown } from "./errata.ts";
+import { inSourceLanguage } from "./look.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { recordedRun } from "./pages.ts";
 import { recordedVerdicts } from "./when.ts";
@@ -78,9 +79,9 @@ test("the errata have every refuted claim with its line, each sentence with one 
   for (const { id, instead, repeats } of refuted) {
     expect(errata).toContain(`(\`${id}\`)`);
     expect(instead === undefined, `${id} has a correction, or repeats a claim that has it`).toBe(repeats !== undefined);
-    expect(errata).toContain(instead?.zh?.split("\n")[0] ?? id);
+    expect(errata).toContain(instead === undefined ? id : (inSourceLanguage(instead, article).split("\n")[0] ?? ""));
   }
-  const [corrections = "", notes = ""] = errata.split("## 附註 · Notes");
+  const [corrections = "", notes = ""] = errata.split(/^## [^\d].*Notes$/m);
   const noted = judged.filter(({ verdict, note }) => verdict === "holds" && note !== undefined);
   expect(noted.length).toBeGreaterThan(5);
   for (const { id } of noted) {

@@ -9,12 +9,13 @@ import {
   type Bilingual,
   both,
   howWeKnow,
+  inEach,
+  inSourceLanguage,
   languageSwitch,
   pageOf,
   placeOfWords,
   sourceLanguage,
   symbols,
-  tagOf,
   verdictMark,
 } from "./look.ts";
 import { type ArticleTree, articleTree } from "./markdown.ts";
@@ -73,38 +74,43 @@ export function articlePage(page: ArticlePage): string {
   const anchors = anchorsOf(segments);
   const sentences = wrongSentences(judged);
   const wrong = sentences.map(({ claim }) => claim);
-  return pageOf(`${article.zh ?? article.en} – ${results.world.kubernetes}`, style + chosen(judged), [
-    h("header", {}, [
-      h("h1", {}, both(article)),
-      recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
-      h("p", {}, both(summaryOf(results, judged, wrong.length))),
-      h("p", {}, both(whenInWords(wrong, page))),
-      h("p", { class: "small" }, both(whereFrom(results))),
-      switches(),
-      h("p", {}, [
-        ...severity.toReversed().flatMap((verdict) => [verdictMark(verdict), " · "]),
-        h("a", { href: "#errata" }, both({ en: "what should be corrected", zh: "勘誤" })),
-      ]),
-    ]),
-    h("div", { class: "columns" }, [
-      h("main", { class: "source", lang: sourceLanguage(article) }, articleBody(tree, segments, anchors)),
-      h("aside", { "aria-label": "claim" }, [
-        h("div", { class: "hint" }, [
-          h(
-            "p",
-            {},
-            both({
-              en: "Choose marked words to see what the cluster showed. Not right on it:",
-              zh: "點選有標記的文字，查看叢集的實際表現。不成立的有：",
-            }),
-          ),
-          wrongList(sentences, page.article),
+  return pageOf(
+    article,
+    `${inSourceLanguage(article, article)} – ${results.world.kubernetes}`,
+    style + chosen(judged),
+    [
+      h("header", {}, [
+        h("h1", {}, both(article)),
+        recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
+        h("p", {}, both(summaryOf(results, judged, wrong.length))),
+        h("p", {}, both(whenInWords(wrong, page))),
+        h("p", { class: "small" }, both(whereFrom(results))),
+        switches(),
+        h("p", {}, [
+          ...severity.toReversed().flatMap((verdict) => [verdictMark(verdict), " · "]),
+          h("a", { href: "#errata" }, both({ en: "what should be corrected", zh: "勘誤" })),
         ]),
-        ...judged.map((claim) => claimDetails(claim, peersOf(claim, segments), page)),
       ]),
-    ]),
-    errata(wrong, page),
-  ]);
+      h("div", { class: "columns" }, [
+        h("main", { class: "source", lang: sourceLanguage(article) }, articleBody(tree, segments, anchors)),
+        h("aside", { "aria-label": "claim" }, [
+          h("div", { class: "hint" }, [
+            h(
+              "p",
+              {},
+              both({
+                en: "Choose marked words to see what the cluster showed. Not right on it:",
+                zh: "點選有標記的文字，查看叢集的實際表現。不成立的有：",
+              }),
+            ),
+            wrongList(sentences, page.article),
+          ]),
+          ...judged.map((claim) => claimDetails(claim, peersOf(claim, segments), page)),
+        ]),
+      ]),
+      errata(wrong, page),
+    ],
+  );
 }
 
 function summaryOf({ world, started }: Results, judged: readonly ClaimResult[], wrong: number) {
@@ -151,8 +157,12 @@ function switches(): ComponentChild {
   return h("form", {}, [
     languageSwitch(),
     h("fieldset", {}, [
-      h("legend", {}, "標記 · marks"),
-      h("label", {}, [h("input", { type: "checkbox", id: "only-wrong" }), " ✗ 只標不成立的 · only what is wrong"]),
+      h("legend", {}, inEach({ en: "marks", zh: "標記" })),
+      h("label", {}, [
+        h("input", { type: "checkbox", id: "only-wrong" }),
+        " ✗ ",
+        inEach({ en: "only what is wrong", zh: "只標不成立的" }),
+      ]),
     ]),
   ]);
 }
@@ -287,8 +297,8 @@ function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChil
             ? null
             : [
                 " → ",
-                h("ins", { class: "source", lang: sourceLanguage(article) }, instead.zh ?? instead.en),
-                instead.zh === undefined ? null : h("span", { lang: tagOf.en }, ` (${instead.en})`),
+                h("ins", { class: "source", lang: sourceLanguage(article) }, inSourceLanguage(instead, article)),
+                sourceLanguage(article) === "en" ? null : h("span", { lang: "en" }, ` (${instead.en})`),
               ],
           h("br", {}),
           because === undefined ? null : both(because),

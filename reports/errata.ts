@@ -1,8 +1,9 @@
 import { dirname } from "node:path";
 import type { Article } from "../helpers/article/article.ts";
+import { type Texts, textIn, textsIn } from "../helpers/article/languages.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
-import { howWeKnow, type Texts } from "./look.ts";
+import { type Bilingual, howWeKnow, inSourceLanguage, joined, sourceLanguage } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
 import { notedClaims, wrongSentences } from "./sentences.ts";
 import type { Shown } from "./shown.ts";
@@ -21,8 +22,12 @@ export function errataAsMarkdown(
   const { world, started } = results;
   const wrong = wrongSentences(results.claims);
   const noted = notedClaims(results.claims);
+  const { languages } = article;
+  const numbered: Bilingual = { en: "", zh: "註 " };
+  const each = (texts: Bilingual) => joined(texts, languages, " · ");
+  const inTurn = (texts: Texts) => textsIn(texts, languages).flatMap(({ text }) => [text, ""]);
   return [
-    `# 勘誤 · Errata: ${results.article.zh ?? results.article.en}`,
+    `# ${each({ en: "Errata", zh: "勘誤" })}: ${inSourceLanguage(results.article, article)}`,
     "",
     `${worldInWords(world)}, ${started.slice(0, 10)}`,
     "",
@@ -42,53 +47,55 @@ export function errataAsMarkdown(
       const { path, line } = deciding.get(id) ?? { path: first === undefined ? "" : `${dirname(first)}/` };
       const file = path === "" ? "" : `[${path}](${path})${line === undefined ? "" : ` (line ${line})`}`;
       return [
-        `## ${index + 1}. ${lines.zh} · ${lines.en} (\`${id}\`)`,
+        `## ${index + 1}. ${each(lines)} (\`${id}\`)`,
         "",
         ...quoted(quote),
         "",
         ...others.flatMap((other) => {
           const also = linesInWords(linesOf(other, article));
-          return [`同樣的說法 · Says the same: ${also.zh} · ${also.en} (\`${other.id}\`)`, ""];
+          return [`${each({ en: "Says the same", zh: "同樣的說法" })}: ${each(also)} (\`${other.id}\`)`, ""];
         }),
         ...(instead === undefined
           ? []
           : [
-              "可改寫為 · could say:",
+              `${each({ en: "could say", zh: "可改寫為" })}:`,
               "",
-              ...quoted(instead.zh ?? instead.en),
+              ...quoted(inSourceLanguage(instead, article)),
               "",
-              ...(instead.zh === undefined ? [] : [`(${instead.en})`, ""]),
+              ...(sourceLanguage(article) === "en" ? [] : [`(${instead.en})`, ""]),
             ]),
-        ...(because === undefined ? [] : [...chinese(because), because.en, ""]),
+        ...(because === undefined ? [] : inTurn(because)),
         ...(tried === undefined
           ? []
-          : [
-              ...(tried.zh === undefined ? [] : [`${howWeKnow.tried.zh}：${tried.zh}`, ""]),
-              `${howWeKnow.tried.en}: ${tried.en}`,
-              "",
-            ]),
-        ...(why === "" ? [] : [`${howWeKnow.seen.zh} · ${howWeKnow.seen.en.toLowerCase()}:`, "", ...indented(why), ""]),
-        `${since === undefined ? "" : `自 · Since: ${[...new Set(Object.values(sinceInWords(since)))].join(" · ")}. `}Evidence: ${[file, link].filter(Boolean).join(", ")}`,
+          : textsIn(tried, languages).flatMap(({ language, text }) => {
+              const label = textIn(howWeKnow.tried, language);
+              return [
+                label === undefined || language === "en" ? `${howWeKnow.tried.en}: ${text}` : `${label}：${text}`,
+                "",
+              ];
+            })),
+        ...(why === "" ? [] : [`${each({ ...howWeKnow.seen, en: "seen in this run" })}:`, "", ...indented(why), ""]),
+        `${since === undefined ? "" : `${each({ en: "Since", zh: "自" })}: ${[...new Set(textsIn(sinceInWords(since), languages).map(({ text }) => text))].toReversed().join(" · ")}. `}Evidence: ${[file, link].filter(Boolean).join(", ")}`,
         "",
       ];
     }),
     ...(noted.length === 0
       ? []
       : [
-          "## 附註 · Notes",
+          `## ${each({ en: "Notes", zh: "附註" })}`,
           "",
-          "這些句子成立，但值得補充。· These sentences hold, with something to know beside.",
+          each({ en: "These sentences hold, with something to know beside.", zh: "這些句子成立，但值得補充。" }),
           "",
         ]),
     ...noted.flatMap((claim, index) => {
       const lines = linesInWords(linesOf(claim, article));
       const { note, link = "" } = claim;
       return [
-        `### 註 ${index + 1}. ${lines.zh} · ${lines.en} (\`${claim.id}\`)`,
+        `### ${inSourceLanguage(numbered, article)}${index + 1}. ${each(lines)} (\`${claim.id}\`)`,
         "",
         ...quoted(claim.quote),
         "",
-        ...(note === undefined ? [] : [...chinese(note), note.en, ""]),
+        ...(note === undefined ? [] : inTurn(note)),
         link,
         "",
       ];
@@ -103,8 +110,4 @@ function indented(text: string): string[] {
 
 function quoted(text: string): string[] {
   return text.split("\n").map((line) => `> ${line}`);
-}
-
-function chinese({ zh }: Texts): string[] {
-  return zh === undefined ? [] : [zh, ""];
 }

@@ -1,6 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { type Article, textFile } from "../helpers/article/article.ts";
+import { furtherTexts } from "../helpers/article/languages.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
 import { symbols } from "./look.ts";
@@ -53,7 +54,7 @@ export function jobSummaryOf(results: Results): string {
       why,
     ]),
     ...table("Where the article is wrong on this cluster", wrong, ({ because, tried, why = "" }) => [
-      [because?.en, because?.zh].filter(Boolean).join("\n"),
+      because === undefined ? "" : [because.en, ...furtherTexts(because, article.languages)].join("\n"),
       [tried?.en, why].filter(Boolean).join("\n"),
     ]),
   ].join("\n");

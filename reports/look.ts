@@ -1,23 +1,15 @@
 import { createHash } from "node:crypto";
-import { type ComponentChild, h } from "preact";
+import { type ComponentChild, createContext, Fragment, h, type VNode } from "preact";
+import { useContext } from "preact/hooks";
 import { render } from "preact-render-to-string";
+import { type Texts, textIn, textsIn } from "../helpers/article/languages.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { asTyped } from "../helpers/host/command.ts";
 
-/** A sentence in the languages that pages can be read in. */
-export interface Texts {
-  readonly en: string;
-  /** Absent in what an article says that has no Chinese readers. */
-  readonly zh?: string | undefined;
-}
-
-/** A sentence of the pages' own, which is there in every language. */
+/** A sentence of the pages' own: in English, which readers of other languages are shown too, and in traditional Chinese. */
 export interface Bilingual extends Texts {
   readonly zh: string;
 }
-
-/** The value of `lang` for a language (BCP 47). */
-export const tagOf = { en: "en", zh: "zh-Hant" } as const;
 
 /** A sign for each verdict: colour alone says nothing to some. */
 export const symbols: Readonly<Record<Verdict, string>> = {
@@ -48,28 +40,72 @@ const common = `
 * { box-sizing: border-box; } body { overflow-wrap: anywhere; font: 16px/1.7 system-ui, "Noto Sans TC", "Noto Sans CJK TC", sans-serif; color: var(--ink); background: var(--paper); }
 a { color: inherit; } fieldset { display: inline-block; margin: .3rem 1rem .3rem 0; border: 1px solid var(--line); border-radius: 6px; } label { margin-right: .8rem; white-space: nowrap; }
 .verdict.holds { color: var(--holds); } .verdict.refuted { color: var(--refuted); } .verdict.external { color: var(--external); } .verdict.inconclusive { color: var(--inconclusive); }
-html:has(#language-zh:checked) [lang=en]:not(.source, .only), html:has(#language-en:checked) [lang=zh-Hant]:not(.source) { display: none; } [hidden] { display: none; } @media print { fieldset { display: none; } }
+[hidden] { display: none; } @media print { fieldset { display: none; } }
 `;
 
-/** Returns a sentence in each language, of which a page shows one; what is there in English only is shown in English. */
-export function both({ en, zh }: Texts): ComponentChild {
-  return zh === undefined
-    ? h("span", { lang: tagOf.en, class: "only" }, en)
-    : [h("span", { lang: tagOf.zh }, zh), h("span", { lang: tagOf.en }, en)];
+/** What is said in another language than the chosen one is hidden, but for the article's own words and what stands for the chosen. */
+function hiding(languages: readonly string[]): string {
+  const rules = languages.flatMap((chosen) =>
+    languages.flatMap((other) =>
+      other === chosen
+        ? []
+        : [`html:has(#${idOf(chosen)}:checked) [lang=${other}]:not(.source, .only, .for-${chosen})`],
+    ),
+  );
+  return rules.length === 0 ? "" : `${rules.join(", ")} { display: none; }\n`;
 }
 
-/** The language of an article's own words, as an attribute. */
-export function sourceLanguage({
-  languages: [first = "zh"] = [],
-}: {
-  readonly languages?: readonly ("en" | "zh")[] | undefined;
-}): string {
-  return tagOf[first];
+function idOf(language: string): string {
+  return `language-${language}`;
 }
 
-/** Returns a text in the languages in which it is there, Chinese first. */
-export function inBoth({ en, zh }: Texts, between: string): string {
-  return [zh, en].filter((text) => text !== undefined).join(between);
+/** The languages of the page that is being made, the article's own first. */
+const Languages = createContext<readonly string[]>(["en"]);
+
+/** Returns a sentence in each of the page's languages, which shows one; in English for those in which it is not there. */
+export function both(texts: Texts | Bilingual): ComponentChild {
+  return h(Said, { texts });
+}
+
+function Said({ texts }: { readonly texts: Texts | Bilingual }): VNode {
+  const languages = useContext(Languages);
+  const found = textsIn(texts, languages);
+  const lacking = languages.filter((language) => textIn(texts, language) === undefined);
+  const all = lacking.length === languages.length - (languages.includes("en") ? 1 : 0);
+  const standsIn = all && languages.length > 1 ? "only" : lacking.map((language) => `for-${language}`).join(" ");
+  return h(
+    Fragment,
+    {},
+    found.map(({ language, text }) =>
+      h("span", { lang: language, ...(language === "en" && standsIn !== "" ? { class: standsIn } : {}) }, text),
+    ),
+  );
+}
+
+/** Returns words of the pages' own in all the page's languages at once, for places that do not follow the choice. */
+export function inEach(texts: Bilingual): ComponentChild {
+  return h(SaidAtOnce, { texts });
+}
+
+function SaidAtOnce({ texts }: { readonly texts: Texts | Bilingual }): VNode {
+  return h(Fragment, {}, joined(texts, useContext(Languages), " · "));
+}
+
+/** Returns a text in the languages in which it is there. */
+export function joined(texts: Texts | Bilingual, languages: readonly string[], between: string): string {
+  return textsIn(texts, languages)
+    .map(({ text }) => text)
+    .join(between);
+}
+
+/** Returns the language of an article's own words. */
+export function sourceLanguage({ languages }: { readonly languages: readonly string[] }): string {
+  return languages[0] ?? "en";
+}
+
+/** Returns a text in the language of an article's own words, or in English if it is not there. */
+export function inSourceLanguage(texts: Texts, article: { readonly languages: readonly string[] }): string {
+  return textIn(texts, sourceLanguage(article)) ?? texts.en;
 }
 
 /** The page of what recorded runs found on other versions, beside every run's own. */
@@ -85,32 +121,54 @@ export function verdictMark(verdict: Verdict): ComponentChild {
   return h("span", { class: `verdict ${verdict}` }, [`${symbols[verdict]} `, both(verdictWords[verdict])]);
 }
 
-/** Begins in the reader's language, or in the one that was chosen on the page before. Without it a page begins in Chinese. */
+/** Begins in the reader's language, or in the one that was chosen on the page before. Without it a page begins in the article's. */
 const language = `
-const choices = document.querySelectorAll("input[name=language]");
+const choices = [...document.querySelectorAll("input[name=language]")];
 let chosen;
 try { chosen = localStorage.getItem("language"); } catch {}
-const wanted = chosen ?? (navigator.languages.some((name) => name.startsWith("zh")) ? "language-zh" : "language-en");
+const speaks = (name) => choices.find(({ value }) => value.split("-")[0] === name.split("-")[0]);
+const wanted = choices.find(({ id }) => id === chosen) ?? navigator.languages.map(speaks).find(Boolean) ?? speaks("en");
 for (const choice of choices) {
-  choice.checked = choice.id === wanted;
+  choice.checked = choice === wanted;
   choice.addEventListener("change", () => { try { localStorage.setItem("language", choice.id); } catch {} });
 }
 `;
 
-/** Returns the choice of the language; it works without a script. */
+/** Returns the choice of the language, where there is one; it works without a script. */
 export function languageSwitch(): ComponentChild {
-  const radio = (id: string, checked: boolean, words: string) =>
-    h("label", {}, [h("input", { type: "radio", name: "language", id, checked }), ` ${words}`]);
+  return h(Switch, {});
+}
+
+function Switch(): VNode | null {
+  const languages = useContext(Languages);
+  if (languages.length < 2) return null;
   return h("fieldset", {}, [
-    h("legend", {}, "語言 · language"),
-    radio("language-zh", true, "中文"),
-    radio("language-en", false, "English"),
+    h("legend", {}, inEach({ en: "language", zh: "語言" })),
+    languages.map((tag, index) =>
+      h("label", {}, [
+        h("input", { type: "radio", name: "language", id: idOf(tag), value: tag, checked: index === 0 }),
+        ` ${nameOf(tag, languages)}`,
+      ]),
+    ),
   ]);
 }
 
-/** Returns a whole page that needs nothing from elsewhere and may ask for nothing but the pictures beside it. */
-export function pageOf(title: string, style: string, body: ComponentChild, script = ""): string {
-  const css = common + style;
+/** A language's name in itself; with its script or region only if that tells it from another. */
+function nameOf(tag: string, languages: readonly string[]): string {
+  const { language } = new Intl.Locale(tag);
+  const several = languages.filter((other) => new Intl.Locale(other).language === language).length > 1;
+  return new Intl.DisplayNames([tag], { type: "language" }).of(several ? tag : language) ?? tag;
+}
+
+/** Returns a whole page in the languages of an article. It needs nothing from elsewhere, and may ask for nothing but the pictures beside it. */
+export function pageOf(
+  { languages }: { readonly languages: readonly string[] },
+  title: string,
+  style: string,
+  body: ComponentChild,
+  script = "",
+): string {
+  const css = common + hiding(languages) + style;
   const code = language + script;
   const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const policy = [
@@ -118,7 +176,7 @@ export function pageOf(title: string, style: string, body: ComponentChild, scrip
     `script-src ${hash(code)}`,
     ...["base-uri 'none'", "form-action 'none'"],
   ].join("; ");
-  const page = h("html", { lang: "zh-Hant" }, [
+  const page = h("html", { lang: languages[0] }, [
     h("head", {}, [
       h("meta", { charSet: "utf-8" }),
       h("meta", { httpEquiv: "Content-Security-Policy", content: policy }),
@@ -128,5 +186,5 @@ export function pageOf(title: string, style: string, body: ComponentChild, scrip
     ]),
     h("body", {}, [body, h("script", { dangerouslySetInnerHTML: { __html: code } })]),
   ]);
-  return asTyped(`<!doctype html>\n${render(page)}\n`);
+  return asTyped(`<!doctype html>\n${render(h(Languages.Provider, { value: languages }, page))}\n`);
 }

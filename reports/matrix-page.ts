@@ -1,5 +1,5 @@
 import { type ComponentChild, h } from "preact";
-import { both, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
+import { both, inEach, languageSwitch, pageOf, placeOfWords, symbols, verdictMark } from "./look.ts";
 import type { Matrix } from "./matrix.ts";
 
 type MatrixClaim = Matrix["claims"][number];
@@ -42,6 +42,7 @@ filter();
 export function matrixPage(matrix: Matrix, linked = false): string {
   const { article, sections, cells, claims } = matrix;
   return pageOf(
+    article,
     `${article.en}: claims by version`,
     style,
     [
@@ -64,9 +65,9 @@ export function matrixPage(matrix: Matrix, linked = false): string {
         h(
           "tbody",
           {},
-          sections.flatMap(({ id, en, zh }) => [
-            h("tr", { class: "section", "data-of": id }, h("th", { colSpan: cells.length + 1 }, both({ en, zh }))),
-            ...claims.filter(({ section }) => section === id).map((claim) => row(claim, matrix, linked)),
+          sections.flatMap((section) => [
+            h("tr", { class: "section", "data-of": section.id }, h("th", { colSpan: cells.length + 1 }, both(section))),
+            ...claims.filter((claim) => claim.section === section.id).map((claim) => row(claim, matrix, linked)),
           ]),
         ),
       ]),
@@ -76,8 +77,8 @@ export function matrixPage(matrix: Matrix, linked = false): string {
 }
 
 function filters({ sections }: Matrix): ComponentChild {
-  const box = (name: string, value: string, checked: boolean, words: string) =>
-    h("label", {}, [h("input", { type: "checkbox", name, value, checked }), ` ${words}`]);
+  const box = (name: string, value: string, checked: boolean, words: ComponentChild) =>
+    h("label", {}, [h("input", { type: "checkbox", name, value, checked }), " ", words]);
   return h("form", {}, [
     languageSwitch(),
     h("fieldset", {}, [
@@ -93,7 +94,7 @@ function filters({ sections }: Matrix): ComponentChild {
     ]),
     h("fieldset", {}, [
       h("legend", {}, both({ en: "borders", zh: "界線" })),
-      box("flips", "only", false, "✗/✓ only what differs · 只看不同的"),
+      box("flips", "only", false, ["✗/✓ ", inEach({ en: "only what differs", zh: "只看不同的" })]),
     ]),
     h("output", {}),
   ]);
@@ -108,17 +109,14 @@ function columnHead(
   return h("th", { scope: "col", title: world }, name);
 }
 
-function row(
-  { id, section, en, zh, verdicts, flips }: MatrixClaim,
-  { cells }: Matrix,
-  linked: boolean,
-): ComponentChild {
+function row(claim: MatrixClaim, { cells }: Matrix, linked: boolean): ComponentChild {
+  const { id, section, verdicts, flips } = claim;
   const seen = [...new Set(Object.values(verdicts).map(({ verdict }) => verdict))].join(" ");
   return h(
     "tr",
     { id, "data-section": section, "data-verdicts": seen, "data-flips": flips.length > 0 ? "" : undefined },
     [
-      h("th", { scope: "row" }, [both({ en, zh }), flips.length === 0 ? null : reasons(flips)]),
+      h("th", { scope: "row" }, [both(claim), flips.length === 0 ? null : reasons(flips)]),
       ...cells.map((cell) => {
         const found = verdicts[cell.id];
         if (found?.verdict === undefined) return h("td", {}, "–");

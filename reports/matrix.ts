@@ -3,10 +3,11 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Article, Claim } from "../helpers/article/article.ts";
 import { meets } from "../helpers/article/expectation.ts";
+import { onlyTexts, withTexts } from "../helpers/article/languages.ts";
 import { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { ownCni } from "../helpers/claim/world.ts";
 
-const Verdict = ClaimResult.pick({ verdict: true, expected: true, why: true, because: true, since: true });
+const Verdict = ClaimResult.pick({ verdict: true, expected: true, why: true, because: true, since: true }).strict();
 
 const MatrixCell = z.strictObject({
   id: z.string(),
@@ -34,11 +35,13 @@ const Flip = z.strictObject({
 /** A border between two verdicts. */
 type Flip = z.infer<typeof Flip>;
 
-const MatrixClaim = z.strictObject({
-  ...ClaimResult.pick({ id: true, ref: true, section: true, quote: true, en: true, zh: true }).shape,
+const MatrixClaim = withTexts({
+  ...ClaimResult.pick({ id: true, ref: true, section: true, quote: true, en: true }).shape,
   verdicts: z.record(z.string(), Verdict).describe("by cells; those in which it was judged"),
   flips: z.array(Flip),
 });
+
+type MatrixClaim = z.infer<typeof MatrixClaim>;
 
 /** Claims × cells; published as `reports/matrix.schema.json`. */
 export const Matrix = z.strictObject({
@@ -97,13 +100,13 @@ export function matrixOf(found: readonly CellResults[]): Matrix {
     }),
     claims
       .filter(({ excluded }) => excluded === undefined)
-      .map(({ id, ref, section, quote, en, zh }) => ({
-        ...{ id, ref, section, quote, en, zh },
+      .map((claim) => ({
+        ...statementOf(claim, article.languages),
         verdicts: Object.fromEntries(
           found.flatMap(({ cell, results }) => {
-            const claim = results.claims.find((each) => each.id === id);
-            if (claim?.verdict === undefined) return [];
-            const { verdict, expected, why, because, since } = claim;
+            const judged = results.claims.find((each) => each.id === claim.id);
+            if (judged?.verdict === undefined) return [];
+            const { verdict, expected, why, because, since } = judged;
             return [[cell.id, { verdict, expected, why, because, since }]];
           }),
         ),
@@ -135,15 +138,22 @@ export function recordedWith(
     claims
       .filter(({ excluded }) => excluded === undefined)
       .map((claim) => {
-        const { id, ref, section, quote, en, zh } = claim;
         const verdicts = {
           ...(recorded === undefined ? {} : verdictsOfToday(claim, recorded)),
-          ...verdictsIn(newer, id),
+          ...verdictsIn(newer, claim.id),
         };
         const inOrder = ids.flatMap((cell) => (verdicts[cell] === undefined ? [] : [[cell, verdicts[cell]] as const]));
-        return { ...{ id, ref, section, quote, en, zh }, verdicts: Object.fromEntries(inOrder) };
+        return { ...statementOf(claim, newer.article.languages), verdicts: Object.fromEntries(inOrder) };
       }),
   );
+}
+
+function statementOf(
+  claim: Omit<MatrixClaim, "verdicts" | "flips">,
+  languages: readonly string[],
+): Omit<MatrixClaim, "verdicts" | "flips"> {
+  const { id, ref, section, quote } = claim;
+  return { id, ref, section, quote, ...onlyTexts(claim, languages) };
 }
 
 function verdictsIn({ claims }: Matrix, claim: string): Matrix["claims"][number]["verdicts"] {

@@ -28,7 +28,7 @@ function written(count: number, live: boolean): string[] {
     columns: 200,
   });
   for (const claim of claims.slice(0, count)) {
-    writeResult(out, sampleResult(claim, { verdict: "holds", why: "" }));
+    writeResult(out, sampleResult(claim, { verdict: "holds", why: "" }, article));
     progress.onTestCaseResult({
       meta: () => ({ claim: claim.id }),
       result: () => ({ state: "passed" }),

@@ -20,7 +20,7 @@ function outputFolder(): string {
 }
 
 function asExpected(claim: Claim) {
-  return sampleResult(claim, { verdict: claim.expect?.[0]?.verdict ?? "holds", why: "" });
+  return sampleResult(claim, { verdict: claim.expect?.[0]?.verdict ?? "holds", why: "" }, article);
 }
 
 /** Writes a run in which the given claims ran. */

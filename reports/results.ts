@@ -43,14 +43,14 @@ export function collectResults(out: string, article: Article): Results {
   const { characters, percent } = coverageOf(article);
   const whole = run.selection === "";
   const wanted = whole ? article.claims : article.claims.filter(({ id }) => judged.has(id));
-  const claims = wanted.map((claim) => judged.get(claim.id) ?? withoutVerdict(claim));
+  const claims = wanted.map((claim) => judged.get(claim.id) ?? withoutVerdict(claim, article));
   const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
   const results = Results.parse({
     format: "kind-network-conformance/results/1",
     suite: { version, commit: suiteCommit() },
     article: {
       ...article.title,
-      languages: article.languages,
+      languages: [...article.languages],
       date: article.date,
       sha256: textDigest(article),
     },
@@ -110,9 +110,9 @@ function testsRun(out: string): number | undefined {
   return sum("tests") - sum("skipped");
 }
 
-function withoutVerdict(claim: Claim): ClaimResult {
+function withoutVerdict(claim: Claim, article: Article): ClaimResult {
   return {
-    ...statementResult(claim),
+    ...statementResult(claim, article),
     ...(claim.excluded === undefined ? {} : { excluded: claim.excluded }),
     standIns: [],
     evidence: [],

@@ -1,10 +1,14 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Claim } from "../helpers/article/article.ts";
+import type { Article, Claim } from "../helpers/article/article.ts";
 import { expectedResult, statementResult } from "../helpers/claim/expected.ts";
 import type { ClaimResult, Phase } from "../helpers/claim/results.ts";
 import type { Judgement } from "../helpers/claim/verdict.ts";
 import type { World } from "../helpers/claim/world.ts";
+import { projectRoot } from "../helpers/host/settings.ts";
+
+/** The folder of an article for tests, in French and English. */
+export const sampleFolder: string = join(projectRoot, "fixtures", "articles", "sample");
 
 /** A world as a run finds it, for tests of what is made from a run's files. */
 const sampleWorld: World = {
@@ -56,12 +60,12 @@ const sampleWorld: World = {
 };
 
 /** Returns what a run writes about a claim that came out like that. */
-export function sampleResult(claim: Claim, judgement: Judgement): ClaimResult {
+export function sampleResult(claim: Claim, judgement: Judgement, article: Pick<Article, "languages">): ClaimResult {
   const { id } = claim;
   const expectation = claim.expect?.[0];
   if (expectation === undefined) throw new RangeError(`claim ${id} has no expectation`);
   return {
-    ...statementResult(claim),
+    ...statementResult(claim, article),
     ...judgement,
     ...expectedResult(expectation),
     milliseconds: 1234,

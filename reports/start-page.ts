@@ -6,6 +6,7 @@ import { changesBetween } from "./changes.ts";
 import {
   type Bilingual,
   both,
+  inSourceLanguage,
   languageSwitch,
   pageOf,
   placeOfWords,
@@ -56,7 +57,8 @@ export function startPage(page: Pages): string {
   const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
   const wrong = wrongSentences(judged);
   return pageOf(
-    `${article.zh ?? article.en}: ${results.world.kubernetes}`,
+    article,
+    `${inSourceLanguage(article, article)}: ${results.world.kubernetes}`,
     style,
     h("main", {}, [
       h("h1", {}, both(article)),

@@ -3,6 +3,7 @@ import { join, relative } from "node:path";
 import { expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { type Article, readArticle } from "../helpers/article/article.ts";
+import { type Texts, textIn } from "../helpers/article/languages.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 
 /** The example: the suite's own tests may speak of it. */
@@ -34,22 +35,14 @@ const fixtures = new Set(
 );
 
 /** Returns what is a name of this article alone, or words of it. */
-function namesOf({ id, folder, title, date, text, sections, claims, lab }: Article): RegExp[] {
-  const told = claims.flatMap(({ en, zh, quote, tried, expect = [] }) => [
-    en,
-    zh,
+function namesOf({ id, folder, title, languages, date, text, sections, claims, lab }: Article): RegExp[] {
+  const inAll = (texts: Texts | undefined) =>
+    texts === undefined ? [] : languages.flatMap((language) => textIn(texts, language) ?? []);
+  const told = claims.flatMap(({ quote, tried, expect = [], ...claim }) => [
     quote,
-    ...[tried, ...expect.flatMap(({ because, instead, note }) => [because, instead, note])].flatMap((texts) =>
-      Object.values(texts ?? {}),
-    ),
+    ...[claim, tried, ...expect.flatMap(({ because, instead, note }) => [because, instead, note])].flatMap(inAll),
   ]);
-  const words = [
-    title.en,
-    title.zh,
-    ...sections.flatMap(({ en, zh }) => [en, zh]),
-    ...told,
-    ...text.split("\n"),
-  ].flatMap((each) => each?.trim() ?? []);
+  const words = [...[title, ...sections].flatMap(inAll), ...told, ...text.split("\n").map((line) => line.trim())];
   const lines = text.split("\n").length;
   const shared = example.text.split("\n").length;
   const beyond = Array.from({ length: lines - shared }, (_, index) => shared + index + 1);

@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const about = `
 title: { en: An article, zh: 文章 }
-languages: [zh, en]
+languages: [zh-Hant, en]
 date: 2026-01-02
 sections: [{ id: one, en: One, zh: 一 }]
 `;
@@ -115,10 +115,19 @@ test.each([
 
 test("what is said has to be there in the article's languages, of which English is one", () => {
   expect(messageFor(good.replace("  zh: 所有 Pod 做某事。\n", ""))).toBe(
-    "claim first-claim: has to be in the article's languages, which are zh, en",
+    "claim first-claim: has to be in the article's languages, which are zh-Hant, en",
   );
-  expect(messageFor(good, about.replace("[zh, en]", "[zh]"))).toBe(
+  expect(messageFor(good, about.replace("[zh-Hant, en]", "[zh-Hant]"))).toBe(
     "languages: en has to be one of them, for the suite's own words are English",
+  );
+});
+
+test("a language that is called as a field of claims, and a text in a language of no article, are refused", () => {
+  expect(messageFor(good, about.replace("[zh-Hant, en]", "[zh-Hant, id, en]"))).toBe(
+    "languages: id is a field of claims too; write it with its region",
+  );
+  expect(messageFor(good.replace("  zh: 所有 Pod", "  fr: Tous les Pods\n  zh: 所有 Pod"))).toBe(
+    'claim first-claim: Unrecognized key: "fr"',
   );
 });
 

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { UserError } from "../host/errors.ts";
 import { parsed, read, wrongIn } from "./files.ts";
 import { labFile, readLabText } from "./lab-text.ts";
+import { keysOf, LanguageTag, type Texts, textIn } from "./languages.ts";
 import { Place, Quote, spanOf } from "./place.ts";
 
 const kebabCase = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be kebab-case");
@@ -20,12 +21,21 @@ const range = z.string().refine((text) => semver.validRange(text) !== null, "mus
 export const ExpectedVerdict = z.enum(["holds", "refuted", "external"]);
 export type ExpectedVerdict = z.infer<typeof ExpectedVerdict>;
 
-/** Languages that pages can be read in. The suite itself speaks English, so that every article has texts in it. */
-const Language = z.enum(["en", "zh"]);
+/** The article's languages; the suite itself speaks English, so that every article has texts in it. */
+const Languages = z.array(LanguageTag).min(1).describe("the text's own first; English is one of them");
 
-/** Returns the schema of a text in the article's languages, of so many characters at least. */
-function texts(en: number, zh: number) {
-  return z.strictObject({ en: z.string().min(en), zh: z.string().min(zh).optional() });
+/** Returns the fields of a text in languages, of so many characters at least. */
+function textFields(languages: readonly string[], en: number, others: number) {
+  const further = languages.filter((language) => language !== "en").flatMap(keysOf);
+  return {
+    en: z.string().min(en),
+    // Not in the type, which is the same for all articles.
+    ...(Object.fromEntries(further.map((key) => [key, z.string().min(others).optional()])) as object),
+  };
+}
+
+function texts(languages: readonly string[], en: number, others: number) {
+  return z.strictObject(textFields(languages, en, others));
 }
 
 /** Under which conditions an expectation applies; all that are given must hold. */
@@ -39,25 +49,29 @@ const Condition = z.strictObject({
 });
 export type Condition = z.infer<typeof Condition>;
 
-const Expectation = z
-  .strictObject({
-    when: Condition.optional(),
-    verdict: ExpectedVerdict,
-    because: texts(20, 8),
-    instead: texts(5, 5).optional().describe("what the article could say in the quote's place"),
-    note: texts(20, 8)
-      .optional()
-      .describe("what to know beside a sentence that holds: where it is false only in a strict reading, or elsewhere"),
-    since: z.string().min(2).optional(),
-    link: z.url(),
-  })
-  .refine(({ verdict, instead }) => verdict === "refuted" || instead === undefined, {
-    error: "only a refuted claim says what would be right: 'instead'",
-  })
-  .refine(({ verdict, note }) => verdict === "holds" || note === undefined, {
-    error: "only a claim that holds has a 'note'; a refuted one is corrected: 'instead'",
-  });
-export type Expectation = z.infer<typeof Expectation>;
+function expectationIn(languages: readonly string[]) {
+  return z
+    .strictObject({
+      when: Condition.optional(),
+      verdict: ExpectedVerdict,
+      because: texts(languages, 20, 8),
+      instead: texts(languages, 5, 5).optional().describe("what the article could say in the quote's place"),
+      note: texts(languages, 20, 8)
+        .optional()
+        .describe(
+          "what to know beside a sentence that holds: where it is false only in a strict reading, or elsewhere",
+        ),
+      since: z.string().min(2).optional(),
+      link: z.url(),
+    })
+    .refine(({ verdict, instead }) => verdict === "refuted" || instead === undefined, {
+      error: "only a refuted claim says what would be right: 'instead'",
+    })
+    .refine(({ verdict, note }) => verdict === "holds" || note === undefined, {
+      error: "only a claim that holds has a 'note'; a refuted one is corrected: 'instead'",
+    });
+}
+export type Expectation = z.infer<ReturnType<typeof expectationIn>>;
 
 const pattern = z.string().transform((text, context) => {
   try {
@@ -68,33 +82,36 @@ const pattern = z.string().transform((text, context) => {
   }
 });
 
-const Claim = z.strictObject({
-  id: kebabCase,
-  ref: z.int().min(1),
-  section: kebabCase,
-  ...Quote.shape,
-  also: z.array(Place).default([]).describe("further places that say the same"),
-  en: z.string().min(10),
-  zh: z.string().min(5).optional(),
-  tried: texts(20, 8).optional().describe("what the check does to find out, for somebody who asks how one knows"),
-  shown: z
-    .strictObject({ after: pattern.optional(), by: pattern, line: pattern.optional() })
-    .optional()
-    .describe("where the evidence shows that it is wrong: titles of steps, and what one printed"),
-  needs: z.array(kebabCase).default([]),
-  repeats: kebabCase
-    .optional()
-    .describe("the claim whose sentence says the same: the two count as one sentence, and it has the correction"),
-  check: z
-    .record(kebabCase, z.unknown())
-    .refine((named) => Object.keys(named).length === 1, "must be one ready-made check with its parameters")
-    .optional()
-    .describe("the ready-made check that decides it; where absent, the spec beside it has one"),
-  expect: z.array(Expectation).min(1).optional(),
-  excluded: z.string().min(10).optional(),
-});
+function claimIn(languages: readonly string[]) {
+  return z.strictObject({
+    ...textFields(languages, 10, 5),
+    id: kebabCase,
+    ref: z.int().min(1),
+    section: kebabCase,
+    ...Quote.shape,
+    also: z.array(Place).default([]).describe("further places that say the same"),
+    tried: texts(languages, 20, 8)
+      .optional()
+      .describe("what the check does to find out, for somebody who asks how one knows"),
+    shown: z
+      .strictObject({ after: pattern.optional(), by: pattern, line: pattern.optional() })
+      .optional()
+      .describe("where the evidence shows that it is wrong: titles of steps, and what one printed"),
+    needs: z.array(kebabCase).default([]),
+    repeats: kebabCase
+      .optional()
+      .describe("the claim whose sentence says the same: the two count as one sentence, and it has the correction"),
+    check: z
+      .record(kebabCase, z.unknown())
+      .refine((named) => Object.keys(named).length === 1, "must be one ready-made check with its parameters")
+      .optional()
+      .describe("the ready-made check that decides it; where absent, the spec beside it has one"),
+    expect: z.array(expectationIn(languages)).min(1).optional(),
+    excluded: z.string().min(10).optional(),
+  });
+}
 /** One atomic statement of the article: its words, what they mean, and what the cluster is expected to show. */
-export type Claim = z.infer<typeof Claim>;
+export type Claim = z.infer<ReturnType<typeof claimIn>>;
 
 /** What is no statement, so that nothing could be checked; the reason says why. */
 const Unclaimed = z.strictObject({
@@ -103,8 +120,6 @@ const Unclaimed = z.strictObject({
     .describe("todo: nobody has looked yet whether it states something"),
   places: z.array(Place).min(1),
 });
-
-const Section = texts(1, 1).extend({ id: kebabCase });
 
 const Lab = z
   .strictObject({
@@ -115,25 +130,27 @@ const Lab = z
 /** What an article's lab makes; somebody else's objects of the same names or labels are in its way. */
 export type Lab = z.infer<typeof Lab>;
 
-const ArticleFile = z.strictObject({
-  title: texts(1, 1),
-  languages: z.array(Language).min(1).describe("the text's own first; English is one of them"),
-  date: z.iso.date(),
-  versions: z
-    .strictObject({ written: z.string(), shown: z.string() })
-    .optional()
-    .describe("cells of the matrix: what was current on the article's day, and what its samples show"),
-  lab: Lab.optional(),
-  sections: z.array(Section).min(1),
-  sentinels: z
-    .array(kebabCase)
-    .default([])
-    .describe("claims that are judged under every control too: a change that turns them all proves little"),
-  unclaimed: z.array(Unclaimed).default([]),
-});
+function articleIn(languages: readonly string[]) {
+  return z.strictObject({
+    title: texts(languages, 1, 1),
+    languages: Languages,
+    date: z.iso.date(),
+    versions: z
+      .strictObject({ written: z.string(), shown: z.string() })
+      .optional()
+      .describe("cells of the matrix: what was current on the article's day, and what its samples show"),
+    lab: Lab.optional(),
+    sections: z.array(texts(languages, 1, 1).extend({ id: kebabCase })).min(1),
+    sentinels: z
+      .array(kebabCase)
+      .default([])
+      .describe("claims that are judged under every control too: a change that turns them all proves little"),
+    unclaimed: z.array(Unclaimed).default([]),
+  });
+}
 
 /** An article: its text, and what its folder says of it. Sections and claims are in the article's order. */
-export interface Article extends z.infer<typeof ArticleFile> {
+export interface Article extends z.infer<ReturnType<typeof articleIn>> {
   /** Its folder's name. */
   readonly id: string;
   /** The folder, as an absolute path. */
@@ -163,9 +180,13 @@ export function readArticle(folder: string): Article {
       "npm run new -- FILE.md makes a folder for one, and --article FOLDER names one",
     );
   const text = read(folder, textFile);
-  const article = parsed(ArticleFile, folder, articleFile);
+  const { languages } = parsed(z.looseObject({ languages: Languages }), folder, articleFile);
+  const field = languages.find((language) => language in claimIn([]).shape);
+  if (field !== undefined && field !== "en")
+    throw wrongIn(folder, articleFile, `languages: ${field} is a field of claims too; write it with its region`);
+  const article = parsed(articleIn(languages), folder, articleFile);
   const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
-  const claims = files.toSorted().flatMap((file) => parsed(z.array(Claim), folder, file));
+  const claims = files.toSorted().flatMap((file) => parsed(z.array(claimIn(languages)), folder, file));
   if (claims.length === 0)
     throw new UserError(`${basename(folder)}: there is no claim in *.claims.yaml`, "npm run new-claim -- ID adds one");
   checkClaims(folder, { ...article, text, claims });
@@ -188,8 +209,8 @@ function checkClaims(
   }
   if (!languages.includes("en"))
     throw wrong("languages: en has to be one of them, for the suite's own words are English");
-  const spoken = (where: string, text: { zh?: string | undefined } | undefined) => {
-    if (text !== undefined && (text.zh !== undefined) !== languages.includes("zh"))
+  const spoken = (where: string, text: Texts | undefined) => {
+    if (text !== undefined && languages.some((language) => textIn(text, language) === undefined))
       throw wrong(`${where}: has to be in the article's languages, which are ${languages.join(", ")}`);
   };
   spoken("title", title);

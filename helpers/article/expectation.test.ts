@@ -21,7 +21,6 @@ function claimWith(...when: (Condition | undefined)[]): Claim {
     occurrence: 1,
     also: [],
     en: "An assertion.",
-    zh: "一個主張。",
     needs: [],
     expect: expectations,
   };

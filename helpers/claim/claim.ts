@@ -119,7 +119,7 @@ async function run<Lab extends Workspace, Observation>(
   if (observationText !== undefined) store(join(out, observationFile(entry.id)), observationText);
   const { id } = entry;
   const result = ClaimResult.parse({
-    ...statementResult(entry),
+    ...statementResult(entry, article),
     ...judgement,
     ...expectedResult(expectation),
     ...(observationText === undefined

@@ -1,5 +1,6 @@
-import type { Claim, Expectation } from "../article/article.ts";
+import type { Article, Claim, Expectation } from "../article/article.ts";
 import { expectationFor, type Facts } from "../article/expectation.ts";
+import { onlyTexts } from "../article/languages.ts";
 import type { ClaimResult } from "./results.ts";
 
 /**
@@ -12,23 +13,18 @@ export function expectationIn(claim: Claim, facts: Facts, missing: string | unde
   if (missing === undefined) return expectationFor(claim, facts);
   const link = claim.expect?.[0]?.link;
   if (link === undefined) throw new RangeError(`claim ${claim.id} has no expectation`);
-  return { verdict: "external", because: { en: missing, zh: `這裡缺少這項主張所需的功能：${missing}` }, link };
+  const because = { en: missing, zh: `這裡缺少這項主張所需的功能：${missing}` };
+  return { verdict: "external", because, link };
 }
 
-/** Returns what a claim's result tells of the statement itself. */
-export function statementResult({
-  id,
-  ref,
-  section,
-  quote,
-  en,
-  zh,
-  tried,
-  needs,
-  repeats,
-}: Claim): Pick<ClaimResult, "id" | "ref" | "section" | "quote" | "en" | "zh" | "tried" | "needs" | "repeats"> {
+/** Returns what a claim's result tells of the statement itself, in the article's languages. */
+export function statementResult(
+  claim: Claim,
+  { languages }: Pick<Article, "languages">,
+): Pick<ClaimResult, "id" | "ref" | "section" | "quote" | "en" | "tried" | "needs" | "repeats"> {
+  const { id, ref, section, quote, tried, needs, repeats } = claim;
   return {
-    ...{ id, ref, section, quote, en, zh, needs },
+    ...{ id, ref, section, quote, ...onlyTexts(claim, languages), needs },
     ...(tried === undefined ? {} : { tried }),
     ...(repeats === undefined ? {} : { repeats }),
   };

@@ -10,7 +10,7 @@ export interface ClaimDescription {
   readonly section: Article["sections"][number];
   /** Place of the section and of the claim in the article, from 1. */
   readonly place: { readonly section: number; readonly claim: number };
-  readonly article: Pick<Article, "title" | "date">;
+  readonly article: Pick<Article, "title" | "languages" | "date">;
   readonly world: World;
   readonly expectation: Expectation;
 }

@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { ExpectedVerdict } from "../article/article.ts";
+import { StoredLanguages, withTexts } from "../article/languages.ts";
 import { Verdict } from "./verdict.ts";
 import { World } from "./world.ts";
 
-const Texts = z.strictObject({ en: z.string(), zh: z.string().optional() });
+const Texts = withTexts({ en: z.string() }).describe("in English, and in further languages under their tags");
 
 /** What came of the change that has to turn a claim's verdict. */
 export const ControlResult = z.strictObject({
@@ -30,13 +31,12 @@ export const Deciding = z.strictObject({
 export type Deciding = z.infer<typeof Deciding>;
 
 /** What a run found out about one claim. Paths are relative to the results file. */
-export const ClaimResult = z.strictObject({
+export const ClaimResult = withTexts({
   id: z.string(),
   ref: z.int(),
   section: z.string(),
   quote: z.string(),
-  en: z.string(),
-  zh: z.string().optional(),
+  en: z.string().describe("what the quote says; in further languages under their tags (BCP 47), zh for zh-Hant"),
   tried: Texts.optional().describe("what the check does to find out; there where the claim is refuted somewhere"),
   needs: z.array(z.string()),
   excluded: z.string().optional().describe("why there is nothing to check; such a claim has no verdict"),
@@ -75,10 +75,9 @@ export const Results = z.strictObject({
   format: z.literal("kind-network-conformance/results/1"),
   suite: z.strictObject({ version: z.string(), commit: z.string() }),
   article: Texts.extend({
-    languages: z
-      .array(z.enum(["en", "zh"]))
-      .optional()
-      .describe("the text's own first; absent in older results, which are in zh and en"),
+    languages: StoredLanguages.default(["zh-Hant", "en"]).describe(
+      "BCP 47 tags, the text's own first; absent in older results, which are in zh-Hant and en",
+    ),
     date: z.string(),
     sha256: z.string(),
   }),

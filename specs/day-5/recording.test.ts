@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { z } from "zod";
 import { observationFile, observationsOf, recordObservations, store } from "../../helpers/claim/recording.ts";
 import { Results } from "../../helpers/claim/results.ts";
 import { projectRoot } from "../../helpers/host/settings.ts";
@@ -83,8 +84,10 @@ test("an observation that is another than when the run was stored is named, and 
   cpSync(recorded, copy, { recursive: true });
   // As if the judge were another: what it sees is.
   const observations = observationsOf(copy);
-  for (const { conflist } of observations["conflist-name"]?.untouched as { conflist: { name: string } }[])
-    conflist.name = "another";
+  const names = z.array(z.looseObject({ conflist: z.looseObject({ name: z.string() }) }));
+  const untouched = names.parse(observations["conflist-name"]?.untouched);
+  for (const { conflist } of untouched) conflist.name = "another";
+  observations["conflist-name"] = { ...observations["conflist-name"], untouched };
   recordObservations(copy, observations);
   const { exitCode, stdout } = await rejudge(projectRoot, copy);
   expect(stdout.split("\n").filter((line) => line.startsWith("✗"))).toEqual([
