@@ -5,9 +5,8 @@ import { afterAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
 import { projectRoot, readSettings } from "../host/settings.ts";
 import { capabilityNames, missingCapability } from "../world/capabilities.ts";
-import { readArticle } from "./article.ts";
+import { quotePosition, readArticle } from "./article.ts";
 import { coverageOf } from "./coverage.ts";
-import { quotePosition } from "./place.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "catalogue-"));
 afterAll(() => rmSync(folder, { recursive: true }));

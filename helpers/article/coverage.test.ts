@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import { readSettings } from "../host/settings.ts";
-import { type Article, readArticle } from "./article.ts";
+import { type Article, readArticle, spanOf } from "./article.ts";
 import { coverageOf } from "./coverage.ts";
-import { spanOf } from "./place.ts";
 
 const covering = (text: string, ...quotes: string[]): Pick<Article, "text" | "claims" | "unclaimed"> => ({
   text,
