@@ -1,6 +1,5 @@
 import { type ComponentChild, h } from "preact";
-import type { Article, Claim } from "../helpers/article/article.ts";
-import { spanOf } from "../helpers/article/place.ts";
+import { type Article, type Claim, spanOf } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/claim/world.ts";

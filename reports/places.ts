@@ -1,5 +1,4 @@
-import type { Article, Claim } from "../helpers/article/article.ts";
-import { quotePosition, spanOf } from "../helpers/article/place.ts";
+import { type Article, type Claim, quotePosition, spanOf } from "../helpers/article/article.ts";
 import type { ClaimResult } from "../helpers/claim/results.ts";
 import type { Bilingual } from "./look.ts";
 

@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
 import { projectRoot } from "../host/settings.ts";
-import { readArticle } from "./article.ts";
+import { quotePosition, readArticle } from "./article.ts";
 import { coverageOf } from "./coverage.ts";
-import { quotePosition } from "./place.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "catalogue-"));
 afterAll(() => rmSync(folder, { recursive: true }));

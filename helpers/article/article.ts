@@ -6,7 +6,6 @@ import { UserError } from "../host/errors.ts";
 import { parsed, read, wrongIn } from "./files.ts";
 import { labFile, readLabText } from "./lab-text.ts";
 import { keysOf, LanguageTag, type Texts, textIn } from "./languages.ts";
-import { Place, Quote, spanOf } from "./place.ts";
 
 const kebabCase = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be kebab-case");
 const range = z.string().refine((text) => semver.validRange(text) !== null, "must be a semver range such as '>=1.26'");
@@ -72,6 +71,12 @@ function expectationIn(languages: readonly string[]) {
     });
 }
 export type Expectation = z.infer<ReturnType<typeof expectationIn>>;
+
+const Quote = z.strictObject({ quote: z.string().min(1), occurrence: z.int().min(1).default(1) });
+const Lines = z.strictObject({ lines: z.string().regex(/^[1-9]\d*(-[1-9]\d*)?$/, "must be a line or lines as 60-64") });
+/** A place in the article: words, or whole lines where it prints a manifest, a command or an output. */
+const Place = z.union([Quote, Lines]);
+export type Place = z.infer<typeof Place>;
 
 const pattern = z.string().transform((text, context) => {
   try {
@@ -259,4 +264,27 @@ function notThere(place: Place): string {
   return "lines" in place
     ? `lines not in the article: ${place.lines}`
     : `quote not in the article (occurrence ${place.occurrence}): ${place.quote}`;
+}
+
+/** Returns where a place begins and ends in the article, as string indices, or undefined where it is not there. */
+export function spanOf(article: string, place: Place): { start: number; end: number } | undefined {
+  if ("lines" in place) {
+    const [first = 0, last = first] = place.lines.split("-").map(Number);
+    const lines = article.split("\n");
+    if (first > last || last > lines.length) return undefined;
+    const start = lines.slice(0, first - 1).reduce((length, line) => length + line.length + 1, 0);
+    return { start, end: start + lines.slice(first - 1, last).join("\n").length };
+  }
+  const start = quotePosition(article, place);
+  return start === -1 ? undefined : { start, end: start + place.quote.length };
+}
+
+/** Returns the index in the article at which the claim's quote begins, or -1 where it has no such occurrence. */
+export function quotePosition(article: string, { quote, occurrence }: Pick<Claim, "quote" | "occurrence">): number {
+  let position = -1;
+  for (let n = 0; n < occurrence; n++) {
+    position = article.indexOf(quote, position + 1);
+    if (position === -1) return -1;
+  }
+  return position;
 }

@@ -1,5 +1,4 @@
-import type { Article } from "./article.ts";
-import { type Place, spanOf } from "./place.ts";
+import { type Article, type Place, spanOf } from "./article.ts";
 
 /** How much of the article has a claim or a stated reason for having none. */
 export interface Coverage {

@@ -63,7 +63,7 @@ steps:
     in: external client
     type: kubectl get pots
     prints: { below: [and look, It prints], lines: 2, compare: [SIZE] }
-    further: { again: { in: pod, type: kubectl get pots, occurrence: 2 } }
+    further: { again: { in: pod, type: kubectl get pots, below: Now look again } }
     after: [make a pot]
     takes: tables
 `;
@@ -144,7 +144,7 @@ test.each([
     "a command that is not printed",
     "type: kubectl apply -f pot.yaml",
     "type: kubectl apply -f cup.yaml",
-    "steps.make a pot: not in the article (occurrence 1): kubectl apply -f cup.yaml",
+    "steps.make a pot: not in the article: kubectl apply -f cup.yaml",
   ],
   [
     "a part of a command",
@@ -153,10 +153,10 @@ test.each([
     "steps.make a pot: is only a part of line 13: > kubectl apply -f pot.yaml",
   ],
   [
-    "a line that is printed less often",
-    "occurrence: 2",
-    "occurrence: 5",
-    "steps.look.further.again: not in the article",
+    "a line below words that are not there",
+    "below: Now look again",
+    "below: Never look",
+    "steps.look.further.again: not in the article: Never look",
   ],
   ["words above nothing", "below: Save this", "below: Keep this", "manifests.pot: not in the article: Keep this as"],
   [

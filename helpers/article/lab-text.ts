@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { parsed, wrongIn } from "./files.ts";
-import { type Below, BelowShape, lineOfCommand, type Passage, passageOf, rowsOf } from "./printed.ts";
+import { type Below, BelowShape, lineOfCommand, type Passage, passageOf, Quotes, rowsOf } from "./printed.ts";
 
 /** What an article's lab is, and what else of its text specs use by name; in the article's folder. */
 export const labFile = "lab.yaml";
@@ -30,7 +30,7 @@ const Line = z.strictObject({
     .enum(["host", "external client", "node", "pod"])
     .describe("where it is typed; the reader's kubectl is in the external client"),
   type: z.string().min(1).describe("the command as the article prints it, to the end of its line"),
-  occurrence: z.int().min(1).default(1),
+  below: Quotes.optional().describe("words above it, where it is printed before too"),
 });
 
 const Step = z.strictObject({
@@ -146,7 +146,7 @@ export function readLabText({ folder, text }: { readonly folder: string; readonl
   const line = (entry: z.infer<typeof Line>, name: string): LabLine => ({
     in: entry.in,
     text: entry.type,
-    line: at(name, () => lineOfCommand(text, entry.type, entry.occurrence)),
+    line: at(name, () => lineOfCommand(text, entry.type, entry.below)),
   });
   const steps = mapped(file.steps, (entry, name): LabStep => {
     const place = `steps.${name}`;

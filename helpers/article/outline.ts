@@ -1,7 +1,7 @@
 import type { Nodes, Parents, Root } from "mdast";
 import { toString as wordsOf } from "mdast-util-to-string";
+import { type Place, quotePosition } from "./article.ts";
 import { frontMatterOf, markdownOf } from "./markdown.ts";
-import { type Place, quotePosition } from "./place.ts";
 
 /** A heading of a text, and the string index at which its words begin. */
 export interface Heading {

@@ -1,11 +1,14 @@
 import { z } from "zod";
-import { quotePosition } from "./place.ts";
+
+/** Words above something that an article prints, or several, of which each is looked for below the one before. */
+export const Quotes = z.preprocess(
+  (words) => (typeof words === "string" ? [words] : words),
+  z.array(z.string().min(1)).min(1),
+);
 
 /** Where an article prints a manifest or an output: below some words, so that nothing written elsewhere moves it. */
 export const BelowShape = {
-  below: z
-    .preprocess((words) => (typeof words === "string" ? [words] : words), z.array(z.string().min(1)).min(1))
-    .describe("words in a line above it, or several: each is looked for below the one before"),
+  below: Quotes,
   block: z.int().min(1).optional().describe("it is that fenced block below them"),
   lines: z.int().min(1).optional().describe("it is so many lines, beginning with the first one of text below them"),
   until: z.string().min(1).optional().describe("it is all below them, as far as the first line with these words"),
@@ -22,19 +25,28 @@ export interface Passage {
 /** Returns what an article prints at a place. @throws RangeError that says what is not there */
 export function passageOf(article: string, place: Below): Passage {
   const lines = article.split("\n");
-  const above = place.below.reduce((after, words) => lineWith(lines, words, after) + 1, 0);
+  const above = indexBelow(lines, place.below);
   const [first, end] = rangeOf(lines, above, place);
   return { text: lines.slice(first, end).join("\n"), lines: first + 1 === end ? `${end}` : `${first + 1}-${end}` };
 }
 
-/** Returns the number of the line in which a command stands, to its end. @throws RangeError if there is none */
-export function lineOfCommand(article: string, command: string, occurrence: number): number {
-  const position = quotePosition(article, { quote: command, occurrence });
-  if (position === -1) throw new RangeError(`not in the article (occurrence ${occurrence}): ${command}`);
-  const line = article.slice(0, position).split("\n").length;
-  const whole = article.split("\n")[line - 1] ?? "";
-  if (!whole.trimEnd().endsWith(command)) throw new RangeError(`is only a part of line ${line}: ${whole}`);
-  return line;
+/**
+ * Returns the number of the first line that ends with a command, below some words if there are any.
+ *
+ * @throws RangeError if there is none
+ */
+export function lineOfCommand(article: string, command: string, below: readonly string[] = []): number {
+  const lines = article.split("\n");
+  const above = indexBelow(lines, below);
+  const found = lines.findIndex((line, index) => index >= above && line.trimEnd().endsWith(command));
+  if (found !== -1) return found + 1;
+  const partly = lineWith(lines, command, above);
+  throw new RangeError(`is only a part of line ${partly + 1}: ${lines[partly]}`);
+}
+
+/** Returns the index of the line below the last of these words. */
+function indexBelow(lines: readonly string[], below: readonly string[]): number {
+  return below.reduce((after, words) => lineWith(lines, words, after) + 1, 0);
 }
 
 /** Returns the index of the first line with these words from there on. */

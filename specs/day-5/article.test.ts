@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import { readArticle } from "../../helpers/article/article.ts";
-import { spanOf } from "../../helpers/article/place.ts";
+import { readArticle, spanOf } from "../../helpers/article/article.ts";
 import { capabilityNames, missingCapability } from "../../helpers/world/capabilities.ts";
 
 const article = readArticle(import.meta.dirname);
