@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate } from "../../helpers/lab/admission.ts";
-import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
+import { answered, whoAnswers, whoAnswersByUdp } from "../../helpers/lab/ask.ts";
 import { isReady } from "../../helpers/lab/cast.ts";
 import { wrapProgram } from "../../helpers/lab/changes.ts";
 import { withIngress } from "../../helpers/lab/ingress.ts";
@@ -15,12 +15,12 @@ import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";
-import { hostPort, type Meeting, meet, request } from "../../helpers/probe/http.ts";
+import { type Meeting, hostPort, meet, request } from "../../helpers/probe/http.ts";
 import { hostPrefix } from "../../helpers/probe/ip.ts";
-import { sourceTowards } from "../../helpers/probe/links.ts";
-import { jsonOf, outputOf, type Peer } from "../../helpers/probe/peer.ts";
+import { wayTo } from "../../helpers/probe/links.ts";
+import { type Peer, outputOf } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
-import { readConflist } from "./conflist.ts";
+import { leasesFolder, readConflist } from "./conflist.ts";
 
 interface Call {
   readonly client: string;
@@ -242,19 +242,13 @@ claim("pod-ips-are-unique", {
       const { address } = await lab.pods.start(lab.objects.serverPod("first-to-have-it", {}, { nodeName: node.name }));
       const before = address.replace(/\d+$/, (last) => String(Number(last) - 1));
       const forget = 'cd "$0" && rm "$1" && printf %s "$2" > last_reserved_ip.0';
-      const folder = await leasesOn(node);
+      const folder = leasesFolder(await readConflist(node));
       await outputOf(node, "forget the lease, and go back", ["sh", "-c", forget, folder, address, before]);
       await lab.pods.start(lab.objects.serverPod("second-to-have-it", {}, { nodeName: node.name }));
     },
     { alone: true },
   ),
 });
-
-/** Returns the folder in which a node's host-local writes down what it gave out. */
-async function leasesOn(node: NodePeer): Promise<string> {
-  const { name, plugins } = await readConflist(node);
-  return `${plugins[0]?.ipam?.dataDir}/${name}`;
-}
 
 claim("pod-unreachable-from-outside-by-default", {
   observe: async (lab) => {
@@ -316,34 +310,31 @@ claim("outside-traffic-needs-a-service", {
 
 /** Puts a rule in front of those by which Docker forwards between containers, until the change ends. */
 async function ruleBetweenContainers(lab: Lab, ...rule: readonly string[]): Promise<void> {
-  const machine = await lab.engine.start(
-    "a container on the machine's own network",
-    "--network=host",
-    "--cap-add=NET_ADMIN",
-  );
+  const options = { network: "host", mayChangeNetwork: true };
+  const machine = await lab.engine.start("a container on the machine's own network", options);
   const iptables = (title: string, action: "-I" | "-D") =>
-    outputOf(lab.engine, title, ["exec", machine, lab.iptables, "-w", action, "DOCKER-USER", ...rule]);
+    outputOf(lab.engine.inside(machine), title, [lab.iptables, "-w", action, "DOCKER-USER", ...rule]);
   lab.afterwards(async () => void (await iptables("take the rule away", "-D")));
   await iptables("a rule between containers", "-I");
+}
+
+/** kubectl is in every node image, and serves files without a cluster. */
+const fileServer = "kubectl proxy --www=/kind --address=0.0.0.0 --accept-hosts=.* --port=8001".split(" ");
+
+/** Returns the command that asks that server once. */
+function curlAt(lab: Lab, address: string): string[] {
+  const seconds = String(lab.timeouts.answer / 1000);
+  return ["curl", "--silent", "--max-time", seconds, `http://${address}:8001/static/`];
 }
 
 claim("docker-default-network-is-a-bridge", {
   observe: async (lab) => {
     const id = await lab.engine.start("start a container that names no network");
-    const networks = await jsonOf<Record<string, object>>(lab.engine, "the networks it is on", [
-      "inspect",
-      "--format",
-      "{{json .NetworkSettings.Networks}}",
-      id,
-    ]);
-    const driver = await outputOf(lab.engine, "the driver of the network bridge", [
-      "network",
-      "inspect",
-      "--format",
-      "{{.Driver}}",
-      "bridge",
-    ]);
-    return { networks: Object.keys(networks), driver: driver.trim() };
+    const networks = await lab.engine.networksOf("the networks it is on", id);
+    return {
+      networks: Object.keys(networks),
+      driver: await lab.engine.driverOf("the driver of the network bridge", "bridge"),
+    };
   },
   judge: ({ networks, driver }) => {
     expect(networks, "networks of a container that names none").toEqual(["bridge"]);
@@ -362,34 +353,15 @@ claim("docker-containers-need-port-mapping", {
       await lab.engine.start("start a server, nothing published"),
       await lab.engine.start("start a client"),
     ];
-    const address = (
-      await outputOf(lab.engine, "the server's address", [
-        "inspect",
-        "--format",
-        "{{.NetworkSettings.Networks.bridge.IPAddress}}",
-        server,
-      ])
-    ).trim();
-    const published = await outputOf(lab.engine, "the server's published ports", ["port", server]);
-    const limits = ["--silent", "--max-time", String(lab.timeouts.answer / 1000)];
-    const url = `http://${address}:8001/static/`;
-    const ask = (title: string) => lab.engine.run(title, ["exec", client, "curl", ...limits, url]);
+    const address = await lab.engine.addressOf("the server's address", server, "ipv4");
+    const published = await lab.engine.publishedPorts("the server's published ports", server);
+    const curl = curlAt(lab, address);
+    const ask = (title: string) => lab.engine.inside(client).run(title, curl);
     const before = await ask("ask where nothing listens yet");
-    // kubectl is in every node image, and serves files without a cluster.
-    await outputOf(lab.engine, "listen on port 8001", [
-      "exec",
-      "--detach",
-      server,
-      "kubectl",
-      "proxy",
-      "--www=/kind",
-      "--address=0.0.0.0",
-      "--accept-hosts=.*",
-      "--port=8001",
-    ]);
+    await lab.engine.startInside(server, "listen on port 8001", fileServer);
     await lab.until(
       "the server to listen",
-      () => lab.engine.run("ask from itself", ["exec", server, "curl", ...limits, url]),
+      () => lab.engine.inside(server).run("ask from itself", curl),
       ({ exitCode }) => exitCode === 0,
     );
     const answer = await lab.eventually(
@@ -397,7 +369,7 @@ claim("docker-containers-need-port-mapping", {
       ({ exitCode }) => exitCode === 0,
     );
     return {
-      published: published.trim(),
+      published,
       exitCodeBefore: before.exitCode ?? null,
       exitCode: answer.exitCode ?? null,
       body: answer.stdout.slice(0, 200),
@@ -414,9 +386,7 @@ claim("docker-containers-need-port-mapping", {
   control: live(
     "the default bridge keeps its containers apart, as with --icc=false",
     async (lab) => {
-      const format = '{{index .Options "com.docker.network.bridge.name"}}';
-      const inspect = ["network", "inspect", "--format", format, "bridge"];
-      const bridge = (await outputOf(lab.engine, "the default bridge", inspect)).trim();
+      const bridge = await lab.engine.defaultBridge("the default bridge");
       await ruleBetweenContainers(lab, "-i", bridge, "-o", bridge, "-p", "tcp", "--dport", "8001", "-j", "DROP");
     },
     { lane: "containers beside the cluster" },
@@ -450,7 +420,7 @@ claim("all-pods-talk-without-nat", {
             client: client.peer.address,
             server: server.name,
             tcp: await whoAnswers(lab, client.peer, server.peer.on(8080)),
-            udp: await meetByUdp(lab, client.peer, "localhost:8080", server.peer.address, 8081),
+            udp: await whoAnswersByUdp(lab, client.peer, "localhost:8080", server.peer.address, 8081),
             pingExit: await ping(lab, client.peer, server.peer.address),
           })),
       ),
@@ -498,32 +468,6 @@ function meshPod(lab: Lab, name: string, nodeName: string, namespace: string) {
   );
 }
 
-/**
- * Has an agnhost server ask another by UDP who it is and whom it sees; a datagram may be lost, so each is asked for until
- * an answer comes.
- *
- * @param dialer the server that asks, as the client reaches it
- */
-async function meetByUdp(
-  lab: Lab,
-  client: Peer,
-  dialer: string,
-  host: string,
-  port: number,
-): Promise<{ pod: string | null; source: string | null }> {
-  const ask = async (question: string) => {
-    const query = new URLSearchParams({ host, port: String(port), protocol: "udp", request: question, tries: "1" });
-    const url = `http://${dialer}/dial?${query.toString()}`;
-    const { body } = await lab.eventually(
-      () => request(client, url, lab.timeouts.answer),
-      (answer) => answer.body.includes('"responses"'),
-    );
-    return (JSON.parse(body || "{}") as { responses?: string[] }).responses?.[0] ?? null;
-  };
-  const [pod, source] = [await ask("hostname"), await ask("clientip")];
-  return { pod, source: source?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") ?? null };
-}
-
 /** Pings until an answer comes. Returns ping's exit code, which is 0 where one of its packets at least was answered (ping(8)). */
 async function ping(lab: Lab, client: Peer, address: string): Promise<number | null> {
   const seconds = String(Math.ceil(lab.timeouts.silence / 1000));
@@ -547,7 +491,7 @@ claim("pods-reach-host-network-pods-without-nat", {
       otherNode: await ask("host-2", 18_092),
       back: await whoAnswers(lab, lab.pod("host-2"), lab.pod("server-1").on(8080)),
       // A node has an address for each way that it sends by.
-      addressOfTheOtherNode: await sourceTowards(lab.worker(1), lab.pod("server-1").address),
+      addressOfTheOtherNode: (await wayTo(lab.worker(1), lab.pod("server-1").address)).prefsrc,
     };
   },
   judge: ({ client, nodes, ownNode, otherNode, back, addressOfTheOtherNode }) => {
@@ -633,24 +577,15 @@ claim("docker-networks-are-separate", {
       await lab.engine.createNetwork("a network of one's own"),
       await lab.engine.createNetwork("another network of one's own"),
     ] as const;
-    const server = await lab.engine.start("a server on the first", "--network", networks[0]);
-    const client = await lab.engine.start("a client on the second", "--network", networks[1]);
-    const inspect = ["inspect", "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}", server];
-    const address = (await outputOf(lab.engine, "the server's address", inspect)).trim();
-    const listen = "kubectl proxy --www=/kind --address=0.0.0.0 --accept-hosts=.* --port=8001".split(" ");
-    await outputOf(lab.engine, "listen on port 8001", ["exec", "--detach", server, ...listen]);
-    const url = `http://${address}:8001/static/`;
-    const curl = ["curl", "--silent", "--max-time", String(lab.timeouts.answer / 1000), url];
-    const own = () => lab.engine.run("ask from itself", ["exec", server, ...curl]);
+    const server = await lab.engine.start("a server on the first", { network: networks[0] });
+    const client = await lab.engine.start("a client on the second", { network: networks[1] });
+    const curl = curlAt(lab, await lab.engine.addressOf("the server's address", server, "ipv4"));
+    await lab.engine.startInside(server, "listen on port 8001", fileServer);
+    const own = () => lab.engine.inside(server).run("ask from itself", curl);
     await lab.until("the server to listen", own, ({ exitCode }) => exitCode === 0);
-    const ask = (title: string) => lab.engine.run(title, ["exec", client, ...curl]);
+    const ask = (title: string) => lab.engine.inside(client).run(title, curl);
     const between = await ask("ask from the other network");
-    await outputOf(lab.engine, "put the client on the server's network too", [
-      "network",
-      "connect",
-      networks[0],
-      client,
-    ]);
+    await lab.engine.connect("put the client on the server's network too", networks[0], client);
     const together = await lab.eventually(
       () => ask("ask on the same network"),
       ({ exitCode }) => exitCode === 0,
@@ -702,7 +637,7 @@ claim("pods-behave-like-machines", {
       port,
       far: await ask(far, lab.worker(1)),
       near: await ask(near, lab.worker(0)),
-      udp: await meetByUdp(lab, client, lab.pod("server-1").on(8080), far.address, port),
+      udp: await whoAnswersByUdp(lab, client, lab.pod("server-1").on(8080), far.address, port),
     };
   },
   judge: ({ port, far, near, udp }) => {
@@ -737,7 +672,7 @@ claim("pod-addresses-are-leased-once", {
   slow: true,
   observe: async (lab) => {
     const node = lab.worker(1);
-    const folder = await leasesOn(node);
+    const folder = leasesFolder(await readConflist(node));
     const pods = await Promise.all(
       [1, 2, 3].map((number) => lab.pods.start(lab.objects.serverPod(`leased-${number}`, {}, { nodeName: node.name }))),
     );
@@ -758,7 +693,7 @@ claim("pod-addresses-are-leased-once", {
   },
   control: live("host-local forgets what it gave out", async (lab) => {
     const node = lab.worker(1);
-    const folder = await leasesOn(node);
+    const folder = leasesFolder(await readConflist(node));
     // Other pods are served as ever; these leave no lease that would have to be given back.
     await wrapProgram(lab, node, "/opt/cni/bin/host-local", (aside) => [
       'case "$CNI_COMMAND $CNI_ARGS" in',
@@ -782,21 +717,11 @@ claim("nodes-route-to-the-right-pod", {
       })),
     );
     const near = lab.worker(0);
-    const route = async (address: string) =>
-      (
-        await jsonOf<{ dev: string; gateway?: string }[]>(near, `the way to ${address}`, [
-          "ip",
-          "-json",
-          "route",
-          "get",
-          address,
-        ])
-      )[0];
-    const own = await route(lab.pod("client-1").address);
-    const other = await route(lab.pod("far-server").address);
+    const own = await wayTo(near, lab.pod("client-1").address);
+    const other = await wayTo(near, lab.pod("far-server").address);
     // Only this pod's packets: what comes in by its end of the link is not forwarded.
     const client = await lab.pods.start(lab.objects.clientPod("not-forwarded", { nodeName: lab.worker(0).name }));
-    const device = (await route(client.address))?.dev ?? "";
+    const { dev: device } = await wayTo(near, client.address);
     const target = lab.pod("far-server").on(8080);
     const nearby = await whoAnswers(lab, lab.pod("client-2"), target);
     const before = await whoAnswers(lab, client, target);
@@ -814,17 +739,15 @@ claim("nodes-route-to-the-right-pod", {
     expect(without.outcome, "the same while its node forwards nothing that the asking pod sends").not.toBe("answered");
     positiveControl(after.pod === "far-server", "the pod answers again once the node forwards again");
     for (const { node, value } of forwarding) expect(value, `forwarding on ${node}`).toBe("1");
-    expect(own?.dev, "the way to a pod of the node itself").toMatch(/^veth/);
-    expect(otherNode, "the gateway of the way to a pod of another node").toContain(other?.gateway);
+    expect(own.dev, "the way to a pod of the node itself").toMatch(/^veth/);
+    expect(otherNode, "the gateway of the way to a pod of another node").toContain(other.gateway);
   },
   control: live(
     "a node routes what is for another node's pod to one of its own",
     async (lab) => {
       const node = lab.worker(0);
-      const wrong = await jsonOf<{ dev: string }[]>(node, "the way to a pod of its own", [
-        ...["ip", "-json", "route", "get", lab.pod("client-1").address],
-      ]);
-      const route = [hostPrefix(lab.pod("far-server").address), "dev", wrong[0]?.dev ?? ""];
+      const wrong = await wayTo(node, lab.pod("client-1").address, "the way to a pod of its own");
+      const route = [hostPrefix(lab.pod("far-server").address), "dev", wrong.dev];
       lab.afterwards(async () => void (await outputOf(node, "no longer", ["ip", "route", "del", ...route])));
       await outputOf(node, "another way to the pod", ["ip", "route", "add", ...route]);
     },

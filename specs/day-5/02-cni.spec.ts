@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { NeedsFeature, positiveControl } from "../../helpers/claim/verdict.ts";
-import { answered } from "../../helpers/lab/ask.ts";
 import { configure, editFile, moveFile, wrapProgram } from "../../helpers/lab/changes.ts";
 import { iptablesRule, rules } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
@@ -13,10 +12,10 @@ import { live } from "../../helpers/lab/spec.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";
 import { type Meeting, meet } from "../../helpers/probe/http.ts";
 import { contains, hostPrefix, overlap } from "../../helpers/probe/ip.ts";
-import { interfaceTo, ipOption, routesOf, vethsOf } from "../../helpers/probe/links.ts";
-import { jsonOf, outputOf, type Peer } from "../../helpers/probe/peer.ts";
+import { interfaceTowards, ipOption, routesOf, vethsOf, wayTo } from "../../helpers/probe/links.ts";
+import { type Peer, ProbeFailed, jsonOf, outputOf } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
-import { type Conflist, configurationsOf, conflistPath, pluginsOf, readConflist } from "./conflist.ts";
+import { type Conflist, configurationsOf, conflistPath, leasesFolder, pluginsOf, readConflist } from "./conflist.ts";
 
 claim("default-cni-is-kindnet", {
   observe: async (lab) => {
@@ -67,10 +66,10 @@ claim("kindnet-uses-ptp", {
     "a pod's link is part of a bridge",
     async (lab) => {
       const node = lab.worker(0);
-      const link = await linkOf(lab, "client-1");
+      const { name } = await linkThatIs(lab, "client-1");
       lab.afterwards(async () => void (await outputOf(node, "remove it", ["ip", "link", "del", "knc-bridge"])));
       await outputOf(node, "a bridge", ["ip", "link", "add", "knc-bridge", "type", "bridge"]);
-      const words = ["ip", "link", "set", link?.name ?? "", "master", "knc-bridge"];
+      const words = ["ip", "link", "set", name, "master", "knc-bridge"];
       await outputOf(node, "the link is part of it", words);
     },
     { alone: true },
@@ -88,6 +87,13 @@ async function linkOf(lab: Lab, pod: string): Promise<{ name: string; bridge?: s
   return { name: veth.ifname, ...(veth.master === undefined ? {} : { bridge: veth.master }) };
 }
 
+/** Returns the same. @throws ProbeFailed if it has none */
+async function linkThatIs(lab: Lab, pod: string): Promise<{ name: string }> {
+  const link = await linkOf(lab, pod);
+  if (link === undefined) throw new ProbeFailed(`the first worker has no end of a link of ${pod}`);
+  return link;
+}
+
 claim("kindnet-uses-host-local", {
   observe: async (lab) => {
     const node = lab.worker(0);
@@ -103,9 +109,8 @@ claim("kindnet-uses-host-local", {
     "the lease of a pod's address is not where host-local writes it down",
     async (lab) => {
       const node = lab.worker(0);
-      const { name, plugins } = await readConflist(node);
-      const lease = `${plugins[0]?.ipam?.dataDir}/${name}/${lab.pod("client-1").address}`;
-      await moveFile(lab, node, lease, "/tmp/lease");
+      const folder = leasesFolder(await readConflist(node));
+      await moveFile(lab, node, `${folder}/${lab.pod("client-1").address}`, "/tmp/lease");
     },
     { alone: true },
   ),
@@ -113,8 +118,7 @@ claim("kindnet-uses-host-local", {
 
 /** host-local keeps a file for each address that it gave out, named by it. */
 async function leasesOf(lab: Lab, conflist: Conflist): Promise<string[]> {
-  const folder = `${conflist.plugins[0]?.ipam?.dataDir}/${conflist.name}`;
-  const listed = await outputOf(lab.worker(0), "addresses given out on the node", ["ls", folder]);
+  const listed = await outputOf(lab.worker(0), "addresses given out on the node", ["ls", leasesFolder(conflist)]);
   return listed.split("\n").filter((name) => /^[0-9a-f.:]+$/.test(name));
 }
 
@@ -129,7 +133,7 @@ claim("node-has-its-own-subnet", {
       expect(podCIDRs.length, `subnets of ${name}`).toBe(podSubnets.length);
       for (const cidr of podCIDRs)
         expect(
-          contains(podSubnets, cidr.split("/")[0] ?? ""),
+          contains(podSubnets, cidr.replace(/\/.*/, "")),
           `${cidr} of ${name} inside ${podSubnets.join(", ")}`,
         ).toBe(true);
     }
@@ -211,7 +215,7 @@ claim("cross-node-traffic-by-iptables", {
   judge: ({ farAddresses, before, withoutItsRules, route, withoutItsRoute, after }) => {
     positiveControl(before.pod === "behind-the-route" && after.pod === before.pod, "the pods talk before and after");
     positiveControl(
-      farAddresses.includes(route?.gateway ?? ""),
+      farAddresses.some((address) => address === route?.gateway),
       "the node has a route to the other node's subnet by way of that node",
     );
     const needed = [
@@ -231,7 +235,7 @@ claim("cross-node-traffic-by-iptables", {
       const client = lab.pod("client-1").address;
       const subnet = lab.ofFamily(far.podCIDRs);
       const gateway = lab.ofFamily(far.addresses);
-      const device = (await routesOf(near, lab.family)).find(({ dst }) => dst === subnet)?.dev ?? "";
+      const device = await interfaceTowards(near, lab.family, subnet);
       // The stricter of the two counts; the answer comes from where the main table knows no way back.
       const filters = ["all", device].map((name) => `/proc/sys/net/ipv4/conf/${name}/rp_filter`);
       const ip = (...words: string[]) =>
@@ -379,7 +383,7 @@ claim("cni-comes-with-kind", {
     // A container of the nodes' image that never was a node: nothing runs there, and nothing was pulled.
     const path = "/kind/manifests/default-cni.yaml";
     const manifest = await outputOf(lab.outsider, "the manifest in the node image", ["cat", path]);
-    const image = /image:\s*["']?([^\s"']+)/.exec(manifest)?.[1] ?? "";
+    const [, image = ""] = /image:\s*["']?([^\s"']+)/.exec(manifest) ?? [];
     const names = await outputOf(lab.outsider, `how often containerd's database in the node image names ${image}`, [
       "sh",
       "-c",
@@ -533,11 +537,11 @@ claim("ptp-is-point-to-point", {
       "route",
     ]);
     const gateway = routes.find(({ dst }) => dst === "default")?.gateway ?? "";
-    const link = await linkOf(lab, "client-1");
+    const link = await linkThatIs(lab, "client-1");
     const addresses = await jsonOf<{ addr_info?: { local?: string; prefixlen: number }[] }[]>(
       lab.worker(0),
       "addresses of the node's end of the pod's link",
-      ["ip", "-json", ipOption[lab.family], "address", "show", "dev", link?.name ?? "", "scope", "global"],
+      ["ip", "-json", ipOption[lab.family], "address", "show", "dev", link.name, "scope", "global"],
     );
     const ttl = async (address: string) => {
       const printed = await outputOf(client, `how far is ${address}`, ["ping", "-c", "3", address]);
@@ -567,9 +571,9 @@ claim("ptp-is-point-to-point", {
   },
   control: live("a pod's link is part of a network with room for others", async (lab) => {
     const node = lab.worker(0);
-    const link = await linkOf(lab, "client-1");
+    const link = await linkThatIs(lab, "client-1");
     const prefix = lab.family === "ipv6" ? "2001:db8:99::1/64" : "198.51.100.1/24";
-    const words = [prefix, "dev", link?.name ?? ""];
+    const words = [prefix, "dev", link.name];
     lab.afterwards(async () => void (await outputOf(node, "take it away", ["ip", "address", "del", ...words])));
     await outputOf(node, "an address with room", ["ip", "address", "add", ...words]);
   }),
@@ -621,7 +625,7 @@ claim("flannel-is-an-overlay", {
   observe: async (lab) => {
     const [near, far] = [lab.worker(0).address, lab.worker(1).address];
     const host = lab.pod("host-1");
-    const device = await interfaceTo(lab.worker(0), far);
+    const { dev: device } = await wayTo(lab.worker(0), far);
     const capture = async (filter: string) => {
       const packets = await startCapture(host, device, filter);
       lab.afterwards(() => packets.stop());

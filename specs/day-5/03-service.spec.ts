@@ -2,42 +2,22 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate, refuse } from "../../helpers/lab/admission.ts";
-import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
+import { answered, answeringAddress, whoAnswers } from "../../helpers/lab/ask.ts";
 import { Cel, patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import type { KubernetesObject } from "../../helpers/probe/api.ts";
+import { type KubernetesObject, refusalOf } from "../../helpers/probe/api.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
 import { lookUp } from "../../helpers/probe/dns.ts";
 import { type Answer, distribution, hostPort, meet, meetOften, request } from "../../helpers/probe/http.ts";
-import { outputOf, type Peer } from "../../helpers/probe/peer.ts";
+import { type Peer, outputOf } from "../../helpers/probe/peer.ts";
 import { claim, printedObject } from "./article.ts";
-
-function podNamed(lab: Lab, name: string): Promise<V1Pod> {
-  return lab.api.get(`the pod ${name}`, "Pod", name);
-}
 
 /** The full name of a Service, with the dot at its end: nobody outside is to be asked for other names that begin like it. */
 function fullName(lab: Lab, service: string): string {
   return `${service}.${lab.namespace}.svc.${lab.world.dnsDomain}.`;
-}
-
-/** Waits until a server pod answers at an address of its own, and returns that address. */
-async function answering(lab: Lab, name: string): Promise<string> {
-  const { address } = await lab.until(
-    `${name} to answer`,
-    async () => {
-      // Once more each time: its status may tell the address that it had.
-      const address = (await podNamed(lab, name)).status?.podIP;
-      if (address === undefined) return { address: "", outcome: "none" };
-      return { address, ...(await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.attempt)) };
-    },
-    answered,
-    lab.timeouts.podsReady,
-  );
-  return address;
 }
 
 claim("pod-ip-changes-on-replacement", {
@@ -45,10 +25,10 @@ claim("pod-ip-changes-on-replacement", {
   observe: async (lab) => {
     const pod = lab.objects.serverPod("replaced", {});
     const created = await lab.api.create<V1Pod>("a pod", pod);
-    const before = await answering(lab, "replaced");
+    const before = await answeringAddress(lab, "replaced");
     await lab.api.delete("the pod", pod);
     const replacement = await lab.api.create<V1Pod>("another pod of the same name", pod);
-    const after = await answering(lab, "replaced");
+    const after = await answeringAddress(lab, "replaced");
     return { before: { uid: created.metadata?.uid, ip: before }, after: { uid: replacement.metadata?.uid, ip: after } };
   },
   judge: ({ before, after }) => {
@@ -63,10 +43,10 @@ claim("pod-ip-changes-on-replacement", {
 claim("pod-ip-changes-on-restart", {
   observe: async (lab) => {
     await lab.api.create<V1Pod>("a pod", lab.objects.serverPod("restarted", {}));
-    const before = await answering(lab, "restarted");
+    const before = await answeringAddress(lab, "restarted");
     await request(lab.pod("client-1"), `http://${hostPort(before, 8080)}/exit?code=1`, lab.timeouts.answer);
     const restarted = await lab.pods.restarted("restarted");
-    const after = await answering(lab, "restarted");
+    const after = await answeringAddress(lab, "restarted");
     return { before, after, restarts: restarted.status?.containerStatuses?.[0]?.restartCount };
   },
   judge: ({ before, after, restarts }) => {
@@ -98,7 +78,7 @@ claim("selector-picks-the-pods", {
         lab.objects.serverPod(name, name.startsWith("picked") ? { app } : { app: "other" }),
       );
     const addresses = Object.fromEntries(
-      await Promise.all(names.map(async (name) => [name, await answering(lab, name)] as const)),
+      await Promise.all(names.map(async (name) => [name, await answeringAddress(lab, name)] as const)),
     );
     const endpoints = () => lab.services.endpointsOf(app);
     const all = await lab.eventually(endpoints, (found) => found.length === 2);
@@ -205,7 +185,7 @@ claim("pod-ip-changes-with-its-sandbox", {
     const { name: node } = lab.worker(0);
     const before = await lab.pods.start(lab.objects.serverPod("sandboxed", { app: "sandboxed" }, { nodeName: node }));
     const service = await lab.services.create("sandboxed", leadsTo({ app: "sandboxed" }));
-    const created = await podNamed(lab, "sandboxed");
+    const created = await lab.api.get("the pod sandboxed", "Pod", "sandboxed");
     const access = lab.worker(0);
     const ctr = ["ctr", "--namespace", "k8s.io"];
     const sandboxOfThePod = `labels."io.kubernetes.pod.uid"==${created.metadata?.uid},labels."io.cri-containerd.kind"==sandbox`;
@@ -505,17 +485,13 @@ claim("printed-manifests-are-valid", {
   observe: async (lab) => {
     const namespace = await lab.ownNamespace("printed");
     const tried = async (object: KubernetesObject) => {
-      const { code, body } = await lab.api.tryCreate(
-        `would ${object.kind} ${object.metadata.name} be accepted`,
-        object,
-        {
-          dryRun: true,
-        },
-      );
+      const answer = await lab.api.tryCreate(`would ${object.kind} ${object.metadata.name} be accepted`, object, {
+        dryRun: true,
+      });
       return {
         object: `${object.kind} ${object.metadata.name}`,
-        code,
-        message: (body as { message?: string }).message ?? "",
+        code: answer.code,
+        message: refusalOf(answer),
       };
     };
     const printedOnes = [...services, "182-202"].map((lines) => printedObject(lines, namespace));
@@ -657,10 +633,10 @@ claim("four-types-of-service", {
         ports: [{ port: 80 }],
         ...(type === "ExternalName" ? { externalName: "a.example.test" } : {}),
       };
-      const { code, body } = await lab.api.tryCreate(`type ${type}`, lab.objects.service("typed", spec), {
+      const answer = await lab.api.tryCreate(`type ${type}`, lab.objects.service("typed", spec), {
         dryRun: true,
       });
-      return { type, code, message: (body as { message?: string }).message ?? "" };
+      return { type, code: answer.code, message: refusalOf(answer) };
     };
     return {
       types: await Promise.all(["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"].map(tried)),
@@ -670,7 +646,7 @@ claim("four-types-of-service", {
   judge: ({ types, other }) => {
     for (const { type, code, message } of types) expect(code, `type ${type} ${message}`).toBe(201);
     expect(other.code, "the answer for type Foo").toBe(422);
-    const supported = /supported values: (.+)$/.exec(other.message)?.[1] ?? "";
+    const [, supported = ""] = /supported values: (.+)$/.exec(other.message) ?? [];
     expect(
       new Set([...supported.matchAll(/"(\w+)"/g)].map(([, type]) => type)),
       "the types that the API says it supports",

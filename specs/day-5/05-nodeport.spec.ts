@@ -8,48 +8,14 @@ import { rules } from "../../helpers/lab/iptables.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo, webPorts } from "../../helpers/lab/objects.ts";
-import { Service } from "../../helpers/lab/services.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import type { ApiAnswer, KubernetesObject } from "../../helpers/probe/api.ts";
+import { type KubernetesObject, refusalOf } from "../../helpers/probe/api.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
 import { hostPort, meet, request } from "../../helpers/probe/http.ts";
-import { outputOf, ProbeFailed } from "../../helpers/probe/peer.ts";
+import { ProbeFailed, outputOf } from "../../helpers/probe/peer.ts";
 import { claim, printedObject } from "./article.ts";
-
-/** The range that the article gives. */
-const first = 30_000;
-const last = 32_767;
-
-/** The range that this cluster has. */
-function rangeOf(lab: Lab): [first: number, last: number] {
-  const [lowest = first, highest = last] = lab.world.nodePortRange.split("-").map(Number);
-  return [lowest, highest];
-}
-
-const ports = (nodePort: number) => webPorts.map((port) => ({ ...port, nodePort }));
-
-/** Asks for a NodePort Service with a port of its own choice; it is deleted when the check ends. */
-async function tryPort(lab: Lab, nodePort: number): Promise<{ nodePort: number; code: number; message: string }> {
-  const spec = { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) };
-  const answer = await lab.api.tryCreate(
-    `ask for node port ${nodePort}`,
-    lab.objects.service(`port-${nodePort}`, spec),
-  );
-  return { nodePort, code: answer.code, message: messageOf(answer) };
-}
-
-function messageOf({ body }: ApiAnswer): string {
-  return (body as { message?: string }).message ?? "";
-}
-
-function isTaken({ message }: { message: string }): boolean {
-  return message.includes("already allocated");
-}
-
-/** Whoever has the port already was given it: it is in the range. */
-function isInRange({ code, message }: { code: number; message: string }): boolean {
-  return code === 201 || isTaken({ message });
-}
+import { Service } from "../../helpers/lab/services.ts";
+import { articleRange, isInRange, isTaken, portsWith, rangeOf, tryPort } from "./node-ports.ts";
 
 /**
  * Creates a Service that chooses its node port: the article's, or another one where this cluster's range lacks that or
@@ -64,7 +30,7 @@ async function createWithPort(
   const others = Array.from({ length: 20 }, (_, index) => lowest + 7 + index);
   for (const chosen of [articles, ...others].filter((port) => port >= lowest && port <= highest)) {
     const answer = await lab.api.tryCreate(`a Service that asks for node port ${chosen}`, asking(chosen));
-    if (!isTaken({ message: messageOf(answer) }))
+    if (!isTaken({ message: refusalOf(answer) }))
       return { chosen, code: answer.code, service: new Service(answer.body as V1Service) };
   }
   throw new ProbeFailed(`somebody has each node port that was asked for, of ${lowest}-${highest}`);
@@ -131,38 +97,38 @@ claim("nodeport-default-range", {
     );
     return {
       allotted: created.map(({ nodePort }) => nodePort).sort((a, b) => a - b),
-      ends: await Promise.all([first, last].map((port) => tryPort(lab, port))),
+      ends: await Promise.all([articleRange.first, articleRange.last].map((port) => tryPort(lab, port))),
     };
   },
   judge: ({ allotted, ends }) => {
     for (const port of allotted)
-      expect(port >= first && port <= last, `allotted port ${port} inside ${first}–${last}`).toBe(true);
+      expect(port >= articleRange.first && port <= articleRange.last, `allotted port ${port} inside ${articleRange.first}–${articleRange.last}`).toBe(true);
     for (const { nodePort, code, message } of ends) {
       const inRange = isInRange({ code, message });
       expect(inRange, `port ${nodePort}, an end of the range, may be asked for (HTTP ${code} ${message})`).toBe(true);
     }
   },
   control: live("the API server refuses the first port of the range", (lab) =>
-    refuse(lab, { kind: "Service", name: `port-${first}` }, "not this port"),
+    refuse(lab, { kind: "Service", name: `port-${articleRange.first}` }, "not this port"),
   ),
 });
 
 claim("nodeport-out-of-range-is-refused", {
   observe: async (lab) => ({
     inside: await tryPort(lab, 30_050),
-    outside: await Promise.all([first - 1, last + 1].map((port) => tryPort(lab, port))),
+    outside: await Promise.all([articleRange.first - 1, articleRange.last + 1].map((port) => tryPort(lab, port))),
   }),
   judge: ({ inside, outside }) => {
     positiveControl(isInRange(inside), `the same Service with port ${inside.nodePort} is accepted`);
     for (const { nodePort, code, message } of outside) {
       expect(code, `HTTP status for port ${nodePort}`).toBe(422);
-      expect(message, `the reason for refusing port ${nodePort}`).toContain(`${first}-${last}`);
+      expect(message, `the reason for refusing port ${nodePort}`).toContain(`${articleRange.first}-${articleRange.last}`);
     }
   },
   control: live("the API server takes a port below the range for no choice, and picks one", (lab) =>
     mutate.service(
       lab,
-      `port-${first - 1}`,
+      `port-${articleRange.first - 1}`,
       patch.replace("/spec/ports", [{ port: 80, protocol: "TCP", targetPort: 8080 }]),
     ),
   ),
@@ -191,7 +157,7 @@ claim("nodeport-may-be-chosen", {
   observe: async (lab) => {
     const name = "chosen-port";
     const { chosen, code } = await createWithPort(lab, 30_007, (nodePort) =>
-      lab.objects.service(name, { type: "NodePort", selector: { app: "server" }, ports: ports(nodePort) }),
+      lab.objects.service(name, { type: "NodePort", selector: { app: "server" }, ports: portsWith(nodePort) }),
     );
     const stored = code === 201 ? (await lab.services.get(name)).nodePort : null;
     return { chosen, code, stored, answer: await whoAnswers(lab, lab.outsider, lab.worker(0).on(chosen)) };
@@ -250,12 +216,12 @@ claim("nodeport-is-static", {
     await lab.api.patch("select other pods", object, { spec: { selector: other } });
     answers.push(await ask("third"));
     const { nodePort: stored } = await lab.services.get("static", { title: "the Service", namespace });
-    const rival = lab.objects.service("rival", { type: "NodePort", ports: ports(nodePort) }, namespace);
+    const rival = lab.objects.service("rival", { type: "NodePort", ports: portsWith(nodePort) }, namespace);
     const answer = await lab.api.tryCreate("another Service that asks for the port", rival);
     return {
       ...{ nodePort, stored },
       answers: answers.map(({ pod }) => pod),
-      rival: { code: answer.code, message: messageOf(answer) },
+      rival: { code: answer.code, message: refusalOf(answer) },
     };
   },
   judge: ({ nodePort, stored, answers, rival }) => {

@@ -1,18 +1,18 @@
+import semver from "semver";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import semver from "semver";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate } from "../../helpers/lab/admission.ts";
-import { answered } from "../../helpers/lab/ask.ts";
+import { answered, uncached } from "../../helpers/lab/ask.ts";
 import { answerWithAddress } from "../../helpers/lab/changes.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
-import type { Service } from "../../helpers/lab/services.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { lookUp } from "../../helpers/probe/dns.ts";
 import { hostPort, meet, request } from "../../helpers/probe/http.ts";
 import { claim, printedObject } from "./article.ts";
+import type { Service } from "../../helpers/lab/services.ts";
 
 /** The name that the article maps its Service to. */
 const target = "my.database.example.com";
@@ -42,7 +42,7 @@ async function cnameOf(lab: Lab, service: string, namespace = lab.namespace) {
   return lab.eventually(
     () => lookUp(lab.pod("client-1"), name, "CNAME"),
     ({ records }) => records.length > 0,
-    lab.timeouts.claimed + lab.timeouts.propagation,
+    uncached(lab),
   );
 }
 
@@ -65,7 +65,7 @@ claim("externalname-maps-to-a-dns-name", {
       const found = await lab.eventually(
         () => addresses(`mapped.${suffix}`),
         (each) => each.join() === wanted.join(),
-        lab.timeouts.claimed + lab.timeouts.propagation,
+        uncached(lab),
       );
       return { name, wanted, found };
     };
@@ -253,8 +253,8 @@ claim("externalname-brings-an-external-service-in", {
   observe: async (lab) => {
     const alias = `db-${randomBytes(3).toString("hex")}.example.test`;
     const token = randomBytes(8).toString("hex");
-    const options = ["--network", lab.world.network, "--network-alias", alias];
-    const server = await lab.engine.start("a database outside of the cluster", ...options);
+    const options = { network: lab.world.network, alias };
+    const server = await lab.engine.start("a database outside of the cluster", options);
     // What every node image has that can serve: kubectl hands out files, and asks no API server for that.
     const serve =
       'mkdir -p /srv/db && printf %s "$0" >/srv/db/token && exec kubectl proxy --server=http://127.0.0.1:1 --address= --port=5432 --accept-hosts=. --www=/srv/db --www-prefix=/db/';
@@ -278,7 +278,7 @@ claim("externalname-brings-an-external-service-in", {
       answer: await lab.eventually(
         () => ask("external-database"),
         ({ body }) => body === token,
-        lab.timeouts.claimed + lab.timeouts.propagation,
+        uncached(lab),
       ),
       nobody: await ask("external-nobody"),
     };

@@ -4,17 +4,17 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate, withoutServiceLinks } from "../../helpers/lab/admission.ts";
-import { answered } from "../../helpers/lab/ask.ts";
+import { answered, uncached } from "../../helpers/lab/ask.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
 import { answerWithAddress, editFile } from "../../helpers/lab/changes.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { lookUp, type RecordType } from "../../helpers/probe/dns.ts";
-import { hostOf, type Meeting, meet } from "../../helpers/probe/http.ts";
+import { type RecordType, lookUp } from "../../helpers/probe/dns.ts";
+import { type Meeting, hostOf, meet } from "../../helpers/probe/http.ts";
 import { ipFamilyOf, reverseName } from "../../helpers/probe/ip.ts";
-import { outputOf, type Peer, ProbeFailed } from "../../helpers/probe/peer.ts";
+import { type Peer, ProbeFailed, outputOf } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
 import { articleNamespace } from "./walkthrough.ts";
 
@@ -126,11 +126,6 @@ claim("dns-record-for-each-service", {
 
 function isThere({ address, found }: Wanted & { readonly found: readonly string[] }): boolean {
   return address === undefined ? found.length > 0 : found.join() === address;
-}
-
-/** Milliseconds for a new name to be known: a cache between may keep for half a minute that it was not. */
-function uncached({ timeouts }: Lab): number {
-  return timeouts.claimed + timeouts.propagation;
 }
 
 /**

@@ -13,7 +13,7 @@ import { letsEverybodyIn, underPolicy } from "../../helpers/lab/policy.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { request } from "../../helpers/probe/http.ts";
 import { contains, hostPrefix } from "../../helpers/probe/ip.ts";
-import { routesOf, vethsOf } from "../../helpers/probe/links.ts";
+import { interfaceTowards, routesOf, vethsOf } from "../../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../../helpers/probe/peer.ts";
 import { processOf } from "../../helpers/probe/processes.ts";
 import { claim, printed } from "./article.ts";
@@ -184,7 +184,7 @@ claim("conflist-subnet-of-the-control-plane", {
     );
     for (const subnet of subnets)
       expect(
-        contains(podSubnets, subnet.split("/")[0] ?? ""),
+        contains(podSubnets, subnet.replace(/\/.*/, "")),
         `${subnet} in the configuration of ${node}, inside ${podSubnets.join(", ")} as the printed one is`,
       ).toBe(true);
   },
@@ -320,9 +320,9 @@ claim("one-veth-per-pod", {
   control: live("a second link leads to a pod", async (lab) => {
     const node = lab.worker(0);
     // Another pod of the cast's, since others come and go, and their links with them.
-    const other = (await routesOf(node, lab.family)).find(({ dst }) => dst === lab.pod("client-1").address);
+    const other = await interfaceTowards(node, lab.family, lab.pod("client-1").address);
     // Behind the first one, so that no packet takes it.
-    const words = [hostPrefix(lab.pod("pair").address), "dev", other?.dev ?? "", "metric", "500"];
+    const words = [hostPrefix(lab.pod("pair").address), "dev", other, "metric", "500"];
     lab.afterwards(async () => void (await outputOf(node, "one way again", ["ip", "route", "del", ...words])));
     await outputOf(node, "another way to the pod", ["ip", "route", "add", ...words]);
   }),
@@ -335,20 +335,14 @@ claim("kindnet-rides-on-the-bridge-network", {
   observe: async (lab) => {
     const node = lab.worker(0);
     const address = lab.ofFamily(node.addresses);
-    const networks = await jsonOf<Record<string, { IPAddress: string; GlobalIPv6Address: string }>>(
-      lab.engine,
-      "the networks of the node's container",
-      ["inspect", "--format", "{{json .NetworkSettings.Networks}}", node.name],
-    );
+    const networks = await lab.engine.networksOf("the networks of the node's container", node.name);
     // It may be on others too, and each start may give its interfaces other names.
     const [network] =
       Object.entries(networks).find(([, ends]) => [ends.IPAddress, ends.GlobalIPv6Address].includes(address)) ?? [];
     const driver =
       network === undefined
         ? ""
-        : await outputOf(lab.engine, "the driver of the network that has the node's address", [
-            ...["network", "inspect", "--format", "{{.Driver}}", network],
-          ]);
+        : await lab.engine.driverOf("the driver of the network that has the node's address", network);
     const links = await jsonOf<{ ifname?: string; addr_info?: { local?: string }[] }[]>(node, "the node's interfaces", [
       "ip",
       "-json",
@@ -358,7 +352,7 @@ claim("kindnet-rides-on-the-bridge-network", {
     const routes = await routesOf(node, lab.family);
     const others = lab.nodes.filter(({ name }) => name !== node.name);
     return {
-      ...{ address, network: network ?? null, driver: driver.trim(), device },
+      ...{ address, network: network ?? null, driver, device },
       routes: others.map(({ name, podCIDRs, addresses }) => ({
         to: name,
         addresses,
@@ -378,7 +372,7 @@ claim("kindnet-rides-on-the-bridge-network", {
     const node = lab.worker(0);
     const pid = await processOf(node, "kindnetd");
     const subnet = lab.ofFamily(lab.controlPlane.podCIDRs);
-    const device = (await routesOf(node, lab.family)).find(({ dst }) => dst === subnet)?.dev ?? "";
+    const device = await interfaceTowards(node, lab.family, subnet);
     const way = (gateway: string) =>
       outputOf(node, "the way to the control plane's pods", [
         ...["ip", "route", "replace", subnet, "via", gateway, "dev", device],
