@@ -47,7 +47,7 @@ test("a judge that is wrong is named, with the claim that it would let pass unde
       filter: (source) => !source.startsWith(join(projectRoot, "reports", "out")),
     });
   symlinkSync(join(projectRoot, "node_modules"), join(project, "node_modules"));
-  const spec = join(project, relative(projectRoot, readSettings().article), "12-kindnet.spec.ts");
+  const spec = join(project, relative(projectRoot, readSettings().article), "12b-conflist.spec.ts");
   const right = readFileSync(spec, "utf8");
   const wrong = right.replace(
     "expect(conflist.name, `name on ${node}`).toBe(sample.name)",

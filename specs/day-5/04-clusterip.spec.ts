@@ -8,7 +8,7 @@ import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { type Meeting, hostPort, meet, request } from "../../helpers/probe/http.ts";
+import { hostPort, type Meeting, meet, request } from "../../helpers/probe/http.ts";
 import { hostPrefix } from "../../helpers/probe/ip.ts";
 import { jsonOf, outputOf } from "../../helpers/probe/peer.ts";
 import { claim, printedObject } from "./article.ts";
@@ -77,7 +77,7 @@ claim("clusterip-is-virtual", {
     return {
       clusterIP,
       proxyMode: lab.world.proxyMode,
-      nodes: lab.nodes.map(({ name, addresses }) => ({ name, address: addresses[0] })),
+      nodes: lab.nodes.map(({ name, address }) => ({ name, address })),
       answer: await whoAnswers(lab, lab.pod("client-1"), web.on(80)),
       interfaces: interfaces.flat(),
     };

@@ -10,11 +10,11 @@ import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { type KubernetesObject, collectionPath, refusalOf } from "../../helpers/probe/api.ts";
+import { collectionPath, type KubernetesObject, refusalOf } from "../../helpers/probe/api.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";
 import { distribution, hostPort, meet, meetOften } from "../../helpers/probe/http.ts";
 import { lastAddresses } from "../../helpers/probe/ip.ts";
-import { ProbeFailed, outputOf } from "../../helpers/probe/peer.ts";
+import { outputOf, ProbeFailed } from "../../helpers/probe/peer.ts";
 import { claim, printedObject } from "./article.ts";
 
 const spec = { type: "LoadBalancer", ...leadsTo({ app: "server" }) };

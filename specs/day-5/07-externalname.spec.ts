@@ -1,6 +1,6 @@
-import semver from "semver";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import semver from "semver";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate } from "../../helpers/lab/admission.ts";
@@ -8,11 +8,12 @@ import { answered, uncached } from "../../helpers/lab/ask.ts";
 import { answerWithAddress } from "../../helpers/lab/changes.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import { webPorts } from "../../helpers/lab/objects.ts";
+import type { Service } from "../../helpers/lab/services.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { lookUp } from "../../helpers/probe/dns.ts";
 import { hostPort, meet, request } from "../../helpers/probe/http.ts";
 import { claim, printedObject } from "./article.ts";
-import type { Service } from "../../helpers/lab/services.ts";
 
 /** The name that the article maps its Service to. */
 const target = "my.database.example.com";
@@ -31,7 +32,7 @@ function ofTypeClusterIP(name: string) {
       name,
       patch.replace("/spec/type", "ClusterIP"),
       patch.remove("/spec/externalName"),
-      patch.add("/spec/ports", [{ port: 80, targetPort: 8080 }]),
+      patch.add("/spec/ports", webPorts),
     ),
   );
 }
@@ -112,7 +113,7 @@ claim("externalname-uses-no-selector", {
   slow: true,
   observe: async (lab) => {
     const selector = { app: "server" };
-    const ports = [{ port: 80, targetPort: 8080 }];
+    const ports = webPorts;
     const externalName = { type: "ExternalName", externalName: target };
     const create = (name: string, spec: Readonly<Record<string, unknown>>) =>
       lab.api.tryCreate(name, lab.objects.service(name, spec));
@@ -182,7 +183,7 @@ claim("externalname-selects-no-pods", {
       return { ...asked, pod: servers.find((server) => server === body.trim()) ?? null };
     };
     const selector = { app: "server" };
-    const ports = [{ port: 80, targetPort: 8080 }];
+    const ports = webPorts;
     const object = lab.objects.service(name, { type: "ExternalName", externalName: target, selector });
     await lab.api.create("an ExternalName Service with a selector", object);
     await lab.services.create("selecting-beside", { selector, ports });

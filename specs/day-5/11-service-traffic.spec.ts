@@ -12,7 +12,7 @@ import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { wayOf } from "../../helpers/path/hops.ts";
 import { distribution, meet, meetOften, request } from "../../helpers/probe/http.ts";
-import { ProbeFailed, outputOf } from "../../helpers/probe/peer.ts";
+import { outputOf, ProbeFailed } from "../../helpers/probe/peer.ts";
 import { processOf } from "../../helpers/probe/processes.ts";
 import { iptablesNaming, rulesNaming } from "../../helpers/probe/rules.ts";
 import { missingCapability } from "../../helpers/world/capabilities.ts";

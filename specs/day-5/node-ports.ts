@@ -1,5 +1,5 @@
-import { webPorts } from "../../helpers/lab/objects.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import { webPorts } from "../../helpers/lab/objects.ts";
 import { refusalOf } from "../../helpers/probe/api.ts";
 
 /** The range of node ports that the article gives. */
@@ -17,7 +17,10 @@ export function portsWith(nodePort: number) {
 }
 
 /** Asks for a NodePort Service with a port of its own choice; it is deleted when the check ends. */
-export async function tryPort(lab: Lab, nodePort: number): Promise<{ nodePort: number; code: number; message: string }> {
+export async function tryPort(
+  lab: Lab,
+  nodePort: number,
+): Promise<{ nodePort: number; code: number; message: string }> {
   const spec = { type: "NodePort", selector: { app: "server" }, ports: portsWith(nodePort) };
   const service = lab.objects.service(`port-${nodePort}`, spec);
   const answer = await lab.api.tryCreate(`ask for node port ${nodePort}`, service);
