@@ -37,7 +37,8 @@ export default defineConfig({
     chaiConfig: { truncateThreshold: 2_000 },
     pool: "forks",
     isolate: false,
-    maxWorkers: 3,
+    // Files are small, and their claims wait for much: so many that about thirty claims are under way.
+    maxWorkers: 6,
     sequence: { concurrent: true, sequencer: ArticleOrder, setupFiles: "list" },
     // The claims share a cast of pods, and each waits for much.
     maxConcurrency: 16,

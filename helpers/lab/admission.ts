@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { KubernetesObject } from "../probe/api.ts";
+import { type KubernetesObject, refusalOf } from "../probe/api.ts";
 import { patch } from "./json-patch.ts";
 import type { Lab } from "./lab.ts";
 
@@ -151,11 +151,11 @@ async function enforce(
 ): Promise<void> {
   const specimen = specimens[objects.kind](objects.name);
   const inForce = async () => {
-    const { code, body } = await lab.api.tryCreate("is it in force", specimen, { dryRun: true });
-    const { metadata } = body as { metadata?: { annotations?: Record<string, string> } };
+    const answer = await lab.api.tryCreate("is it in force", specimen, { dryRun: true });
+    const { metadata } = answer.body as { metadata?: { annotations?: Record<string, string> } };
     // A patch may fit the check's own object and not the specimen; one that fails there too proves nothing (claim/proofs.ts).
-    const unfit = failureOfPolicy((body as { message?: string }).message ?? "") !== undefined;
-    return code === 422 || unfit || metadata?.annotations?.[mark] !== undefined;
+    const unfit = failureOfPolicy(refusalOf(answer)) !== undefined;
+    return answer.code === 422 || unfit || metadata?.annotations?.[mark] !== undefined;
   };
   await putInForce(lab, verb, `${objects.kind} ${objects.name}`, { ...matching(objects), ...policy }, inForce);
 }

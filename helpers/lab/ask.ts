@@ -1,4 +1,4 @@
-import { type Meeting, meet } from "../probe/http.ts";
+import { hostPort, type Meeting, meet, request } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
 import type { Lab } from "./lab.ts";
 
@@ -16,4 +16,51 @@ export async function whoAnswers(lab: Lab, peer: Peer, target: string, ...pods: 
     () => meet(peer, target, lab.timeouts.answer),
     (met) => (pods.length === 0 ? answered(met) : pods.includes(met.pod ?? "")),
   );
+}
+
+/**
+ * Returns who answers an agnhost server by UDP, and whom that saw; a datagram may be lost, so each is asked for until an answer
+ * comes.
+ *
+ * @param dialer the server that asks, as the client reaches it
+ */
+export async function whoAnswersByUdp(
+  lab: Lab,
+  client: Peer,
+  dialer: string,
+  host: string,
+  port: number,
+): Promise<{ pod: string | null; source: string | null }> {
+  const ask = async (question: string) => {
+    const query = new URLSearchParams({ host, port: String(port), protocol: "udp", request: question, tries: "1" });
+    const url = `http://${dialer}/dial?${query.toString()}`;
+    const { body } = await lab.eventually(
+      () => request(client, url, lab.timeouts.answer),
+      (answer) => answer.body.includes('"responses"'),
+    );
+    return (JSON.parse(body || "{}") as { responses?: string[] }).responses?.[0] ?? null;
+  };
+  const [pod, source] = [await ask("hostname"), await ask("clientip")];
+  return { pod, source: source?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") ?? null };
+}
+
+/** Waits until a server pod of the cast's namespace answers at an address of its own, and returns that address. */
+export async function answeringAddress(lab: Lab, name: string): Promise<string> {
+  const { address } = await lab.until(
+    `${name} to answer`,
+    async () => {
+      // Once more each time: its status may tell the address that it had.
+      const address = (await lab.api.get(`the pod ${name}`, "Pod", name)).status?.podIP;
+      if (address === undefined) return { address: "", outcome: "none" };
+      return { address, ...(await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.attempt)) };
+    },
+    answered,
+    lab.timeouts.podsReady,
+  );
+  return address;
+}
+
+/** Milliseconds for a new name to be known: a cache between may keep for half a minute that it was not. */
+export function uncached({ timeouts }: Pick<Lab, "timeouts">): number {
+  return timeouts.claimed + timeouts.propagation;
 }

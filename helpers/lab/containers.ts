@@ -11,6 +11,18 @@ import type { Session } from "./session.ts";
 /** A network of the engine's, as far as its containers tell (`docker inspect`). */
 type ContainerNetworks = Readonly<Record<string, { readonly IPAddress: string; readonly GlobalIPv6Address: string }>>;
 
+/** How a container is started. */
+interface ContainerOptions {
+  /** The engine's default network if absent; `host` is the machine's own. */
+  readonly network?: string;
+  /** A name of its own on that network. */
+  readonly alias?: string;
+  /** A setting of its network namespace, as `name=value`. */
+  readonly sysctl?: string;
+  /** It may set rules of netfilter and routes in its network namespace. */
+  readonly mayChangeNetwork?: boolean;
+}
+
 /** The container engine: containers and networks beside the cluster, which end with the check. */
 export class Containers implements Peer {
   readonly label = "the container engine's client";
@@ -32,8 +44,14 @@ export class Containers implements Peer {
     );
   }
 
-  /** Starts a container that sleeps, from the nodes' own image, on the engine's default network, and returns its ID. */
-  async start(title: string, ...options: readonly string[]): Promise<string> {
+  /** Starts a container that sleeps, from the nodes' own image, and returns its ID. */
+  async start(title: string, { network, alias, sysctl, mayChangeNetwork }: ContainerOptions = {}): Promise<string> {
+    const options = [
+      ...(network === undefined ? [] : [`--network=${network}`]),
+      ...(alias === undefined ? [] : [`--network-alias=${alias}`]),
+      ...(mayChangeNetwork === true ? ["--cap-add=NET_ADMIN"] : []),
+      ...(sysctl === undefined ? [] : [`--sysctl=${sysctl}`]),
+    ];
     const { engine, outsider, run } = this.#session.stage.context;
     const image = await outputOf(this, "the nodes' image", ["inspect", "--format", "{{.Config.Image}}", outsider]);
     const command = [...pastProxies, ...options, "--entrypoint", "sleep", image.trim(), "infinity"];
@@ -62,6 +80,22 @@ export class Containers implements Peer {
   /** Starts a command in a container that goes on by itself. @throws ProbeFailed if it did not start */
   async startInside(container: string, title: string, command: readonly string[]): Promise<void> {
     await outputOf(this, title, ["exec", "--detach", container, ...command]);
+  }
+
+  /** Puts a container on one more network. */
+  async connect(title: string, network: string, container: string): Promise<void> {
+    await outputOf(this, title, ["network", "connect", network, container]);
+  }
+
+  /** Returns the link that is the bridge of the engine's default network. */
+  async defaultBridge(title: string): Promise<string> {
+    const format = '{{index .Options "com.docker.network.bridge.name"}}';
+    return (await outputOf(this, title, ["network", "inspect", "--format", format, "bridge"])).trim();
+  }
+
+  /** Returns what of a container's ports is published, as the engine prints it. */
+  async publishedPorts(title: string, container: string): Promise<string> {
+    return (await outputOf(this, title, ["port", container])).trim();
   }
 
   /** Returns the networks that a container is on, with its address on each. */

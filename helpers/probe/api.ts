@@ -217,6 +217,11 @@ function parse(answer: string): unknown {
   }
 }
 
+/** Returns what the server says of a request that it refused, and nothing of any other. */
+export function refusalOf({ body }: ApiAnswer): string {
+  return (body as { message?: string }).message ?? "";
+}
+
 function messageOf(body: unknown): string {
   return typeof body === "object" && body !== null && "message" in body ? String(body.message) : String(body);
 }

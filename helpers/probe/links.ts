@@ -1,5 +1,5 @@
 import type { IpFamily } from "./ip.ts";
-import { jsonOf, type Peer } from "./peer.ts";
+import { jsonOf, type Peer, ProbeFailed } from "./peer.ts";
 
 /** What has ip(8) speak of one family. */
 export const ipOption = { ipv4: "-4", ipv6: "-6" } as const;
@@ -17,17 +17,26 @@ export async function routesOf(node: Peer, family: IpFamily): Promise<Route[]> {
   return jsonOf<Route[]>(node, "routes of the node", ["ip", "-json", ipOption[family], "route", "show"]);
 }
 
-/** Returns the address that a node sends from to another: what masquerading makes the source (iptables-extensions(8)). */
-export async function sourceTowards(node: Peer, address: string): Promise<string | undefined> {
-  const command = ["ip", "-json", "route", "get", address];
-  const routes = await jsonOf<{ prefsrc?: string }[]>(node, `the way to ${address}`, command);
-  return routes[0]?.prefsrc;
+/** The way that a packet takes (ip-route(8), `-json route get`). */
+export interface Way {
+  readonly dev: string;
+  readonly gateway?: string;
+  /** The address that the node sends from: what masquerading makes the source (iptables-extensions(8)). */
+  readonly prefsrc?: string;
 }
 
-/** Returns the interface by which a node sends to an address: it may have several. */
-export async function interfaceTo(node: Peer, address: string): Promise<string> {
-  const command = ["ip", "-json", "route", "get", address];
-  return (await jsonOf<{ dev: string }[]>(node, `the way to ${address}`, command))[0]?.dev ?? "";
+/** Returns the way from a node to an address: it may have several interfaces. @throws ProbeFailed if there is none */
+export async function wayTo(node: Peer, address: string, title = `the way to ${address}`): Promise<Way> {
+  const [way] = await jsonOf<Way[]>(node, title, ["ip", "-json", "route", "get", address]);
+  if (way === undefined) throw new ProbeFailed(`${node.label} has no way to ${address}`);
+  return way;
+}
+
+/** Returns the interface of a node's route to a subnet. @throws ProbeFailed if it has no such route */
+export async function interfaceTowards(node: Peer, family: IpFamily, subnet: string): Promise<string> {
+  const device = (await routesOf(node, family)).find(({ dst }) => dst === subnet)?.dev;
+  if (device === undefined) throw new ProbeFailed(`${node.label} has no route to ${subnet}`);
+  return device;
 }
 
 /** Returns a node's ends of virtual Ethernet pairs, each with the bridge that it is part of. @throws ProbeFailed where it does not show them */

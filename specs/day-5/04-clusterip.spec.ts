@@ -77,7 +77,7 @@ claim("clusterip-is-virtual", {
     return {
       clusterIP,
       proxyMode: lab.world.proxyMode,
-      nodes: lab.nodes.map(({ name, addresses }) => ({ name, address: addresses[0] })),
+      nodes: lab.nodes.map(({ name, address }) => ({ name, address })),
       answer: await whoAnswers(lab, lab.pod("client-1"), web.on(80)),
       interfaces: interfaces.flat(),
     };

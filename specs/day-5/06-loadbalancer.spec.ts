@@ -10,7 +10,7 @@ import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { collectionPath, type KubernetesObject } from "../../helpers/probe/api.ts";
+import { collectionPath, type KubernetesObject, refusalOf } from "../../helpers/probe/api.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";
 import { distribution, hostPort, meet, meetOften } from "../../helpers/probe/http.ts";
 import { lastAddresses } from "../../helpers/probe/ip.ts";
@@ -115,7 +115,7 @@ async function bringMetalLB(lab: Lab): Promise<{ namespace: string; refusal?: st
     // A speaker that hears of the address before it has heard of all nodes may leave it to another, and looks again only when
     // the Service changes: so the controller, which gives the address, comes last.
     if (part.kind === "Deployment") await speakersReady(lab, namespace);
-    const refusal = await refusalOf(lab, part);
+    const refusal = await createPart(lab, part);
     if (refusal !== undefined) return { namespace, refusal };
   }
   await controllerReady(lab, namespace);
@@ -135,7 +135,7 @@ async function freeAddresses(lab: Lab): Promise<string> {
  * Creates a part of MetalLB, and returns why it was refused, where it was. Kinds that somebody else has defined are used and
  * left; a MetalLB that is there already takes pools of addresses in its own namespace alone.
  */
-async function refusalOf(lab: Lab, part: KubernetesObject): Promise<string | undefined> {
+async function createPart(lab: Lab, part: KubernetesObject): Promise<string | undefined> {
   const { kind, metadata } = part;
   const title = `${kind} ${metadata.name}`;
   const isDefined = async () => {
@@ -144,7 +144,7 @@ async function refusalOf(lab: Lab, part: KubernetesObject): Promise<string | und
     // An earlier check's may be on its way out.
     return items.some((found) => found.metadata["deletionTimestamp"] === undefined);
   };
-  const { code, body } = await lab.until(
+  const answer = await lab.until(
     `${title} to be accepted`,
     async () => {
       const answer = await lab.api.tryCreate(title, part);
@@ -153,7 +153,7 @@ async function refusalOf(lab: Lab, part: KubernetesObject): Promise<string | und
     // A kind that was defined a moment ago is served a moment later.
     (answer) => answer.code !== 404 && answer.code !== 409,
   );
-  return code < 300 ? undefined : (body as { message: string }).message;
+  return answer.code < 300 ? undefined : refusalOf(answer);
 }
 
 async function speakersReady(lab: Lab, namespace: string): Promise<void> {
@@ -338,9 +338,9 @@ claim("local-loadbalancers-need-a-tool", {
 /** Starts a machine that sends what comes to its port 80 on to another, as many a provider's load balancer does; returns its address. */
 async function forwarderTo(lab: Lab, target: string): Promise<string> {
   lab.standIn("A container that forwards to a node port stands in for a cloud provider's load balancer.");
-  const forwarding = { ipv4: "net.ipv4.ip_forward=1", ipv6: "net.ipv6.conf.all.forwarding=1" }[lab.family];
-  const options = [`--network=${lab.world.network}`, "--cap-add=NET_ADMIN", `--sysctl=${forwarding}`];
-  const id = await lab.engine.start("a machine that is a load balancer", ...options);
+  const sysctl = { ipv4: "net.ipv4.ip_forward=1", ipv6: "net.ipv6.conf.all.forwarding=1" }[lab.family];
+  const options = { network: lab.world.network, mayChangeNetwork: true, sysctl };
+  const id = await lab.engine.start("a machine that is a load balancer", options);
   const nat = async (title: string, ...rule: readonly string[]) =>
     outputOf(lab.engine.inside(id), title, [lab.iptables, "-w", "-t", "nat", "-A", ...rule]);
   await nat("it forwards", "PREROUTING", "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", target);

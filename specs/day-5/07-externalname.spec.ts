@@ -4,10 +4,11 @@ import semver from "semver";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate } from "../../helpers/lab/admission.ts";
-import { answered } from "../../helpers/lab/ask.ts";
+import { answered, uncached } from "../../helpers/lab/ask.ts";
 import { answerWithAddress } from "../../helpers/lab/changes.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
+import { webPorts } from "../../helpers/lab/objects.ts";
 import type { Service } from "../../helpers/lab/services.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { lookUp } from "../../helpers/probe/dns.ts";
@@ -31,7 +32,7 @@ function ofTypeClusterIP(name: string) {
       name,
       patch.replace("/spec/type", "ClusterIP"),
       patch.remove("/spec/externalName"),
-      patch.add("/spec/ports", [{ port: 80, targetPort: 8080 }]),
+      patch.add("/spec/ports", webPorts),
     ),
   );
 }
@@ -42,7 +43,7 @@ async function cnameOf(lab: Lab, service: string, namespace = lab.namespace) {
   return lab.eventually(
     () => lookUp(lab.pod("client-1"), name, "CNAME"),
     ({ records }) => records.length > 0,
-    lab.timeouts.claimed + lab.timeouts.propagation,
+    uncached(lab),
   );
 }
 
@@ -65,7 +66,7 @@ claim("externalname-maps-to-a-dns-name", {
       const found = await lab.eventually(
         () => addresses(`mapped.${suffix}`),
         (each) => each.join() === wanted.join(),
-        lab.timeouts.claimed + lab.timeouts.propagation,
+        uncached(lab),
       );
       return { name, wanted, found };
     };
@@ -112,7 +113,7 @@ claim("externalname-uses-no-selector", {
   slow: true,
   observe: async (lab) => {
     const selector = { app: "server" };
-    const ports = [{ port: 80, targetPort: 8080 }];
+    const ports = webPorts;
     const externalName = { type: "ExternalName", externalName: target };
     const create = (name: string, spec: Readonly<Record<string, unknown>>) =>
       lab.api.tryCreate(name, lab.objects.service(name, spec));
@@ -182,7 +183,7 @@ claim("externalname-selects-no-pods", {
       return { ...asked, pod: servers.find((server) => server === body.trim()) ?? null };
     };
     const selector = { app: "server" };
-    const ports = [{ port: 80, targetPort: 8080 }];
+    const ports = webPorts;
     const object = lab.objects.service(name, { type: "ExternalName", externalName: target, selector });
     await lab.api.create("an ExternalName Service with a selector", object);
     await lab.services.create("selecting-beside", { selector, ports });
@@ -256,8 +257,8 @@ claim("externalname-brings-an-external-service-in", {
   observe: async (lab) => {
     const alias = `db-${randomBytes(3).toString("hex")}.example.test`;
     const token = randomBytes(8).toString("hex");
-    const options = ["--network", lab.world.network, "--network-alias", alias];
-    const server = await lab.engine.start("a database outside of the cluster", ...options);
+    const options = { network: lab.world.network, alias };
+    const server = await lab.engine.start("a database outside of the cluster", options);
     // What every node image has that can serve: kubectl hands out files, and asks no API server for that.
     const serve =
       'mkdir -p /srv/db && printf %s "$0" >/srv/db/token && exec kubectl proxy --server=http://127.0.0.1:1 --address= --port=5432 --accept-hosts=. --www=/srv/db --www-prefix=/db/';
@@ -281,7 +282,7 @@ claim("externalname-brings-an-external-service-in", {
       answer: await lab.eventually(
         () => ask("external-database"),
         ({ body }) => body === token,
-        lab.timeouts.claimed + lab.timeouts.propagation,
+        uncached(lab),
       ),
       nobody: await ask("external-nobody"),
     };

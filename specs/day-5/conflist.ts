@@ -26,6 +26,11 @@ export async function readConflist(node: Peer): Promise<Conflist> {
   return jsonOf<Conflist>(node, "the node's CNI configuration", ["cat", conflistPath]);
 }
 
+/** Returns the folder in which host-local keeps a file for each address that it gave out by a configuration. */
+export function leasesFolder({ name, plugins }: Conflist): string {
+  return `${plugins[0]?.ipam?.dataDir}/${name}`;
+}
+
 /** Returns the plugins that a configuration names, those for addresses too. */
 export function pluginsOf({ plugins }: Conflist): string[] {
   return plugins.flatMap(({ type, ipam }) => [type, ...(ipam === undefined ? [] : [ipam.type])]);

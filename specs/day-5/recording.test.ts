@@ -52,7 +52,7 @@ function copyOfProject(name: string): string {
 
 test("a judge that is wrong is named, with the claim that it would let pass under its control, and no other", async () => {
   const project = copyOfProject("project");
-  const spec = join(project, own, "12-kindnet.spec.ts");
+  const spec = join(project, own, "12b-conflist.spec.ts");
   const right = readFileSync(spec, "utf8");
   const wrong = right.replace(
     "expect(conflist.name, `name on ${node}`).toBe(sample.name)",
