@@ -88,39 +88,6 @@ claim("pod-ip-changes-on-restart", {
   }),
 });
 
-claim("selector-picks-the-pods", {
-  slow: true,
-  observe: async (lab) => {
-    const app = "picked";
-    await lab.service(app, { selector: { app }, ports: [{ port: 80, targetPort: 8080 }] });
-    const names = ["picked-1", "picked-2", "passed-over"];
-    for (const name of names)
-      await lab.create<V1Pod>(
-        `the pod ${name}`,
-        lab.serverPod(name, name.startsWith("picked") ? { app } : { app: "other" }),
-      );
-    const addresses = Object.fromEntries(
-      await Promise.all(names.map(async (name) => [name, await answering(lab, name)] as const)),
-    );
-    const endpoints = () => lab.endpointsOf(app);
-    const all = await lab.eventually(endpoints, (found) => found.length === 2);
-    await lab.relabel("picked-2", { app: "other" });
-    const fewer = await lab.eventually(endpoints, (found) => found.length === 1);
-    return { addresses, all, fewer };
-  },
-  judge: ({ addresses, all, fewer }) => {
-    expect(new Set(all), "endpoints of the Service").toEqual(new Set([addresses["picked-1"], addresses["picked-2"]]));
-    expect(fewer, "its endpoints after one pod's label was changed").toEqual([addresses["picked-1"]]);
-  },
-  control: live("the Service selects another label than its pods have", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "picked" },
-      "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'nobody'}}",
-    ),
-  ),
-});
-
 claim("port-is-what-the-service-exposes", {
   observe: async (lab) => {
     const { spec } = await lab.service("other-port", {
@@ -489,65 +456,6 @@ claim("service-defines-policies-for-access", {
       { kind: "Service", name: "affine" },
       "JSONPatch{op: 'add', path: '/spec/sessionAffinity', value: 'None'}",
       "JSONPatch{op: 'add', path: '/spec/sessionAffinityConfig', value: null}",
-    ),
-  ),
-});
-
-claim("service-defines-policies-of-the-pods", {
-  observe: async (lab) => {
-    const client = lab.pod("pair", { container: "client" });
-    return {
-      byService: await podsThatAnswer(lab, client, "strict", { internalTrafficPolicy: "Local" }),
-      past: await whoAnswers(lab, client, hostPort(lab.pod("server-2").address, 8080)),
-    };
-  },
-  judge: ({ byService, past }) => {
-    positiveControl(past.pod === "server-2", "nothing else keeps the client from the pod of the other node");
-    expect(byService, "pods to which a Service with internalTrafficPolicy Local leads a client").toEqual(["server-1"]);
-  },
-  control: live("the Service does without its policy", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "strict" },
-      "JSONPatch{op: 'replace', path: '/spec/internalTrafficPolicy', value: 'Cluster'}",
-    ),
-  ),
-});
-
-claim("service-is-one-entrance-for-all-pods", {
-  slow: true,
-  observe: async (lab) => {
-    const namespace = await lab.ownNamespace("entrance");
-    const labels = { app: "entrance" };
-    await lab.create("three servers", lab.serverDeployment("entrance", 3, labels, {}, namespace));
-    const { spec } = await lab.service(
-      "entrance",
-      { selector: labels, ports: [{ port: 80, targetPort: 8080 }] },
-      namespace,
-    );
-    const pods = (await lab.readyPods(3, labels, namespace)).map(({ metadata }) => metadata?.name ?? "");
-    const client = lab.pod("client-2");
-    const target = hostPort(spec?.clusterIP ?? "", 80);
-    const answered = await lab.eventually(
-      async () => podsAmong(await meetOften(client, target, 30, lab.timeouts.answer)),
-      (found) => pods.every((pod) => found.includes(pod)),
-    );
-    return { pods, answered };
-  },
-  judge: ({ pods, answered }) => {
-    positiveControl(answered.length > 0, "the Service answers");
-    expect(
-      pods.filter((pod) => !answered.includes(pod)),
-      "pods of the Service that nobody meets at its one address",
-    ).toEqual([]);
-  },
-  control: live("the Service keeps each client at one pod", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "entrance" },
-      "JSONPatch{op: 'add', path: '/spec/sessionAffinity', value: 'ClientIP'}",
-      `JSONPatch{op: 'add', path: '/spec/sessionAffinityConfig', value:
-        Object.spec.sessionAffinityConfig{clientIP: Object.spec.sessionAffinityConfig.clientIP{timeoutSeconds: 10800}}}`,
     ),
   ),
 });

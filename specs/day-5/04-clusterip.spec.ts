@@ -40,26 +40,6 @@ const byWayOfANode = live("a machine outside has routes to clusterIPs by way of 
   }
 });
 
-claim("clusterip-is-default-type", {
-  observe: async (lab) => {
-    const { spec } = await lab.service("no-type", {
-      selector: { app: "server" },
-      ports: [{ port: 80, targetPort: 8080 }],
-    });
-    return { type: spec?.type, clusterIP: spec?.clusterIP };
-  },
-  judge: ({ type }) => {
-    expect(type, "the type of a Service that was created without one").toBe("ClusterIP");
-  },
-  control: live("a Service that asks for no type becomes a NodePort Service", (lab) =>
-    storeOtherwise(
-      lab,
-      { kind: "Service", name: "no-type" },
-      "JSONPatch{op: 'add', path: '/spec/type', value: 'NodePort'}",
-    ),
-  ),
-});
-
 claim("clusterip-is-virtual", {
   observe: async (lab) => {
     const { spec } = await lab.serviceOfCast("web");

@@ -76,25 +76,6 @@ const closedOnOneNode = live(
   { alone: true },
 );
 
-claim("nodeport-has-a-clusterip", {
-  observe: async (lab) => {
-    const { spec } = await lab.serviceOfCast("web-nodeport");
-    return {
-      clusterIP: spec?.clusterIP ?? "",
-      answer: await whoAnswers(lab, lab.pod("client-1"), hostPort(spec?.clusterIP ?? "", 80)),
-    };
-  },
-  judge: ({ clusterIP, answer }) => {
-    expect(clusterIP, "the clusterIP of a NodePort Service").toBeTruthy();
-    expect(answer.outcome, `${answer.to}, asked from a pod`).toBe("answered");
-  },
-  control: live("a node drops what a pod sends to the clusterIP", async (lab) => {
-    const { spec } = await lab.serviceOfCast("web-nodeport");
-    const flow = ["-s", lab.pod("client-1").address, "-d", spec?.clusterIP ?? ""];
-    await iptablesRule(lab, lab.worker(0), "raw", "PREROUTING", ...flow, "-j", "DROP");
-  }),
-});
-
 claim("nodeport-on-every-node", {
   observe: async (lab) => {
     const port = nodePortOf(await lab.serviceOfCast("web-nodeport"));
