@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { readArticle } from "../helpers/article/article.ts";
 import { coverageOf } from "../helpers/article/coverage.ts";
+import { readyMadeCheck } from "../helpers/checks/ready-made.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings } from "../helpers/host/settings.ts";
@@ -10,6 +11,8 @@ import { joined } from "../reports/look.ts";
 await main(async () => {
   const { json } = options();
   const article = readArticle(readSettings().article);
+  // Their parameters are no matter of the catalogue, but what does not fit is to be told here.
+  for (const { id, check } of article.claims) if (check !== undefined) readyMadeCheck(id, check, article.folder);
   if (json === true) {
     process.stdout.write(`${JSON.stringify(article, undefined, 2)}\n`);
     return 0;

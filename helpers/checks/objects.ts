@@ -80,8 +80,12 @@ async function startPod(
     const peer = await lab.pods.start({ ...client, metadata: { ...metadata, labels } });
     return { address: peer.address, peer };
   }
-  // Nobody listens on port 8090: it is never found ready.
-  const readinessProbe = { httpGet: { path: "/hostname", port: ready ? 8080 : 8090 }, periodSeconds: 1 };
+  const readinessProbe = {
+    // Nobody listens on port 8090: it is never found ready.
+    httpGet: { path: "/hostname", port: ready ? 8080 : 8090 },
+    periodSeconds: 1,
+    timeoutSeconds: Math.ceil(lab.timeouts.readiness / 1000),
+  };
   const containers = [{ ...lab.objects.serverContainer, readinessProbe }];
   const pod = lab.objects.serverPod(name, labels, { containers, ...spec });
   if (ready) {

@@ -1,3 +1,4 @@
+import type { V1EndpointSlice } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { z } from "zod";
 import { positiveControl } from "../claim/verdict.ts";
@@ -20,6 +21,16 @@ const notMade = { error: "must be one of objects.services: the control has it st
 /** The pods that answered; whether some connection was lost meanwhile is no matter. */
 function podsAmong(answers: readonly Answer[]): string[] {
   return [...new Set(answers.flatMap((answer) => ("pod" in answer ? [answer.pod] : [])))].toSorted();
+}
+
+/** Returns the addresses of a Service's endpoints that are ready; nothing said of one means that it is (EndpointConditions). */
+async function readyEndpoints(lab: Lab, service: string): Promise<string[]> {
+  const path = `/apis/discovery.k8s.io/v1/namespaces/${lab.namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D${service}`;
+  const { items } = await lab.api.read<{ items: V1EndpointSlice[] }>(`EndpointSlices of ${service}`, path);
+  return items
+    .flatMap(({ endpoints }) => endpoints ?? [])
+    .filter(({ conditions }) => conditions?.ready !== false)
+    .flatMap(({ addresses }) => addresses);
 }
 
 /** Returns the pods that answer so many new connections to a Service's cluster IP. */
@@ -125,7 +136,7 @@ export const onlyThesePodsAnswer = readyMade({
       const addresses = others.map((pod) => made.addressOf(pod));
       await lab.until(
         "the pods among the endpoints",
-        () => lab.services.endpointsOf(service),
+        () => readyEndpoints(lab, service),
         (found) => addresses.every((address) => found.includes(address)) && found.length > 1,
       );
       const target = await locate(lab, made, { service, port });
@@ -161,7 +172,7 @@ export const onlyThesePodsAnswer = readyMade({
 const names = z.array(z.string());
 
 export const endpointsFollowPods = readyMade({
-  says: "The EndpointSlices of a Service have the addresses of these pods, and of those that are left after each change.",
+  says: "The ready endpoints of a Service are these pods, and after each change those that are left.",
   turnedBy: "the Service selects another label than its pods have",
   parameters: z
     .strictObject({
@@ -211,7 +222,7 @@ export const endpointsFollowPods = readyMade({
       const addresses = Object.fromEntries(Object.keys(objects.pods).map((pod) => [pod, made.addressOf(pod)]));
       const found = (count: number) =>
         lab.eventually(
-          () => lab.services.endpointsOf(service),
+          () => readyEndpoints(lab, service),
           (all) => all.length === count,
         );
       const seen = [await found(endpoints.length)];
@@ -224,11 +235,11 @@ export const endpointsFollowPods = readyMade({
     },
     judge: ({ addresses, endpoints: seen }) => {
       const addressesOf = (pods: readonly string[]) => pods.map((pod) => addresses[pod] ?? "").toSorted();
-      expect(seen[0]?.toSorted(), "endpoints of the Service").toEqual(addressesOf(endpoints));
+      expect(seen[0]?.toSorted(), "ready endpoints of the Service").toEqual(addressesOf(endpoints));
       for (const [index, { relabel, delete: deleted, endpoints: left }] of changes.entries())
         expect(
           seen[index + 1]?.toSorted(),
-          `its endpoints after ${relabel === undefined ? `${deleted} was deleted` : `the labels of ${relabel} were changed`}`,
+          `its ready endpoints after ${relabel === undefined ? `${deleted} was deleted` : `the labels of ${relabel} were changed`}`,
         ).toEqual(addressesOf(left));
     },
     control: live("the Service selects another label than its pods have", (lab) =>

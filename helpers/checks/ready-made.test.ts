@@ -163,10 +163,10 @@ const judged: readonly Judged[] = [
     check: "endpoints-follow-pods",
     holds: followed,
     refuted: [
-      [{ ...followed, endpoints: [[], []] }, "endpoints of the Service: none, not "],
+      [{ ...followed, endpoints: [[], []] }, "ready endpoints of the Service: none, not "],
       [
         { ...followed, endpoints: [followed.endpoints[0], followed.endpoints[0]] },
-        "its endpoints after the labels of picked-2 were changed: ",
+        "its ready endpoints after the labels of picked-2 were changed: ",
       ],
     ],
     inconclusive: [],

@@ -1,12 +1,10 @@
-import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate } from "../../helpers/lab/admission.ts";
-import { answered, answeringAddress, whoAnswers } from "../../helpers/lab/ask.ts";
-import { Cel, patch } from "../../helpers/lab/json-patch.ts";
+import { answered } from "../../helpers/lab/ask.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
-import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
 import { type Answer, meet, meetOften } from "../../helpers/probe/http.ts";
@@ -126,87 +124,3 @@ async function podsThatAnswer(
 function podsAmong(answers: readonly Answer[]): string[] {
   return [...new Set(answers.flatMap((answer) => ("pod" in answer ? [answer.pod] : [])))].toSorted();
 }
-
-claim("service-defines-policies-of-the-pods", {
-  observe: async (lab) => {
-    const client = lab.pod("pair", { container: "client" });
-    return {
-      byService: await podsThatAnswer(lab, client, "strict", { internalTrafficPolicy: "Local" }),
-      past: await whoAnswers(lab, client, lab.pod("server-2").on(8080)),
-    };
-  },
-  judge: ({ byService, past }) => {
-    positiveControl(past.pod === "server-2", "nothing else keeps the client from the pod of the other node");
-    expect(byService, "pods to which a Service with internalTrafficPolicy Local leads a client").toEqual(["server-1"]);
-  },
-  control: live("the Service does without its policy", (lab) =>
-    mutate.service(lab, "strict", patch.replace("/spec/internalTrafficPolicy", "Cluster")),
-  ),
-});
-
-claim("selector-picks-the-pods", {
-  slow: true,
-  observe: async (lab) => {
-    const app = "picked";
-    await lab.services.create(app, leadsTo({ app }));
-    const names = ["picked-1", "picked-2", "passed-over"];
-    for (const name of names)
-      await lab.api.create<V1Pod>(
-        `the pod ${name}`,
-        lab.objects.serverPod(name, name.startsWith("picked") ? { app } : { app: "other" }),
-      );
-    const addresses = Object.fromEntries(
-      await Promise.all(names.map(async (name) => [name, await answeringAddress(lab, name)] as const)),
-    );
-    const endpoints = () => lab.services.endpointsOf(app);
-    const all = await lab.eventually(endpoints, (found) => found.length === 2);
-    await lab.pods.relabel("picked-2", { app: "other" });
-    const fewer = await lab.eventually(endpoints, (found) => found.length === 1);
-    return { addresses, all, fewer };
-  },
-  judge: ({ addresses, all, fewer }) => {
-    expect(new Set(all), "endpoints of the Service").toEqual(new Set([addresses["picked-1"], addresses["picked-2"]]));
-    expect(fewer, "its endpoints after one pod's label was changed").toEqual([addresses["picked-1"]]);
-  },
-  control: live("the Service selects another label than its pods have", (lab) =>
-    mutate.selector(lab, "picked", { app: "nobody" }),
-  ),
-});
-
-claim("service-is-one-entrance-for-all-pods", {
-  slow: true,
-  observe: async (lab) => {
-    const namespace = await lab.ownNamespace("entrance");
-    const labels = { app: "entrance" };
-    await lab.api.create("three servers", lab.objects.serverDeployment("entrance", 3, labels, {}, namespace));
-    const service = await lab.services.create("entrance", leadsTo(labels), namespace);
-    const pods = (await lab.pods.severalReady(3, labels, namespace)).map(nameOf);
-    const client = lab.pod("client-2");
-    const target = service.on(80);
-    const who = await lab.eventually(
-      async () => podsAmong(await meetOften(client, target, 30, lab.timeouts.answer)),
-      (found) => pods.every((pod) => found.includes(pod)),
-    );
-    return { pods, answered: who };
-  },
-  judge: ({ pods, answered }) => {
-    positiveControl(answered.length > 0, "the Service answers");
-    expect(
-      pods.filter((pod) => !answered.includes(pod)),
-      "pods of the Service that nobody meets at its one address",
-    ).toEqual([]);
-  },
-  control: live("the Service keeps each client at one pod", (lab) =>
-    mutate.service(
-      lab,
-      "entrance",
-      patch.add("/spec/sessionAffinity", "ClientIP"),
-      patch.add(
-        "/spec/sessionAffinityConfig",
-        new Cel(
-          "Object.spec.sessionAffinityConfig{clientIP: Object.spec.sessionAffinityConfig.clientIP{timeoutSeconds: 10800}}",
-        ),
-      ),
-    ),
-  ),
-});

@@ -42,19 +42,6 @@ const byWayOfANode = live("a machine outside has routes to clusterIPs by way of 
   }
 });
 
-claim("clusterip-is-default-type", {
-  observe: async (lab) => {
-    const { spec } = await lab.services.create("no-type", leadsTo({ app: "server" }));
-    return { type: spec.type, clusterIP: spec.clusterIP };
-  },
-  judge: ({ type }) => {
-    expect(type, "the type of a Service that was created without one").toBe("ClusterIP");
-  },
-  control: live("a Service that asks for no type becomes a NodePort Service", (lab) =>
-    mutate.service(lab, "no-type", patch.add("/spec/type", "NodePort")),
-  ),
-});
-
 claim("clusterip-is-virtual", {
   observe: async (lab) => {
     const web = await lab.services.get("web");

@@ -10,24 +10,6 @@ import { meet } from "../../helpers/probe/http.ts";
 import { claim } from "./article.ts";
 import { articleRange, isInRange, isTaken, portsWith, rangeOf, tryPort } from "./node-ports.ts";
 
-claim("nodeport-has-a-clusterip", {
-  observe: async (lab) => {
-    const service = await lab.services.get("web-nodeport");
-    return {
-      clusterIP: service.clusterIP,
-      answer: await whoAnswers(lab, lab.pod("client-1"), service.on(80)),
-    };
-  },
-  judge: ({ clusterIP, answer }) => {
-    expect(clusterIP, "the clusterIP of a NodePort Service").toBeTruthy();
-    expect(answer.outcome, `${answer.to}, asked from a pod`).toBe("answered");
-  },
-  control: live("a node drops what a pod sends to the clusterIP", async (lab) => {
-    const { clusterIP } = await lab.services.get("web-nodeport");
-    await rules(lab, lab.worker(0)).drop({ from: lab.pod("client-1").address, to: clusterIP });
-  }),
-});
-
 const closedOnOneNode = live(
   "one node drops what comes for the node port from outside",
   async (lab) => {

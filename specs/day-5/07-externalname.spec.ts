@@ -151,27 +151,6 @@ claim("externalname-uses-no-selector", {
   control: ofTypeClusterIP("with-selector"),
 });
 
-claim("externalname-answers-a-cname", {
-  observe: async (lab) => {
-    const suffix = `${lab.namespace}.svc.${lab.world.dnsDomain}`;
-    return {
-      answer: await cnameOf(lab, "database"),
-      clusterIpService: await lookUp(lab.pod("client-1"), `web.${suffix}`, "CNAME"),
-    };
-  },
-  judge: ({ answer, clusterIpService }) => {
-    positiveControl(
-      clusterIpService.status === "NOERROR" && clusterIpService.records.length === 0,
-      "a ClusterIP Service has no CNAME record",
-    );
-    expect(
-      answer.records.map(({ type, data }) => `${type} ${data}`),
-      `the records of ${answer.name}`,
-    ).toEqual([`CNAME ${target}.`]);
-  },
-  control: addressInsteadOfCname,
-});
-
 claim("externalname-selects-no-pods", {
   slow: true,
   observe: async (lab) => {
