@@ -217,6 +217,8 @@ test.each(articles)("$id: each entry of its lab is in the text, and some spec us
   const saved = new Set(steps.map(({ save }) => save?.text));
   const manifests = unused(names.manifests, "printedObject(", ".manifest(");
   expect(manifests.filter((name) => !saved.has(manifest(name).text))).toEqual([]);
+  const made = steps.flatMap(({ makes }) => (makes === undefined ? [] : `${makes.kind}/${makes.name}`));
+  expect(new Set(made)).toEqual(new Set(article.lab?.objects.map((object) => object.toLowerCase())));
   const further = steps.flatMap(({ furtherNames }) => furtherNames);
   expect(unused(further, ".further(")).toEqual([]);
 });
