@@ -91,17 +91,17 @@ const judged: readonly Judged[] = [
   },
   {
     check: "port-is-answered",
-    holds: { target: "10.0.0.2:30080", answers: [answer] },
+    holds: { target: "10.0.0.2:31000", answers: [answer] },
     refuted: [
       [
-        { target: "10.0.0.2:30080", answers: [silent] },
+        { target: "10.0.0.2:31000", answers: [silent] },
         "http://10.96.0.9:80, asked from client-1: 'silent', not 'answered'",
       ],
       [
         { target: null, answers: [] },
         "the node port of web-nodeport on worker-2: an address and a port to ask at: null, which",
       ],
-      [{ target: "10.0.0.2:30080", answers: [{ ...answer, pod: "x" }] }, "who answers client-1 at 10.96.0.9:80: "],
+      [{ target: "10.0.0.2:31000", answers: [{ ...answer, pod: "x" }] }, "who answers client-1 at 10.96.0.9:80: "],
     ],
     inconclusive: [],
   },

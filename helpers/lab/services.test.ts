@@ -9,8 +9,8 @@ const service = (spec: V1Service["spec"] & object) => new Service({ metadata: { 
 const node = { on: (port: number) => hostPort("172.18.0.2", port) };
 
 test("where a Service is asked", () => {
-  const web = service({ clusterIP: "10.96.0.7", ports: [{ port: 80, nodePort: 30_080 }, { port: 81 }] });
-  expect([web.on(80), web.at(node), web.nodePorts]).toEqual(["10.96.0.7:80", "172.18.0.2:30080", [30_080]]);
+  const web = service({ clusterIP: "10.96.0.7", ports: [{ port: 80, nodePort: 31_000 }, { port: 81 }] });
+  expect([web.on(80), web.at(node), web.nodePorts]).toEqual(["10.96.0.7:80", "172.18.0.2:31000", [31_000]]);
   expect(service({ clusterIP: "fd00::7" }).on(80)).toBe("[fd00::7]:80");
 });
 

@@ -58,8 +58,8 @@ function labOf(differences: { readonly again?: boolean; readonly taken?: readonl
     world: { features: { spoons: false }, taken: differences.taken ?? [] },
     controlPlane: node,
     outsider: { label: "client", run: run("client") },
-    containerEngine: { label: "engine", run: run("engine") },
-    image: (name: string) => `registry/${name}`,
+    engine: { label: "engine", run: run("engine") },
+    objects: { image: (name: string) => `registry/${name}` },
     standIn: (what: string) => void done.push(`stands in: ${what}`),
     note: (title: string) => void done.push(`note: ${title}`),
     together: (name: string, experiment: () => Promise<unknown>) => {

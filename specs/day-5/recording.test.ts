@@ -40,6 +40,7 @@ function copyOfProject(name: string): string {
     "reports",
     "specs",
     "tsconfig.json",
+    "vitest.article.ts",
     "vitest.rejudge.config.ts",
   ])
     cpSync(join(projectRoot, name), join(project, name), {
