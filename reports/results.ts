@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { findPackageJSON } from "node:module";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Article, type Claim } from "../helpers/article/article.ts";
@@ -44,7 +45,7 @@ export function collectResults(out: string, article: Article): Results {
   const whole = run.selection === "";
   const wanted = whole ? article.claims : article.claims.filter(({ id }) => judged.has(id));
   const claims = wanted.map((claim) => judged.get(claim.id) ?? withoutVerdict(claim));
-  const { version } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as { version: string };
+  const { version } = JSON.parse(readFileSync(packageFile(), "utf8")) as { version: string };
   const results = Results.parse({
     format: "kind-network-conformance/results/1",
     suite: { version, commit: suiteCommit() },
@@ -129,6 +130,13 @@ export function resultsAt(file: string): Results | undefined {
 export function usualPhases(out: string, selection: string): readonly Phase[] {
   const before = resultsAt(join(out, previousResults));
   return before?.selection === selection ? before.phases : [];
+}
+
+/** Returns the project's package.json: beside its sources, and above the package's `dist`. */
+function packageFile(): string {
+  const file = findPackageJSON("..", import.meta.url);
+  if (file === undefined) throw new Error("there is no package.json above this module");
+  return file;
 }
 
 /** Returns the commit of the project's own repository, or `unknown`: one around it says nothing about the suite. */
