@@ -84,7 +84,7 @@ async function checkIn(id: string, text: string, folder: string): Promise<Readon
 function readDraft(folder: string): Draft {
   if (!existsSync(join(folder, articleFile)))
     throw new UserError(
-      `there is no article in ${folder}`,
+      `there is no article in ${folder}, or more than one`,
       "npm run new -- FILE.md makes a folder for one, and --article FOLDER names one",
     );
   const read = (file: string): unknown => {

@@ -92,7 +92,8 @@ function element(
     const attributes = isHarmless(href) ? { ...rest, href } : rest;
     if (position === undefined || !shown.leads(position.start.offset ?? 0, position.end.offset ?? 0))
       return h("a", attributes, children);
-    return h("span", {}, [children, h("a", { ...attributes, "aria-label": href, class: "onward" }, "↗")]);
+    const onward = isHarmless(href) ? h("a", { ...attributes, "aria-label": href, class: "onward" }, "↗") : null;
+    return h("span", {}, [children, onward]);
   }
   return h(tagName, properties, children);
 }

@@ -181,7 +181,7 @@ export const todoWord = "TODO";
 export function readArticle(folder: string): Article {
   if (!existsSync(join(folder, articleFile)))
     throw new UserError(
-      `there is no article in ${folder}`,
+      `there is no article in ${folder}, or more than one`,
       "npm run new -- FILE.md makes a folder for one, and --article FOLDER names one",
     );
   const text = read(folder, textFile);
