@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     name: "e2e",
     include: ["{commands,specs}/**/*.e2e.ts"],
+    tags: [{ name: "nightly", description: "takes minutes, and what it looks at changes seldom" }],
     fileParallelism: false,
     expect: { requireAssertions: true },
     testTimeout: 900_000,

@@ -6,6 +6,6 @@ import { projectRoot } from "../helpers/host/settings.ts";
 
 /** Writes the page of the ready-made checks from their schemas. */
 await main(async () => {
-  writeFileSync(join(projectRoot, "helpers", "checks", "README.md"), checksAsMarkdown());
+  writeFileSync(join(projectRoot, "docs", "checks.md"), checksAsMarkdown());
   return 0;
 });

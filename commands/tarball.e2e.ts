@@ -37,7 +37,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 /** A user's variables: without those of the project's own npm and vitest, and without its programs. */
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(
-    ([name]) => !/^(?:npm_|VITEST|KNC_(?!CACHE)|INIT_CWD|NODE_ENV|NODE_OPTIONS|TEST$)/.test(name),
+    ([name]) => !/^(?:npm_|VITEST|KNC_(?!CACHE|TIMEOUT_FACTOR)|INIT_CWD|NODE_ENV|NODE_OPTIONS|TEST$)/.test(name),
   ),
 );
 environment["PATH"] = process.env["PATH"]
@@ -169,35 +169,40 @@ describe("an article of somebody else's", () => {
   });
 
   test("on a cluster: the page's check, its pages and results, and each exit code", async () => {
-    const { exitCode, all } = await typed("npx knc check");
-    expect(exitCode, all).toBe(0);
-    const results = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
-    expect(results.claims.map(({ id, verdict }) => [id, verdict])).toEqual([
-      ["service-found-by-name", "holds"],
-      ["service-found-from-another-node", "holds"],
-      ["cluster-ip-answers-outside", "refuted"],
-    ]);
-    expect(results.suite.version).toBe("0.1.0");
-    const html = readFileSync(join(out, "article.html"), "utf8");
-    expect(html).toMatch(/<em>.*Service.*<\/em>/);
-    expect(html).toContain('<img alt="A Service stands in front of pods" src="data:image/svg+xml;base64,');
-    expect(html).toMatch(/<td>.*<a class="word refuted cluster-ip-answers-outside"/);
-    expect(html).toMatch(/<strong>.*<a class="word holds service-found-from-another-node"/);
-    expect(html).toContain('href="https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"');
-    expect(readFileSync(join(out, "errata.md"), "utf8")).toContain("> at a node port or a load balancer");
-    expect(readFileSync(join(out, "allure-report", "index.html"), "utf8").length).toBeGreaterThan(100_000);
+    expect(await typed("npx knc cluster up")).toMatchObject({ exitCode: 0 });
+    try {
+      const { exitCode, all } = await typed("npx knc check");
+      expect(exitCode, all).toBe(0);
+      const results = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
+      expect(results.claims.map(({ id, verdict }) => [id, verdict])).toEqual([
+        ["service-found-by-name", "holds"],
+        ["service-found-from-another-node", "holds"],
+        ["cluster-ip-answers-outside", "refuted"],
+      ]);
+      expect(results.suite.version).toBe("0.1.0");
+      const html = readFileSync(join(out, "article.html"), "utf8");
+      expect(html).toMatch(/<em>.*Service.*<\/em>/);
+      expect(html).toContain('<img alt="A Service stands in front of pods" src="data:image/svg+xml;base64,');
+      expect(html).toMatch(/<td>.*<a class="word refuted cluster-ip-answers-outside"/);
+      expect(html).toMatch(/<strong>.*<a class="word holds service-found-from-another-node"/);
+      expect(html).toContain('href="https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/"');
+      expect(readFileSync(join(out, "errata.md"), "utf8")).toContain("> at a node port or a load balancer");
+      expect(readFileSync(join(out, "allure-report", "index.html"), "utf8").length).toBeGreaterThan(100_000);
 
-    const claims = join(article, "02-from-outside.claims.yaml");
-    const spec = join(article, "02-from-outside.spec.ts");
-    const [claim, check] = [readFileSync(claims, "utf8"), readFileSync(spec, "utf8")];
-    writeFileSync(claims, claim.replace("verdict: refuted", "verdict: holds").replace(/^ +instead:.*\n/m, ""));
-    expect(await typed("npx knc check -t cluster-ip-answers-outside")).toMatchObject({ exitCode: 1 });
-    writeFileSync(claims, claim);
-    writeFileSync(spec, check.replace('live("the client', 'live("TODO: the client'));
-    const undone = await typed("npx knc check -t cluster-ip-answers-outside");
-    expect(undone).toMatchObject({ exitCode: 2 });
-    expect(undone.stdout).toContain("TODO: its control");
-    writeFileSync(spec, check);
+      const claims = join(article, "02-from-outside.claims.yaml");
+      const spec = join(article, "02-from-outside.spec.ts");
+      const [claim, check] = [readFileSync(claims, "utf8"), readFileSync(spec, "utf8")];
+      writeFileSync(claims, claim.replace("verdict: refuted", "verdict: holds").replace(/^ +instead:.*\n/m, ""));
+      expect(await typed("npx knc check -t cluster-ip-answers-outside")).toMatchObject({ exitCode: 1 });
+      writeFileSync(claims, claim);
+      writeFileSync(spec, check.replace('live("the client', 'live("TODO: the client'));
+      const undone = await typed("npx knc check -t cluster-ip-answers-outside");
+      expect(undone).toMatchObject({ exitCode: 2 });
+      expect(undone.stdout).toContain("TODO: its control");
+      writeFileSync(spec, check);
+    } finally {
+      await typed("npx knc cluster down");
+    }
   });
 
   test("on a cluster: the page's controls turn every check", async () => {

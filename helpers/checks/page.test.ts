@@ -3,5 +3,5 @@ import { expect, test } from "vitest";
 import { checksAsMarkdown } from "./page.ts";
 
 test("the page has the checks as they are; npm run checks writes it anew", () => {
-  expect(readFileSync(new URL("README.md", import.meta.url), "utf8")).toBe(checksAsMarkdown());
+  expect(readFileSync(new URL("../../docs/checks.md", import.meta.url), "utf8")).toBe(checksAsMarkdown());
 });

@@ -51,7 +51,7 @@ export function readyMadeCheck(
   const wrong = (what: string) =>
     new UserError(
       `claim ${claim}: check ${name}: ${what}`,
-      "correct the claim's check; helpers/checks/README.md has its parameters",
+      "correct the claim's check; docs/checks.md has its parameters",
     );
   const { objects } = z.looseObject({ objects: z.unknown() }).safeParse(parameters).data ?? {};
   const given =

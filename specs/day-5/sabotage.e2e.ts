@@ -31,6 +31,9 @@ const untouched = [
 /** What is judged each time: what turns, and what stays. */
 const judged = [...byDns, ...acrossNodes, ...untouched];
 
+/** The controls prove the same claim by claim; this looks at the commands, and takes minutes. */
+const nightly = { tags: ["nightly"] };
+
 const settings = readSettings();
 let node: (which: string, command: readonly string[]) => Promise<string>;
 
@@ -81,11 +84,11 @@ const nodeUntil = (which: string, condition: string) =>
 const kubectl = (...words: string[]) =>
   node("control-plane", ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system", ...words]);
 
-test("an untouched cluster shows what is expected", async () => {
+test("an untouched cluster shows what is expected", nightly, async () => {
   expect(await surprises()).toMatchObject({ exitCode: 0, ids: [] });
 });
 
-test("without CoreDNS exactly the claims about names turn", async () => {
+test("without CoreDNS exactly the claims about names turn", nightly, async () => {
   await kubectl("scale", "deployment/coredns", "--replicas=0");
   await kubectl("wait", "--for=delete", "pod", "--selector=k8s-app=kube-dns", "--timeout=60s");
   const { exitCode, ids, output } = await surprisesUntil(async () => {
@@ -99,28 +102,32 @@ test("without CoreDNS exactly the claims about names turn", async () => {
   expect(exitCode).not.toBe(0);
 });
 
-test("without the route to the other worker the claims across nodes turn, and only such as may go there", async () => {
-  const toPods = "ip -4 route show | grep -o '^10[.][0-9.]*/24 via'";
-  const routes = Number(await node("worker", ["sh", "-c", `${toPods} | wc -l`]));
-  // kindnetd would set them again every 10 s.
-  const kindnetd = (await node("worker", ["pgrep", "-xo", "kindnetd"])).trim();
-  await node("worker", ["kill", "-STOP", kindnetd]);
-  await nodeUntil("worker", `grep -q '^State:.T' /proc/${kindnetd}/status`);
-  await node("worker", ["sh", "-c", `${toPods} | while read -r route _; do ip route del "$route"; done`]);
-  const { exitCode, ids, output } = await surprisesUntil(async () => {
-    await node("worker", ["kill", "-CONT", kindnetd]);
-    await nodeUntil("worker", `[ "$(${toPods} | wc -l)" -eq ${routes} ]`);
-  });
-  expect(ids, output).toEqual(expect.arrayContaining(acrossNodes));
-  // Where a Service picks the pod on the other worker, or a name server there, its claim turns too; nothing else does.
-  expect(
-    ids.filter((id) => untouched.includes(id)),
-    output,
-  ).toEqual([]);
-  expect(exitCode).not.toBe(0);
-});
+test(
+  "without the route to the other worker the claims across nodes turn, and only such as may go there",
+  nightly,
+  async () => {
+    const toPods = "ip -4 route show | grep -o '^10[.][0-9.]*/24 via'";
+    const routes = Number(await node("worker", ["sh", "-c", `${toPods} | wc -l`]));
+    // kindnetd would set them again every 10 s.
+    const kindnetd = (await node("worker", ["pgrep", "-xo", "kindnetd"])).trim();
+    await node("worker", ["kill", "-STOP", kindnetd]);
+    await nodeUntil("worker", `grep -q '^State:.T' /proc/${kindnetd}/status`);
+    await node("worker", ["sh", "-c", `${toPods} | while read -r route _; do ip route del "$route"; done`]);
+    const { exitCode, ids, output } = await surprisesUntil(async () => {
+      await node("worker", ["kill", "-CONT", kindnetd]);
+      await nodeUntil("worker", `[ "$(${toPods} | wc -l)" -eq ${routes} ]`);
+    });
+    expect(ids, output).toEqual(expect.arrayContaining(acrossNodes));
+    // Where a Service picks the pod on the other worker, or a name server there, its claim turns too; nothing else does.
+    expect(
+      ids.filter((id) => untouched.includes(id)),
+      output,
+    ).toEqual([]);
+    expect(exitCode).not.toBe(0);
+  },
+);
 
-test("given back what it lost, the cluster shows what is expected again", async () => {
+test("given back what it lost, the cluster shows what is expected again", nightly, async () => {
   const { ids, output, exitCode } = await surprises();
   expect(ids, output).toEqual([]);
   expect(exitCode).toBe(0);
