@@ -1,18 +1,26 @@
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { readArticle } from "../helpers/article/article.ts";
 import { coverageOf } from "../helpers/article/coverage.ts";
+import { sentencesFile, sentencesOf } from "../helpers/article/sentences.ts";
 import { readyMadeCheck } from "../helpers/checks/ready-made.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { joined } from "../reports/look.ts";
 
-/** The article's claims, without a cluster: in the article's order, or as JSON. */
+/**
+ * The article's claims, without a cluster: in the article's order, or as JSON. If the article's specs have types of its claims
+ * (sentences.ts, which `--types` makes), those are brought up to date.
+ */
 await main(async () => {
-  const { json } = options();
+  const { json, types } = options();
   const article = readArticle(readSettings().article);
   // Their parameters are no matter of the catalogue, but what does not fit is to be told here.
   for (const { id, check } of article.claims) if (check !== undefined) readyMadeCheck(id, check, article.folder);
+  const sentences = join(article.folder, sentencesFile);
+  if (types === true || existsSync(sentences)) writeFileSync(sentences, sentencesOf(article));
   if (json === true) {
     process.stdout.write(`${JSON.stringify(article, undefined, 2)}\n`);
     return 0;
@@ -37,10 +45,11 @@ await main(async () => {
   return missing.length === 0 ? 0 : 1;
 });
 
-function options(): { json?: boolean | undefined } {
+function options(): { json?: boolean | undefined; types?: boolean | undefined } {
   try {
-    return parseArgs({ options: { json: { type: "boolean" } }, allowPositionals: false }).values;
+    return parseArgs({ options: { json: { type: "boolean" }, types: { type: "boolean" } }, allowPositionals: false })
+      .values;
   } catch (error) {
-    throw new UserError((error as Error).message.split("\n")[0] ?? "", "npm run claims [-- --json]");
+    throw new UserError((error as Error).message.split("\n")[0] ?? "", "npm run claims [-- --json] [--types]");
   }
 }

@@ -6,6 +6,7 @@ import { UserError } from "../host/errors.ts";
 import { projectRoot } from "../host/settings.ts";
 import { quotePosition, readArticle } from "./article.ts";
 import { coverageOf } from "./coverage.ts";
+import { sentencesFile, sentencesOf } from "./sentences.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "catalogue-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -43,6 +44,10 @@ function messageFor(claims: string, article = about): string {
 const articles = readdirSync(join(projectRoot, "specs"), { withFileTypes: true }).flatMap((entry) =>
   entry.isDirectory() ? [readArticle(join(projectRoot, "specs", entry.name))] : [],
 );
+
+test.each(articles)("$id: its specs' types have today's claims (npm run claims writes them)", (article) => {
+  expect(readFileSync(join(article.folder, sentencesFile), "utf8")).toBe(sentencesOf(article));
+});
 
 test.each(articles)("$id: each claim has exactly one spec, and each spec a claim", (article) => {
   const specs = readdirSync(article.folder).filter((file) => /\.(spec|claims)\.ts$/.test(file));

@@ -22,8 +22,18 @@ import { ClaimResult, ControlResult } from "./results.ts";
 import { todo } from "./todo.ts";
 import { Inconclusive } from "./verdict.ts";
 
-/** Checks a claim of an article live; the test passes when the verdict is the expected one. */
-export type ClaimFunction<Lab> = <Observation>(id: string, check: Check<Lab, Observation>) => void;
+/**
+ * Checks a claim of an article live, and returns what it states; the test passes when the verdict is the expected one.
+ *
+ * @template Sentences what the claims state, by their ids, as the article's sentences.ts has it
+ */
+export type ClaimFunction<Lab, Sentences = Readonly<Record<string, string>>> = <
+  Id extends keyof Sentences & string,
+  Observation,
+>(
+  id: Id,
+  check: Check<Lab, Observation>,
+) => Sentences[Id];
 
 /**
  * Returns the function by which an article's specs check its claims.
@@ -53,6 +63,7 @@ export function claimsOf<Lab extends Workspace>(
       { ...(timeout === undefined ? {} : { timeout }), tags: check.slow === true ? ["slow"] : [] },
       carryOut,
     );
+    return entry.en;
   };
 }
 

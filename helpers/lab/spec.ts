@@ -4,13 +4,15 @@ import { type LiveControl, live as liveOn } from "../claim/control.ts";
 import type { Lab } from "./lab.ts";
 import { labEnvironment } from "./stage.ts";
 
-/** Returns the function by which an article's specs check its claims on a cluster. */
-export function specsOf(article: Article): ClaimFunction<Lab> {
-  const earlier = made.get(article.folder);
-  if (earlier !== undefined) return earlier;
-  const claim = claimsOf(article, labEnvironment);
+/**
+ * Returns the function by which an article's specs check its claims on a cluster.
+ *
+ * @template Sentences what the claims state, by their ids, as the article's sentences.ts has it; any id will do without
+ */
+export function specsOf<Sentences = Readonly<Record<string, string>>>(article: Article): ClaimFunction<Lab, Sentences> {
+  const claim = made.get(article.folder) ?? claimsOf(article, labEnvironment);
   made.set(article.folder, claim);
-  return claim;
+  return claim as ClaimFunction<Lab, Sentences>;
 }
 
 /** One an article: which control may be tried beside which is a matter of all its claims. */

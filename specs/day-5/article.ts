@@ -3,11 +3,12 @@ import { readLabText } from "../../helpers/article/lab-text.ts";
 import * as objects from "../../helpers/lab/printed-object.ts";
 import { specsOf } from "../../helpers/lab/spec.ts";
 import type { KubernetesObject } from "../../helpers/probe/api.ts";
+import type { Sentences } from "./sentences.ts";
 
 const article = readArticle(import.meta.dirname);
 
 /** Checks a claim of the article. */
-export const claim = specsOf(article);
+export const claim = specsOf<Sentences>(article);
 
 /** What the article prints, by the names of lab.yaml: the text is the only copy of its manifests, commands and samples. */
 export const printed = readLabText(article);

@@ -1,6 +1,7 @@
 import { answered, expect, live, meet, positiveControl, readArticle, specsOf } from "kind-network-conformance";
+import type { Sentences } from "./sentences.ts";
 
-const claim = specsOf(readArticle(import.meta.dirname));
+const claim = specsOf<Sentences>(readArticle(import.meta.dirname));
 
 claim("every-pod-has-an-address", {
   observe: async (lab) => ({ addresses: ["client-1", "client-2", "server-1"].map((name) => lab.pod(name).address) }),
