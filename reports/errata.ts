@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { Article } from "../helpers/article/article.ts";
-import { type Texts, textIn, textsIn } from "../helpers/article/languages.ts";
+import { furtherTexts, type Texts, textIn, textsIn } from "../helpers/article/languages.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
 import { type Bilingual, howWeKnow, inSourceLanguage, joined, sourceLanguage } from "./look.ts";
@@ -75,7 +75,7 @@ export function errataAsMarkdown(
               ];
             })),
         ...(why === "" ? [] : [`${each({ ...howWeKnow.seen, en: "seen in this run" })}:`, "", ...indented(why), ""]),
-        `${since === undefined ? "" : `${each({ en: "Since", zh: "自" })}: ${[...new Set(textsIn(sinceInWords(since), languages).map(({ text }) => text))].toReversed().join(" · ")}. `}Evidence: ${[file, link].filter(Boolean).join(", ")}`,
+        `${since === undefined ? "" : `${each({ en: "Since", zh: "自" })}: ${[...new Set([since, ...furtherTexts(sinceInWords(since), languages)])].join(" · ")}. `}Evidence: ${[file, link].filter(Boolean).join(", ")}`,
         "",
       ];
     }),

@@ -103,7 +103,9 @@ test("an observation that is another than when the run was stored is named, and 
   });
 });
 
-test("a run's folder, a file a claim, is recorded as it was, and nothing is where it is not whole", async () => {
+test("a run's folder, a file a claim, is recorded as it was, and nothing is where it is not whole", {
+  timeout: 180_000,
+}, async () => {
   const project = copyOfProject("recording");
   rmSync(join(project, own, recording), { recursive: true });
   const run = join(folder, "run");
