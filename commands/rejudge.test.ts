@@ -40,6 +40,7 @@ test("a judge that is wrong is named, with the claim that it would let pass unde
     "reports",
     "specs",
     "tsconfig.json",
+    "vitest.article.ts",
     "vitest.rejudge.config.ts",
   ])
     cpSync(join(projectRoot, name), join(project, name), {
