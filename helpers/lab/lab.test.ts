@@ -37,7 +37,7 @@ function stageThatRemembers(again: boolean) {
     requestDeletion: ({ metadata }: KubernetesObject) => Promise.resolve(void asked.push(`let ${metadata.name} go`)),
   };
   const pod: V1Pod = { metadata: { name: "client-1", namespace: "cast" }, status: { podIP: "10.244.1.2" } };
-  const web: V1Service = { metadata: { name: "web-nodeport" }, spec: { ports: [{ port: 80, nodePort: 30_080 }] } };
+  const web: V1Service = { metadata: { name: "web-nodeport" }, spec: { ports: [{ port: 80, nodePort: 31_000 }] } };
   const node = { name: "kind-worker", role: "worker", addresses: ["172.18.0.3"], podCIDRs: ["10.244.1.0/24"] };
   const stage = {
     ...{ api, again, namespace: "cast", otherNamespace: "elsewhere", timeouts: { ...timeouts(1), claimed: 1 } },
@@ -66,7 +66,7 @@ test("whoever asks, what is asked, and that it is kept", async () => {
     const { from, to, outcome } = await whoAnswers(lab, peer, service.on(80));
     expect({ from, to, outcome }).toEqual({ from: peer.label, to: "10.96.0.9:80", outcome: "refused" });
   }
-  expect(lab.service("web-nodeport").at(lab.worker(0))).toBe("172.18.0.3:30080");
+  expect(lab.service("web-nodeport").at(lab.worker(0))).toBe("172.18.0.3:31000");
   expect(asked[0]).toBe("create cast/own");
   expect(new Set(asked.slice(1).map((each) => each.split(": curl ")[0]))).toEqual(
     new Set(["client-1", "kind-worker", "o"]),
