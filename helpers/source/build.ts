@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { execa } from "execa";
 import { type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
 import { acquireLock } from "../host/lock.ts";
@@ -9,26 +9,16 @@ import { type ArchivedImage, type LayerEntry, writeArchive, writeLayer } from ".
 import { debianMirror, PrivateApt } from "./debian.ts";
 import { type GoBuild, goConstant, goModulePart, goSourcePart, goVersion, moduleSource, removeGoCaches } from "./go.ts";
 import { type ImageLock, readImageLock } from "./image-lock.ts";
+import { goPart, labels, licences, type Parts, programEntry, rootfsTar } from "./layers.ts";
+import { baseName, kindSource, loadBase } from "./node-base.ts";
 import { type Part, PartStore, type Provenance, requireDisk } from "./parts.ts";
 import { type BuildRecipe, packagesOfDockerfile, type RootFs, readRecipe } from "./recipe.ts";
 import { rootfsPart } from "./rootfs.ts";
 import { type EngineTools, engineSuite } from "./tools.ts";
 
-/** Labels of a node image that was built here: what its parts really are, and the workload images that it carries. */
-export const labels = {
-  provenance: "kind-network-conformance.provenance",
-  workloads: "kind-network-conformance.workloads",
-} as const;
-
 /** Go's module and build caches, the parts, and the image with the copies that its making needs. Measured: 13.8 GB. */
 const diskForBuild = 18e9;
 const diskForImage = 5e9;
-
-/**
- * Where a node has the images that it carries. kind gives each node a volume for /var, into which the engine copies all that the
- * image has there, so they are elsewhere: 0.9 GB a node.
- */
-const imageContent = "/opt/containerd-content";
 
 /** What building needs of its surroundings. */
 export interface Surroundings {
@@ -37,11 +27,6 @@ export interface Surroundings {
   readonly cache: string;
   readonly say: Say;
   readonly signal: AbortSignal;
-}
-
-interface Parts {
-  readonly go: Readonly<Record<string, Part>>;
-  readonly rootfs: Readonly<Record<string, Part>>;
 }
 
 /** Returns the name under which the node image of the present recipe is built: its tag changes with the recipe. */
@@ -338,121 +323,10 @@ async function imageNames(
   ]);
 }
 
-/** The base of the node image: Debian's packages, kind's own files for a node, containerd and the CNI plugins. */
-async function loadBase(
-  image: string,
-  recipe: BuildRecipe,
-  parts: Parts,
-  workloads: object,
-  work: string,
-  { engine, cache, signal }: Pick<Surroundings, "engine" | "cache" | "signal">,
-): Promise<void> {
-  const containerd = goPart(parts, "containerd");
-  const files = join(await kindSource(recipe, cache, signal), "images", "base", "files");
-  const { stdout: spec } = await execa`${join(containerd.folder, "bin", "ctr")} oci spec`;
-  const wants = "/etc/systemd/system/multi-user.target.wants";
-  const layer = join(work, "base.layer.tar");
-  await writeLayer(layer, [
-    ...filesBelow(files).map(
-      (path): LayerEntry => ({
-        path: `/${path}`,
-        source: join(files, path),
-        mode: /^(usr\/local|kind)\/bin\//.test(path) ? 0o755 : 0o644,
-      }),
-    ),
-    ...["containerd", "ctr", "containerd-shim-runc-v2"].map((program) =>
-      programEntry(containerd, program, "/usr/local/bin"),
-    ),
-    programEntry(goPart(parts, "cri-tools"), "crictl", "/usr/local/bin"),
-    ...Object.keys(recipe.modules["cni-plugins"]?.programs ?? {}).map((program) =>
-      programEntry(goPart(parts, "cni-plugins"), program, "/opt/cni/bin"),
-    ),
-    { path: "/etc/containerd/cri-base.json", text: criBase(spec) },
-    { path: imageContent, folder: true },
-    { path: "/var/lib/containerd/io.containerd.content.v1.content", link: imageContent },
-    ...["kubelet", "containerd", "undo-mount-hacks"].map(
-      (unit): LayerEntry => ({ path: `${wants}/${unit}.service`, link: `/etc/systemd/system/${unit}.service` }),
-    ),
-    ...Object.entries(parts.go).flatMap(([name, part]) => licences(part, name)),
-  ]);
-  const [name = "", tag = ""] = baseName(image).split(/:(?=[^:]+$)/);
-  const archive = join(work, "base.tar");
-  const all = Object.assign({}, ...Object.values(parts.go).map(({ provenance }) => provenance)) as Provenance;
-  await writeArchive(archive, [
-    {
-      name,
-      tag,
-      layers: [rootfsTar(parts, "node"), layer],
-      command: ["/usr/local/bin/entrypoint", "/sbin/init"],
-      environment: ["container=docker"],
-      stopSignal: "SIGRTMIN+3",
-      labels: {
-        [labels.provenance]: JSON.stringify({
-          ...all,
-          "node base": `Debian ${recipe.debianSuite}, ${Object.keys(parts.rootfs["node"]?.provenance ?? {}).length} packages`,
-          "node files": `images/base/files of ${recipe.modules["kind"]?.module} ${recipe.modules["kind"]?.version}`,
-        }),
-        [labels.workloads]: JSON.stringify(workloads),
-      },
-    },
-  ]);
-  await engineOutput(engine, ["load", "--input", archive], { signal });
-}
-
-/** The runtime specification that kind gives every pod: containerd's default, a hook for product files, no rlimits. */
-function criBase(spec: string): string {
-  const value = JSON.parse(spec) as { hooks?: Record<string, object[]>; process: { rlimits?: unknown } };
-  value.hooks = {
-    ...value.hooks,
-    createContainer: [...(value.hooks?.["createContainer"] ?? []), { path: "/kind/bin/mount-product-files.sh" }],
-  };
-  delete value.process.rlimits;
-  return JSON.stringify(value);
-}
-
-async function kindSource(recipe: BuildRecipe, cache: string, signal: AbortSignal): Promise<string> {
-  const { module = "", version = "" } = recipe.modules["kind"] ?? {};
-  return moduleSource(module, version, cache, signal);
-}
-
 function provenanceOf(parts: Parts, go: readonly string[], rootfs: string | undefined): Provenance {
   return Object.assign(
     {},
     ...go.map((name) => goPart(parts, name).provenance),
     rootfs === undefined ? {} : parts.rootfs[rootfs]?.provenance,
   ) as Provenance;
-}
-
-function goPart(parts: Parts, name: string): Part {
-  const part = parts.go[name];
-  if (part === undefined) throw new Error(`the recipe names a part ${name} that it does not make`);
-  return part;
-}
-
-function rootfsTar(parts: Parts, name: string): string {
-  const part = parts.rootfs[name];
-  if (part === undefined) throw new Error(`the recipe names a root file system ${name} that it does not make`);
-  return join(part.folder, "rootfs.tar");
-}
-
-/** Returns a part's program as a layer has it, in that folder. */
-export function programEntry(part: Part, program: string, folder: string): LayerEntry {
-  return { path: `${folder}/${program}`, source: join(part.folder, "bin", program), mode: 0o755 };
-}
-
-/** Returns a part's licences as a layer has them, below a folder of the part's name. */
-export function licences(part: Part, name: string): LayerEntry[] {
-  const folder = join(part.folder, "licenses");
-  return filesBelow(folder).map((path) => ({ path: `/LICENSES/${name}/${path}`, source: join(folder, path) }));
-}
-
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .sort();
-}
-
-function baseName(image: string): string {
-  return image.replace("/node:", "/base:");
 }

@@ -5,8 +5,9 @@ import { type CommandOptions, type Engine, engineCommand, engineOutput, removeCo
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import type { Say } from "../host/progress.ts";
-import { buildNodeImage, buildWorkload, builtNodeImage, labels } from "./build.ts";
+import { buildNodeImage, buildWorkload, builtNodeImage } from "./build.ts";
 import { type ImageLock, splitReference } from "./image-lock.ts";
+import { labels } from "./layers.ts";
 import { PartStore } from "./parts.ts";
 import { type EngineTools, engineTools } from "./tools.ts";
 

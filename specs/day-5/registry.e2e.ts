@@ -9,10 +9,11 @@ import { readArticle } from "../../helpers/article/article.ts";
 import { Results } from "../../helpers/claim/results.ts";
 import { type Engine, engineOutput, inEngineNetwork } from "../../helpers/engine/engine.ts";
 import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
-import { builtKind, builtNodeImage, labels } from "../../helpers/source/build.ts";
+import { builtKind, builtNodeImage } from "../../helpers/source/build.ts";
 import { debianMirror, PrivateApt, unpack } from "../../helpers/source/debian.ts";
 import { saveCarried } from "../../helpers/source/find.ts";
 import { readImageLock } from "../../helpers/source/image-lock.ts";
+import { labels } from "../../helpers/source/layers.ts";
 import { PartStore } from "../../helpers/source/parts.ts";
 import {
   clearPrivateEngine,
