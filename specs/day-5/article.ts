@@ -1,8 +1,8 @@
 import { readArticle } from "../../helpers/article/article.ts";
 import { readLabText } from "../../helpers/article/lab-text.ts";
-import * as objects from "../../helpers/lab/printed-object.ts";
 import { specsOf } from "../../helpers/lab/spec.ts";
 import type { KubernetesObject } from "../../helpers/probe/api.ts";
+import * as objects from "../../helpers/walkthrough/printed-object.ts";
 import type { Sentences } from "./sentences.ts";
 
 const article = readArticle(import.meta.dirname);

@@ -2,8 +2,8 @@ import { createServer } from "node:http";
 import { refuse, storeOtherwise } from "../../helpers/lab/admission.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { addressOf } from "../../helpers/lab/walkthrough.ts";
 import { hostPort, request } from "../../helpers/probe/http.ts";
+import { addressOf } from "../../helpers/walkthrough/walkthrough.ts";
 import { articleNamespace } from "./walkthrough.ts";
 
 /** What nginx greets with, whichever version serves it. */

@@ -3,11 +3,11 @@ import type { V1Deployment, V1Pod, V1Service } from "@kubernetes/client-node";
 import type { LabStep } from "../../helpers/article/lab-text.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
-import { addressOf, type Reader, titleOf, urlIn, walkOf } from "../../helpers/lab/walkthrough.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
 import { type Packet, startCapture } from "../../helpers/probe/capture.ts";
 import { hostPort, type Request, request } from "../../helpers/probe/http.ts";
 import { outputOf, type Peer, ProbeFailed } from "../../helpers/probe/peer.ts";
+import { addressOf, type Reader, titleOf, urlIn, walkOf } from "../../helpers/walkthrough/walkthrough.ts";
 import { printed } from "./article.ts";
 
 /** The namespace that the article works in. */

@@ -1,10 +1,10 @@
 import type { LabLine, LabStep, LabText, Substitution, Words } from "../article/lab-text.ts";
 import type { CommandResult } from "../host/command.ts";
+import { namespaceLabel } from "../lab/cast.ts";
+import type { Lab } from "../lab/lab.ts";
+import type { NodePeer } from "../lab/peers.ts";
 import { hostOf } from "../probe/http.ts";
 import { outputOf, ProbeFailed } from "../probe/peer.ts";
-import { namespaceLabel } from "./cast.ts";
-import type { Lab } from "./lab.ts";
-import type { NodePeer } from "./peers.ts";
 
 /** A command of the article and how it ended here. */
 export interface Typed {

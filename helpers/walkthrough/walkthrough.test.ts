@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { labFile, readLabText } from "../article/lab-text.ts";
-import type { Lab } from "./lab.ts";
-import type { NodePeer } from "./peers.ts";
+import type { Lab } from "../lab/lab.ts";
+import type { NodePeer } from "../lab/peers.ts";
 import { addressOf, Reader, titleOf, urlIn, walkOf } from "./walkthrough.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "walk-"));
