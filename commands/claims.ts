@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { readArticle } from "../helpers/article/article.ts";
@@ -20,7 +20,9 @@ await main(async () => {
   // Their parameters are no matter of the catalogue, but what does not fit is to be told here.
   for (const { id, check } of article.claims) if (check !== undefined) readyMadeCheck(id, check, article.folder);
   const sentences = join(article.folder, sentencesFile);
-  if (types === true || existsSync(sentences)) writeFileSync(sentences, sentencesOf(article));
+  const text = sentencesOf(article);
+  const isThere = existsSync(sentences);
+  if (isThere ? readFileSync(sentences, "utf8") !== text : types === true) writeFileSync(sentences, text);
   if (json === true) {
     process.stdout.write(`${JSON.stringify(article, undefined, 2)}\n`);
     return 0;

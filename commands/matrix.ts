@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { execa, execaSync } from "execa";
@@ -125,11 +125,14 @@ function recordRuns(found: readonly CellResults[], article: Article): void {
   // README shows the table of one article, which its comment names.
   const shown = relative(projectRoot, file).replaceAll(".", String.raw`\.`);
   const table = new RegExp(`(<!-- recorded runs: [^\\n]*${shown} -->\\n).*(<!-- end of the recorded runs -->)`, "s");
-  const text = readFileSync(readme, "utf8");
-  writeFileSync(
-    readme,
-    text.replace(table, (_, start: string, end: string) => `${start}${flipsAsMarkdown(matrix)}${end}`),
-  );
+  if (existsSync(readme))
+    writeFileSync(
+      readme,
+      readFileSync(readme, "utf8").replace(
+        table,
+        (_, start: string, end: string) => `${start}${flipsAsMarkdown(matrix)}${end}`,
+      ),
+    );
   process.stdout.write(`recorded: ${found.map(({ cell }) => cell.id).join(", ")}\n`);
 }
 

@@ -17,7 +17,12 @@ interface Draft {
   readonly languages: readonly string[];
   readonly sections: readonly ({ readonly id: string } & Readonly<Record<string, string>>)[];
   readonly unclaimed: readonly { readonly reason: string; readonly places: readonly Place[] }[];
-  readonly claims: readonly { readonly id: string; readonly ref: number }[];
+  readonly claims: readonly {
+    readonly id: string;
+    readonly ref: number;
+    readonly section: string;
+    readonly file: string;
+  }[];
 }
 
 /**
@@ -31,7 +36,7 @@ await main(async () => {
   if (draft.claims.some((claim) => claim.id === id))
     throw new UserError(`there is a claim ${id} already`, "choose another id");
   const place = placeOf(quote, draft);
-  const base = fileOf(folder, draft, sectionAt(draft, place));
+  const base = fileOf(draft, sectionAt(draft, place));
   const claims = join(folder, `${base}.claims.yaml`);
   const spec = join(folder, `${base}.spec.ts`);
   const entry = claimYaml({ id, place, check, section: sectionAt(draft, place), draft });
@@ -96,7 +101,9 @@ function readDraft(folder: string): Draft {
   };
   const { languages = ["en"], sections = [], unclaimed = [] } = read(articleFile) as Partial<Draft>;
   const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
-  const claims = files.flatMap((file) => (read(file) ?? []) as Draft["claims"]);
+  const claims = files
+    .toSorted()
+    .flatMap((file) => ((read(file) ?? []) as Draft["claims"]).map((claim) => ({ ...claim, file })));
   return { text: readFileSync(join(folder, textFile), "utf8"), languages, sections, unclaimed, claims };
 }
 
@@ -129,9 +136,9 @@ function spanIn(text: string, place: Place): { start: number; end: number } {
   return span;
 }
 
-/** Returns the name, without its endings, of the section's files: those that are there, else with its number before it. */
-function fileOf(folder: string, { sections }: Draft, section: string): string {
-  const there = readdirSync(folder).find((name) => name.replace(/^\d+-/, "") === `${section}.claims.yaml`);
+/** Returns the name, without its endings, of the files of the section's last claim; of a section without claims, with its number before it. */
+function fileOf({ sections, claims }: Draft, section: string): string {
+  const there = claims.findLast((claim) => claim.section === section)?.file;
   const number = String(sections.findIndex(({ id }) => id === section) + 1).padStart(2, "0");
   return there?.replace(/\.claims\.yaml$/, "") ?? `${number}-${section}`;
 }

@@ -5,6 +5,7 @@ import type { Nodes } from "mdast";
 import { parse, stringify } from "yaml";
 import { articleFile, textFile, todoWord } from "../helpers/article/article.ts";
 import { coverageOf } from "../helpers/article/coverage.ts";
+import { LanguageTag } from "../helpers/article/languages.ts";
 import { frontMatterOf, markdownOf } from "../helpers/article/markdown.ts";
 import { headingsOf, type Piece, piecesOf } from "../helpers/article/outline.ts";
 import { asTyped } from "../helpers/host/command.ts";
@@ -48,7 +49,12 @@ function options(): { file: string; languages: readonly string[] } {
     // npm changes to the project's folder; what was typed is meant from where it was typed.
     const file = resolve(process.env["INIT_CWD"] ?? process.cwd(), named);
     if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) throw new Error(`there is no file ${named}`);
-    return { file, languages: values.languages.split(",") };
+    const languages = values.languages.split(",");
+    const wrong = languages.find((language) => !LanguageTag.safeParse(language).success);
+    if (wrong !== undefined) throw new Error(`${wrong} is no language tag (BCP 47) such as fr, pt-BR or zh-Hant`);
+    if (!languages.includes("en"))
+      throw new Error("en has to be one of the languages, for the suite's own words are English");
+    return { file, languages };
   } catch (error) {
     throw new UserError((error as Error).message.split("\n")[0] ?? "", usage);
   }

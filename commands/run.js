@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // Plain JavaScript, so that a Node too old for TypeScript can still say what is wrong.
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const usage = `knc COMMAND [--article FOLDER]
@@ -19,7 +20,7 @@ const [major = 0] = process.versions.node.split(".").map(Number);
 const [asked = "", ...words] = process.argv.slice(2);
 const command = asked === "check" ? "test" : asked;
 const commands = new Set(
-  "new new-claim claims test controls worlds matrix rejudge soak demo cluster doctor clean verify pages rooms bench build".split(
+  "new new-claim claims test controls worlds matrix rejudge soak demo cluster doctor clean verify pages checks rooms bench build".split(
     " ",
   ),
 );
@@ -39,6 +40,9 @@ else if (module === undefined) {
   );
   process.exitCode = 2;
 } else {
+  // Commands run others in the project's folder; what was typed is meant from here.
+  for (const name of ["KNC_KUBECONFIG", "KNC_IMAGE_LOCK"])
+    if (process.env[name]) process.env[name] = resolve(process.env[name]);
   // Of every command: a setting, as the others in KNC_ variables.
   const at = words.findIndex((word) => word === "--article" || word.startsWith("--article="));
   if (at !== -1) {

@@ -114,6 +114,10 @@ export const onlyThesePodsAnswer = readyMade({
       objects: Objects,
     })
     .refine(({ service, objects }) => isMade(service, objects), notMade)
+    .refine(({ pods, others }) => pods === "one" || others.some((other) => !pods.includes(other)), {
+      error: "must have a pod that is none of `pods`, else nothing is kept from the client",
+      path: ["others"],
+    })
     .refine(({ service, objects }) => policiesOf(service, objects).length > 0, {
       error: `must have one of ${Object.keys(withoutPolicy).join(", ")} in its spec`,
       path: ["service"],

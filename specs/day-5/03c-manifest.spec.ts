@@ -33,6 +33,7 @@ claim("printed-manifests-are-valid", {
     };
   },
   judge: ({ answers, withAnUnknownField }) => {
+    positiveControl(answers.length === 8, "the article prints eight manifests, and each was tried");
     positiveControl(withAnUnknownField.code >= 400, "a manifest with a field that does not exist is refused");
     for (const { object, code, message } of answers) {
       // Of a node port that somebody has, or that this cluster gives to nobody, nothing is wrong but that.

@@ -24,7 +24,7 @@ claim("loadbalancer-has-a-clusterip-and-a-nodeport", {
     const service = await lab.services.create("balanced", spec);
     const [nodePort = 0] = service.nodePorts;
     return {
-      clusterIP: service.clusterIP,
+      clusterIP: service.spec.clusterIP ?? "",
       nodePort,
       atClusterIP: await whoAnswers(lab, lab.pod("client-1"), service.on(80)),
       atNodePort: nodePort === 0 ? null : await whoAnswers(lab, lab.outsider, service.at(lab.worker(0))),
