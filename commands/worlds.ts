@@ -62,7 +62,7 @@ await main(async () => {
   const judged: WorldsFile["groups"] = [];
   try {
     process.stdout.write(`\n${plain}: no change\n`);
-    const before = await judge(plain, [], settings, interrupt);
+    const before = await judge(plain, [], { claims, settings, interrupt });
     if (before.results === undefined || before.results.claims.some(({ verdict, expected }) => verdict !== expected))
       throw new UserError(
         "without any change verdicts are not as expected, so that worlds would show nothing",
@@ -98,7 +98,7 @@ async function judgeGroup(
 ): Promise<WorldsFile["groups"][number]> {
   process.stdout.write(`\n${group}: ${worlds.map(({ id }) => id).join(", ")}\n`);
   const started = performance.now();
-  const { results, exitCode, lastWords, folder } = await judge(group, worlds, settings, interrupt);
+  const { results, exitCode, lastWords, folder } = await judge(group, worlds, { claims, settings, interrupt });
   const end = worlds.find(({ ends }) => ends !== undefined)?.ends;
   // Where the machine can do what the world says it cannot, the run is judged as any other.
   const wrong =
@@ -140,8 +140,7 @@ interface Judged {
 async function judge(
   group: string,
   worlds: readonly World[],
-  settings: Settings,
-  interrupt: AbortSignal,
+  { claims, settings, interrupt }: Omit<Context, "plain">,
 ): Promise<Judged> {
   const folder = join(settings.out, "worlds", group);
   rmSync(folder, { recursive: true, force: true });
@@ -159,7 +158,9 @@ async function judge(
         Object.entries(world.environment).map(([name, value]) => [name, value.replaceAll("${folder}", scratch)]),
       ),
     );
-    const only = worlds.find((world) => world.claims !== undefined)?.claims;
+    // A world may name the claims that it is for; another article has none of them.
+    const named = worlds.find((world) => world.claims !== undefined)?.claims;
+    const only = claims.some(({ id }) => named !== undefined && new RegExp(named).test(id)) ? named : undefined;
     const selection = only === undefined ? ["--tags-filter", "not slow"] : ["-t", only];
     const ids = worlds.map(({ id }) => id).join(",");
     const { exitCode, all } = await ownCommand(

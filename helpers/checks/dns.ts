@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { z } from "zod";
 import { positiveControl } from "../claim/verdict.ts";
+import { uncached } from "../lab/ask.ts";
 import { answerReverseWithAddress, answerWithAddress } from "../lab/changes.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
@@ -20,25 +21,13 @@ type Data = z.infer<typeof Data>;
 
 const RecordType = z.enum(["address", "CNAME", "SRV", "PTR"]);
 
-/** Milliseconds for a new name to be known: a cache between may keep for half a minute that it was not. */
-function uncached({ timeouts }: Lab): number {
-  return timeouts.claimed + timeouts.propagation;
-}
-
 function fullName(lab: Lab, name: string): string {
   return `${name}.${lab.namespace}.svc.${lab.world.dnsDomain}`;
 }
 
-async function clusterIpOf(lab: Lab, service: string): Promise<string> {
-  const { spec } = await lab.services.get(service);
-  const address = spec?.clusterIP ?? "";
-  if (address === "" || address === "None") throw new Error(`the Service ${service} has no cluster IP`);
-  return address;
-}
-
 async function dataOf(lab: Lab, made: Made, wanted: Data): Promise<string> {
   if (typeof wanted === "string") return wanted;
-  if ("cluster-ip-of" in wanted) return clusterIpOf(lab, wanted["cluster-ip-of"]);
+  if ("cluster-ip-of" in wanted) return (await lab.services.get(wanted["cluster-ip-of"])).clusterIP;
   if ("address-of" in wanted) return made.addressOf(wanted["address-of"]);
   return `${wanted.port === undefined ? "" : `${wanted.port} `}${fullName(lab, wanted.name)}.`;
 }
@@ -107,7 +96,7 @@ export const dnsRecords = readyMade({
         const client = made.peer(from);
         const recordType = type === "address" ? lab.addressRecord : type;
         const wanted = (await Promise.all(are.map((data) => dataOf(lab, made, data)))).toSorted();
-        const name = type === "PTR" ? reverseName(await clusterIpOf(lab, of)) : fullName(lab, of);
+        const name = type === "PTR" ? reverseName((await lab.services.get(of)).clusterIP) : fullName(lab, of);
         const answer = await lab.eventually(
           () => lookUp(client, name, recordType),
           (found) => saidBy(found).join() === wanted.join(),

@@ -1,11 +1,10 @@
-import type { V1EndpointSlice } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { z } from "zod";
 import { positiveControl } from "../claim/verdict.ts";
 import { whoAnswers } from "../lab/ask.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
-import { type Answer, hostPort, meetOften } from "../probe/http.ts";
+import { hostPort, meetOften, podsAmong } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
 import { Client, readyMade, ServiceName } from "./define.ts";
 import { makeObjects, Objects, type Patch, pace, storePatched } from "./objects.ts";
@@ -18,16 +17,10 @@ function isMade(service: string, { services }: Objects): boolean {
 
 const notMade = { error: "must be one of objects.services: the control has it stored otherwise", path: ["service"] };
 
-/** The pods that answered; whether some connection was lost meanwhile is no matter. */
-function podsAmong(answers: readonly Answer[]): string[] {
-  return [...new Set(answers.flatMap((answer) => ("pod" in answer ? [answer.pod] : [])))].toSorted();
-}
-
 /** Returns the addresses of a Service's endpoints that are ready; nothing said of one means that it is (EndpointConditions). */
 async function readyEndpoints(lab: Lab, service: string): Promise<string[]> {
-  const path = `/apis/discovery.k8s.io/v1/namespaces/${lab.namespace}/endpointslices?labelSelector=kubernetes.io/service-name%3D${service}`;
-  const { items } = await lab.api.read<{ items: V1EndpointSlice[] }>(`EndpointSlices of ${service}`, path);
-  return items
+  const slices = await lab.services.slicesOf(service);
+  return slices
     .flatMap(({ endpoints }) => endpoints ?? [])
     .filter(({ conditions }) => conditions?.ready !== false)
     .flatMap(({ addresses }) => addresses);

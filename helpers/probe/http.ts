@@ -101,6 +101,11 @@ export async function meet(from: Peer, target: string, timeout: number, localPor
 /** What came of one of many requests: the name of the pod that answered, or curl's exit code. */
 export type Answer = { readonly pod: string } | { readonly exitCode: number };
 
+/** Returns the pods that answered, by name; whether some connection was lost meanwhile is no matter. */
+export function podsAmong(answers: readonly Answer[]): string[] {
+  return [...new Set(answers.flatMap((answer) => ("pod" in answer ? [answer.pod] : [])))].toSorted();
+}
+
 /**
  * Asks an agnhost server for its name, over a new connection each time, and returns what came of each, in order.
  *

@@ -7,7 +7,7 @@ import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { inBackground } from "../../helpers/probe/background.ts";
-import { type Answer, meet, meetOften } from "../../helpers/probe/http.ts";
+import { meet, meetOften, podsAmong } from "../../helpers/probe/http.ts";
 import { outputOf, type Peer } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
 
@@ -118,9 +118,4 @@ async function podsThatAnswer(
   );
   await lab.until(`an answer of ${name}`, () => meet(client, target, lab.timeouts.attempt), answered);
   return podsAmong(await meetOften(client, target, 50, lab.timeouts.answer));
-}
-
-/** The pods that answered; whether some connection was lost meanwhile is no matter. */
-function podsAmong(answers: readonly Answer[]): string[] {
-  return [...new Set(answers.flatMap((answer) => ("pod" in answer ? [answer.pod] : [])))].toSorted();
 }
