@@ -4,6 +4,7 @@ import { positiveControl } from "../claim/verdict.ts";
 import { refuse } from "../lab/admission.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
+import { refusalOf } from "../probe/api.ts";
 import { readyMade } from "./define.ts";
 import { ChangeableKind, inCast, Manifest, StoredOtherwise, storePatched } from "./objects.ts";
 
@@ -61,12 +62,12 @@ export const objectIsStoredWith = readyMade({
 
 /** Returns the API server's answer to an object; `dryRun` asks only, and looks strictly for fields that do not exist. */
 async function tried(lab: Lab, manifest: Manifest, { dryRun }: { readonly dryRun: boolean }) {
-  const { code, body } = await lab.api.tryCreate(
+  const answer = await lab.api.tryCreate(
     `does the API server take ${manifest.kind} ${manifest.metadata.name}`,
     inCast(lab, manifest),
     { dryRun },
   );
-  return { code, message: (body as { message?: string }).message ?? "" };
+  return { code: answer.code, message: refusalOf(answer) };
 }
 
 export const apiAccepts = readyMade({

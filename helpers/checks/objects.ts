@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { V1Pod } from "@kubernetes/client-node";
 import { z } from "zod";
 import { storeOtherwise } from "../lab/admission.ts";
+import { patch, type Value } from "../lab/json-patch.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { KubernetesObject } from "../probe/api.ts";
 import { hostPort, meet } from "../probe/http.ts";
@@ -137,22 +138,7 @@ export async function storePatched(
   await storeOtherwise(lab, { kind, name, namespace: lab.namespace }, ...patches.map(celPatch));
 }
 
-/** Returns a JSON Patch as CEL has it in a MutatingAdmissionPolicy. */
+/** Returns an operation of JSON Patch as CEL has it in a MutatingAdmissionPolicy. */
 export function celPatch({ op, path, value }: Patch): string {
-  return `JSONPatch{op: '${op}', path: ${celText(path)}${value === undefined ? "" : `, value: ${cel(value)}`}}`;
-}
-
-function cel(value: unknown, inside = false): string {
-  if (Array.isArray(value)) return `[${value.map((each) => cel(each, true)).join(", ")}]`;
-  if (typeof value === "object" && value !== null)
-    return `{${Object.entries(value)
-      .map(([key, each]) => `${celText(key)}: ${cel(each, true)}`)
-      .join(", ")}}`;
-  const text = typeof value === "string" ? celText(value) : String(value);
-  // Lists and maps have to be of one type; dyn() takes them all for the same.
-  return inside ? `dyn(${text})` : text;
-}
-
-function celText(text: string): string {
-  return `'${text.replaceAll("\\", "\\\\").replaceAll("'", String.raw`\'`)}'`;
+  return op === "remove" ? patch.remove(path) : patch[op](path, value as Value);
 }

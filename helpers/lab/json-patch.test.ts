@@ -13,6 +13,10 @@ test.each([
   [patch.add("/spec/a", "it's \\"), String.raw`JSONPatch{op: 'add', path: '/spec/a', value: 'it\'s \\'}`],
   [patch.remove("/spec/type"), "JSONPatch{op: 'remove', path: '/spec/type'}"],
   [
+    patch.add("/spec/a", [{ b: 1 }, { b: "x" }]),
+    "JSONPatch{op: 'add', path: '/spec/a', value: [dyn({'b': 1}), dyn({'b': 'x'})]}",
+  ],
+  [
     patch.replace("/spec/ports", [{ port: 80, protocol: "TCP" }]),
     "JSONPatch{op: 'replace', path: '/spec/ports', value: [{'port': dyn(80), 'protocol': dyn('TCP')}]}",
   ],

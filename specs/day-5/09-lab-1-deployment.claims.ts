@@ -2,9 +2,10 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { rowsOf } from "../../helpers/article/printed.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { storeOtherwise } from "../../helpers/lab/admission.ts";
+import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
 import { listPath } from "../../helpers/lab/cluster-api.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { hostPort, request } from "../../helpers/probe/http.ts";
 import { outputOf } from "../../helpers/probe/peer.ts";
@@ -14,7 +15,7 @@ import { articleNamespace, clusterIpOf, serviceOf, walk } from "./walkthrough.ts
 
 const twoReplicas = live(
   "the Deployment asks for two pods",
-  (lab) => storeOtherwise(lab, { ...webApp, ...kept }, "JSONPatch{op: 'add', path: '/spec/replicas', value: 2}"),
+  (lab) => storeOtherwise(lab, { ...webApp, ...kept }, patch.add("/spec/replicas", 2)),
   { lane },
 );
 
@@ -107,12 +108,7 @@ claim("deployment-finds-its-pods-by-labels", {
   },
   control: live(
     "a template is given the labels that the selector asks for",
-    (lab) =>
-      storeOtherwise(
-        lab,
-        { kind: "Deployment", name: "mismatch" },
-        "JSONPatch{op: 'add', path: '/spec/template/metadata/labels/app', value: 'web'}",
-      ),
+    (lab) => mutate.deployment(lab, "mismatch", patch.add("/spec/template/metadata/labels/app", "web")),
     { lane },
   ),
 });

@@ -3,8 +3,9 @@ import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
 import { rowsOf } from "../../helpers/article/printed.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { storeOtherwise } from "../../helpers/lab/admission.ts";
+import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { lastAddresses } from "../../helpers/probe/ip.ts";
@@ -103,11 +104,11 @@ claim("busybox-without-a-tag", {
   control: live(
     "the pod gets another image",
     (lab) =>
-      storeOtherwise(
+      mutate.pod(
         lab,
-        { kind: "Pod", name: "temp-literally" },
-        `JSONPatch{op: 'replace', path: '/spec/containers/0/image', value: '${lab.objects.image("probe")}'}`,
-        "JSONPatch{op: 'replace', path: '/spec/containers/0/imagePullPolicy', value: 'IfNotPresent'}",
+        "temp-literally",
+        patch.replace("/spec/containers/0/image", lab.objects.image("probe")),
+        patch.replace("/spec/containers/0/imagePullPolicy", "IfNotPresent"),
       ),
     { lane },
   ),
@@ -135,11 +136,7 @@ claim("temporary-pod-is-temporary", {
       const temporary = { apiVersion: "v1", kind: "Pod", metadata: { name: "temp", namespace: articleNamespace } };
       const letGo = () => lab.api.patch("let it go", temporary, { metadata: { finalizers: null } });
       lab.afterwards(async () => void (await lab.until("it to be gone", letGo, ({ code }) => code === 404)));
-      await storeOtherwise(
-        lab,
-        { kind: "Pod", name: "temp" },
-        "JSONPatch{op: 'add', path: '/metadata/finalizers', value: ['kind-network-conformance.example/hold']}",
-      );
+      await mutate.pod(lab, "temp", patch.add("/metadata/finalizers", ["kind-network-conformance.example/hold"]));
     },
     { lane },
   ),
@@ -150,11 +147,7 @@ const temporary = printed.step("ask in a temporary pod");
 
 /** Has the temporary pod's own file of hosts lead a name to an address (hostAliases). */
 async function nameInTemporaryPod(lab: Lab, name: string, address: string): Promise<void> {
-  await storeOtherwise(
-    lab,
-    { kind: "Pod", name: "temp" },
-    `JSONPatch{op: 'add', path: '/spec/hostAliases', value: [{'ip': dyn('${address}'), 'hostnames': dyn(['${name}'])}]}`,
-  );
+  await mutate.pod(lab, "temp", patch.add("/spec/hostAliases", [{ ip: address, hostnames: [name] }]));
 }
 
 claim("welcome-page-by-name", {
@@ -189,11 +182,7 @@ claim("welcome-page-by-the-printed-ip", {
       const [subnet = ""] = lab.world.serviceSubnets;
       const address = subnet.replace(/\.\d+\/\d+$/, ".123");
       const [, printedAddress = ""] = /(\S+)$/.exec(temporary.further("by the printed address").text) ?? [];
-      await storeOtherwise(
-        lab,
-        labService("web-clusterip"),
-        `JSONPatch{op: 'add', path: '/spec/clusterIP', value: '${address}'}`,
-      );
+      await storeOtherwise(lab, labService("web-clusterip"), patch.add("/spec/clusterIP", address));
       await nameInTemporaryPod(lab, printedAddress, address);
     },
     { lane },

@@ -3,6 +3,7 @@ import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { storeOtherwise } from "../../helpers/lab/admission.ts";
 import { moveFile, wrapProgram } from "../../helpers/lab/changes.ts";
 import { iptablesRule } from "../../helpers/lab/iptables.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { outputOf } from "../../helpers/probe/peer.ts";
@@ -28,12 +29,7 @@ const podsOnTheNode = live(
   "the node that is asked has all pods itself, or where it is the only one tcpdump takes the node port",
   async (lab) => {
     if (lab.nodes.length === 1) return watchNodePort(lab);
-    const value = `value: '${lab.controlPlane.name}'`;
-    await storeOtherwise(
-      lab,
-      { ...webApp, ...kept },
-      `JSONPatch{op: 'add', path: '/spec/template/spec/nodeName', ${value}}`,
-    );
+    await storeOtherwise(lab, { ...webApp, ...kept }, patch.add("/spec/template/spec/nodeName", lab.controlPlane.name));
   },
   { lane },
 );

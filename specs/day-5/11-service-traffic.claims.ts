@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { storeOtherwise } from "../../helpers/lab/admission.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { iptablesNaming } from "../../helpers/probe/rules.ts";
 import { claim } from "./article.ts";
@@ -21,12 +22,7 @@ claim("rules-of-a-clusterip-service", {
   // Then there is one rule, which refuses.
   control: live(
     "the Service selects a label that no pod has",
-    (lab) =>
-      storeOtherwise(
-        lab,
-        labService("web-clusterip"),
-        "JSONPatch{op: 'add', path: '/spec/selector', value: {'app': 'nobody'}}",
-      ),
+    (lab) => storeOtherwise(lab, labService("web-clusterip"), patch.add("/spec/selector", { app: "nobody" })),
     { lane },
   ),
 });

@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
 import { refuse, storeOtherwise } from "../../helpers/lab/admission.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { hostPort, request } from "../../helpers/probe/http.ts";
@@ -33,7 +34,7 @@ export const refused = live(
 export const otherPorts = live(
   "the Services get other ports than the manifests say",
   async (lab) => {
-    const value = "JSONPatch{op: 'replace', path: '/spec/ports/0/port', value: 81}";
+    const value = patch.replace("/spec/ports/0/port", 81);
     await storeOtherwise(lab, labService("web-clusterip"), value);
     await storeOtherwise(lab, labService("web-nodeport"), value);
   },
@@ -47,8 +48,8 @@ export const otherServer = live(
     storeOtherwise(
       lab,
       { ...webApp, ...kept },
-      `JSONPatch{op: 'replace', path: '/spec/template/spec/containers/0/image', value: '${lab.objects.image("agnhost")}'}`,
-      "JSONPatch{op: 'add', path: '/spec/template/spec/containers/0/args', value: ['netexec', '--http-port=80', '--udp-port=-1']}",
+      patch.replace("/spec/template/spec/containers/0/image", lab.objects.image("agnhost")),
+      patch.add("/spec/template/spec/containers/0/args", ["netexec", "--http-port=80", "--udp-port=-1"]),
     ),
   { lane },
 );
