@@ -111,6 +111,10 @@ function claimIn(languages: readonly string[]) {
       .refine((named) => Object.keys(named).length === 1, "must be one ready-made check with its parameters")
       .optional()
       .describe("the ready-made check that decides it; where absent, the spec beside it has one"),
+    covers: z
+      .array(z.string().min(10))
+      .default([])
+      .describe("tests of Kubernetes' own conformance suite that assert the same, by codename without its [tags]"),
     expect: z.array(expectationIn(languages)).min(1).optional(),
     excluded: z.string().min(10).optional(),
   });

@@ -20,6 +20,7 @@ function claimWith(...when: (Condition | undefined)[]): Claim {
     quote: "q",
     occurrence: 1,
     also: [],
+    covers: [],
     en: "An assertion.",
     needs: [],
     expect: expectations,

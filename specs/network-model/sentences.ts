@@ -1,0 +1,2 @@
+/** What each claim states, by its id. Written by `npm run claims`. */
+export interface Sentences {}
