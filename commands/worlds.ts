@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
-import { type Article, type Claim, readArticle } from "../helpers/article/article.ts";
+import { type Article, readArticle } from "../helpers/article/article.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { type WorldsFile, wrongIn } from "../helpers/claim/worlds.ts";
 import { engineOfKept } from "../helpers/cluster/lifecycle.ts";
@@ -32,7 +32,6 @@ await main(async () => {
   if (settings.kubeconfig !== undefined || settings.worlds.length > 0 || settings.cell !== undefined)
     throw new UserError("the worlds have their own clusters", "leave KNC_KUBECONFIG, KNC_CELL and KNC_WORLDS out");
   const article = readArticle(settings.article);
-  const { claims } = article;
   const all = readWorlds();
   const { groups, list, record } = options(all);
   if (list) {
@@ -62,13 +61,13 @@ await main(async () => {
   const judged: WorldsFile["groups"] = [];
   try {
     process.stdout.write(`\n${plain}: no change\n`);
-    const before = await judge(plain, [], { claims, settings, interrupt });
+    const before = await judge(plain, [], { article, settings, interrupt });
     if (before.results === undefined || before.results.claims.some(({ verdict, expected }) => verdict !== expected))
       throw new UserError(
         "without any change verdicts are not as expected, so that worlds would show nothing",
         `look at ${before.folder}`,
       );
-    const context: Context = { claims, plain: before.results, settings, interrupt };
+    const context: Context = { article, plain: before.results, settings, interrupt };
     for (const group of onKept) judged.push(await judgeGroup(group, members(group), context));
     if (made) await ownCommand(["cluster", "down"], {}, interrupt);
     for (const group of ownClusters) judged.push(await judgeGroup(group, members(group), context));
@@ -85,7 +84,7 @@ function staysOnACluster({ config, engine, environment }: World): boolean {
 }
 
 interface Context {
-  readonly claims: readonly Claim[];
+  readonly article: Article;
   readonly plain: Results;
   readonly settings: Settings;
   readonly interrupt: AbortSignal;
@@ -94,18 +93,18 @@ interface Context {
 async function judgeGroup(
   group: string,
   worlds: readonly World[],
-  { claims, plain: before, settings, interrupt }: Context,
+  { article, plain: before, settings, interrupt }: Context,
 ): Promise<WorldsFile["groups"][number]> {
   process.stdout.write(`\n${group}: ${worlds.map(({ id }) => id).join(", ")}\n`);
   const started = performance.now();
-  const { results, exitCode, lastWords, folder } = await judge(group, worlds, { claims, settings, interrupt });
+  const { results, exitCode, lastWords, folder } = await judge(group, worlds, { article, settings, interrupt });
   const end = worlds.find(({ ends }) => ends !== undefined)?.ends;
   // Where the machine can do what the world says it cannot, the run is judged as any other.
   const wrong =
     end === undefined || (results !== undefined && exitCode !== 2)
       ? results === undefined
         ? [{ id: "", why: `the run ended with ${exitCode}: ${lastWords}` }]
-        : wrongIn({ worlds, results, before, claims })
+        : wrongIn({ worlds, results, before, article })
       : exitCode === 2 && new RegExp(end).test(lastWords)
         ? []
         : [{ id: "", why: `the run should end with 2 and say ${end}; it ended with ${exitCode}: ${lastWords}` }];
@@ -140,7 +139,7 @@ interface Judged {
 async function judge(
   group: string,
   worlds: readonly World[],
-  { claims, settings, interrupt }: Omit<Context, "plain">,
+  { article, settings, interrupt }: Omit<Context, "plain">,
 ): Promise<Judged> {
   const folder = join(settings.out, "worlds", group);
   rmSync(folder, { recursive: true, force: true });
@@ -158,10 +157,8 @@ async function judge(
         Object.entries(world.environment).map(([name, value]) => [name, value.replaceAll("${folder}", scratch)]),
       ),
     );
-    // A world may name the claims that it is for; another article has none of them.
-    const named = worlds.find((world) => world.claims !== undefined)?.claims;
-    const only = claims.some(({ id }) => named !== undefined && new RegExp(named).test(id)) ? named : undefined;
-    const selection = only === undefined ? ["--tags-filter", "not slow"] : ["-t", only];
+    const only = worlds.flatMap(({ id }) => article.worlds[id]?.claims ?? []);
+    const selection = only.length === 0 ? ["--tags-filter", "not slow"] : ["-t", `^(${only.join("|")})$`];
     const ids = worlds.map(({ id }) => id).join(",");
     const { exitCode, all } = await ownCommand(
       ["test", ...selection],

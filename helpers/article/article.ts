@@ -139,6 +139,17 @@ const Lab = z
 /** What an article's lab makes; somebody else's objects of the same names or labels are in its way. */
 export type Lab = z.infer<typeof Lab>;
 
+const InWorld = z.strictObject({
+  claims: z
+    .array(kebabCase)
+    .optional()
+    .describe("those that are judged, where the world concerns only the way to the cluster"),
+  turns: z
+    .record(kebabCase, z.strictObject({ verdict: ExpectedVerdict, because: z.string() }))
+    .default({})
+    .describe("claims whose sentence really speaks of it, with their verdict there"),
+});
+
 function articleIn(languages: readonly string[]) {
   return z.strictObject({
     title: texts(languages, 1, 1),
@@ -154,6 +165,7 @@ function articleIn(languages: readonly string[]) {
       .array(kebabCase)
       .default([])
       .describe("claims that are judged under every control too: a change that turns them all proves little"),
+    worlds: z.record(kebabCase, InWorld).default({}).describe("by the names of fixtures/clusters/worlds.yaml"),
     unclaimed: z.array(Unclaimed).default([]),
   });
 }
@@ -205,7 +217,7 @@ export function readArticle(folder: string): Article {
 
 function checkClaims(
   folder: string,
-  { title, languages, sections, sentinels, unclaimed, text, claims }: Omit<Article, "id" | "folder">,
+  { title, languages, sections, sentinels, worlds, unclaimed, text, claims }: Omit<Article, "id" | "folder">,
 ): void {
   const wrong = (what: string) => wrongIn(folder, "", what);
   for (const [where, value] of [
@@ -249,9 +261,17 @@ function checkClaims(
     for (const place of [claim, ...claim.also])
       if (spanOf(text, place) === undefined) throw wrong(`claim ${claim.id}: ${notThere(place)}`);
   }
-  for (const id of sentinels) if (!seen.has(id)) throw wrong(`sentinels: there is no claim ${id}`);
+  for (const [where, ids] of [
+    ["sentinels", sentinels] as const,
+    ...Object.entries(worlds).map(([id, inWorld]) => [`world ${id}`, idsIn(inWorld)] as const),
+  ])
+    for (const id of ids) if (!seen.has(id)) throw wrong(`${where}: there is no claim ${id}`);
   for (const place of unclaimed.flatMap(({ places }) => places))
     if (spanOf(text, place) === undefined) throw wrong(`unclaimed: ${notThere(place)}`);
+}
+
+function idsIn({ claims = [], turns }: z.infer<typeof InWorld>): string[] {
+  return [...claims, ...Object.keys(turns)];
 }
 
 /** Returns a text, however deep, that a command has left to be filled in. */

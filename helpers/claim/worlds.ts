@@ -1,11 +1,11 @@
 import { z } from "zod";
-import type { Claim, ExpectedVerdict } from "../article/article.ts";
+import type { Article, Claim } from "../article/article.ts";
 import type { Results } from "./results.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** What a world says of claims: which verdicts turn in it, and which capabilities it lacks. */
-export interface Announced {
-  readonly turns: Readonly<Record<string, { readonly verdict: ExpectedVerdict }>>;
+/** A world: its name, and the capabilities that it lacks. */
+interface Announced {
+  readonly id: string;
   readonly lacks: readonly string[];
 }
 
@@ -45,19 +45,22 @@ export function wrongIn({
   worlds,
   results,
   before,
-  claims,
+  article,
 }: {
   readonly worlds: readonly Announced[];
   readonly results: Results;
   readonly before: Results;
-  readonly claims: readonly Claim[];
+  readonly article: Pick<Article, "claims" | "worlds">;
 }): z.infer<typeof Wrong>[] {
   const lacking = new Set(worlds.flatMap(({ lacks }) => lacks));
-  const turns = Object.assign({}, ...worlds.map((world) => world.turns)) as Announced["turns"];
+  const turns: Article["worlds"][string]["turns"] = Object.assign(
+    {},
+    ...worlds.map(({ id }) => article.worlds[id]?.turns),
+  );
   const usual = new Map(before.claims.map(({ id, verdict }) => [id, verdict]));
   const wanted = ({ id, needs }: Claim): Verdict | undefined =>
     turns[id]?.verdict ?? (needs.some((need) => lacking.has(need)) ? "external" : usual.get(id));
-  return claims.flatMap((claim) => {
+  return article.claims.flatMap((claim) => {
     const found = results.claims.find(({ id }) => id === claim.id);
     const want = wanted(claim);
     if (found?.verdict === undefined || want === undefined) return [];

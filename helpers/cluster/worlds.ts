@@ -40,11 +40,7 @@ const World = z.strictObject({
   engine: z.strictObject({ daemon: JsonObject, client: JsonObject }).optional(),
   prepare: z.string().optional(),
   environment: z.record(z.string(), z.string()).default({}),
-  claims: z.string().optional(),
   lacks: z.array(z.string()).default([]),
-  turns: z
-    .record(z.string(), z.strictObject({ verdict: z.enum(["holds", "refuted", "external"]), because: z.string() }))
-    .default({}),
   ends: z.string().optional(),
 });
 /** A cluster or machine in which verdicts must stay; see fixtures/clusters/worlds.yaml. */

@@ -82,8 +82,8 @@ export class Pods {
   async gone(names: readonly string[], namespace = this.#namespace): Promise<void> {
     await this.#session.until(
       `${names.join(" and ")} to be gone`,
-      () => this.#api.list("the pods there", "Pod", { namespace }),
-      (pods) => !pods.some((pod) => names.includes(nameOf(pod))),
+      async () => (await this.#api.list("the pods there", "Pod", { namespace })).map(nameOf),
+      (there) => !there.some((name) => names.includes(name)),
       this.#session.stage.timeouts.deletion,
     );
   }

@@ -24,6 +24,18 @@ test("what was awaited, for how long and what was last seen is told when time is
   await expect(waiting).rejects.toThrow('waited 0.4 s for the pods to be ready; last seen: ["web-1: Pending"]');
 });
 
+test("of something large that was last seen, the beginning is told, and the error has it all", async () => {
+  const seen = "pod ".repeat(10_000);
+  const error = await until(
+    "fewer pods",
+    200,
+    async () => seen,
+    (text) => text === "",
+  ).catch((error: unknown) => error);
+  expect((error as Error).message.length).toBeLessThan(2_200);
+  expect(error).toMatchObject({ last: seen });
+});
+
 test("an error is not waited out", async () => {
   let asked = 0;
   const look = async () => {

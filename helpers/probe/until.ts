@@ -70,8 +70,18 @@ export async function until<T>(
   } catch (error) {
     if (!(error instanceof NotYet)) throw error;
     ended(false);
-    throw new NotInTime(`waited ${milliseconds / 1000} s for ${what}; last seen: ${JSON.stringify(last)}`, last);
+    throw new NotInTime(
+      `waited ${milliseconds / 1000} s for ${what}; last seen: ${excerpt(JSON.stringify(last))}`,
+      last,
+    );
   }
+}
+
+/** Characters of what was last seen that an error tells: a list of objects of the cluster has thousands. */
+const tellingCharacters = 2_000;
+
+function excerpt(json: string | undefined = "nothing"): string {
+  return json.length > tellingCharacters ? `${json.slice(0, tellingCharacters)} …` : json;
 }
 
 /**
