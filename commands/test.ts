@@ -99,6 +99,7 @@ async function articlesAsked(words: readonly string[]): Promise<[Asked, ...Asked
     try {
       asked.push({ settings, article, selection: await selectionOf(words, article.claims) });
     } catch (error) {
+      if (!(error instanceof UserError)) throw error;
       refused = error;
     }
   }
