@@ -82,8 +82,8 @@ await main(async () => {
     }
   });
   for (const report of await value.reports) progress.say("reports", `report: ${report}`);
-  for (const { results, article } of value.checked) {
-    process.stdout.write(asTyped(`\n${summaryOf(results, article)}\n`));
+  for (const { settings: its, results, article } of value.checked) {
+    process.stdout.write(asTyped(`\n${summaryOf(results, article, its.out)}\n`));
     tellGitHub(results, article);
   }
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
