@@ -54,7 +54,7 @@ await main(async () => {
   });
   const { results, failed } = value;
   progress.say("reports", `report: ${await generateAllureReport(settings.out, interrupt)}`);
-  process.stdout.write(asTyped(`\n${summaryOf(results, article)}\n`));
+  process.stdout.write(asTyped(`\n${summaryOf(results, article, settings.out)}\n`));
   tellGitHub(results, article);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   if (results.controls.proven < results.controls.executed) return 1;

@@ -58,7 +58,7 @@ export async function takeOutput(settings: Settings, say: Say, signal: AbortSign
 }
 
 /** Removes from the output folder what an earlier run left there, but for its results, which are kept as the previous ones. */
-function emptyOutput(settings: Settings): void {
+export function emptyOutput(settings: Settings): void {
   const { out } = settings;
   mkdirSync(out, { recursive: true });
   if (existsSync(join(out, "results.json"))) renameSync(join(out, "results.json"), join(out, previousResults));
@@ -75,7 +75,11 @@ export function writeOutput({ out }: Settings, file: string, value: unknown): vo
   writeFileSync(join(out, file), JSON.stringify(value, undefined, 2));
 }
 
-/** Writes down what a run is about: the world as its cluster shows it, and what the specs have to know to reach it. */
+/**
+ * Writes down what a run is about: the world as its cluster shows it, and what the specs have to know to reach it.
+ *
+ * @param castFile keeps the cast for specs of other articles on the same cluster
+ */
 export async function beginRun(
   { settings, progress, run }: Session,
   {
@@ -93,6 +97,7 @@ export async function beginRun(
     ...cluster
   }: RunningCluster,
   selection: readonly string[],
+  castFile?: string,
 ): Promise<void> {
   const [controlPlane] = await controlPlaneContainers(engine, name);
   if (controlPlane === undefined)
@@ -135,6 +140,7 @@ export async function beginRun(
   writeContext(join(run.folder, "context.json"), {
     run: cluster.run.id,
     out: settings.out,
+    ...(castFile === undefined ? {} : { castFile }),
     ...{ kubeconfig, controlPlane, outsider },
     engine: { cli: engine.cli, program: engine.program, environment: { ...engine.environment } },
     images: Object.fromEntries(

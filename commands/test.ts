@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type Article, readArticle } from "../helpers/article/article.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
@@ -15,26 +16,41 @@ import { asTyped } from "../helpers/host/command.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
-import { readSettings } from "../helpers/host/settings.ts";
+import { readSettingsOfAll, type Settings } from "../helpers/host/settings.ts";
 import { generateAllureReport } from "../reports/allure.ts";
 import { tellGitHub } from "../reports/github.ts";
 import { writePages } from "../reports/pages.ts";
 import { collectResults, usualPhases } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
 import { selectionOf } from "./selection.ts";
-import { beginRun, runSpecs, takeOutput, writeOutput } from "./specs.ts";
+import { beginRun, emptyOutput, runSpecs, takeOutput, writeOutput } from "./specs.ts";
 
-/** The main job: a cluster, all claims, the reports, and nothing left behind. Arguments go to vitest. */
+/** An article that is checked, and which of its claims. */
+interface Asked {
+  readonly settings: Settings;
+  readonly article: Article;
+  readonly selection: readonly string[];
+}
+
+interface Checked extends Pick<Asked, "settings" | "article"> {
+  readonly results: Results;
+  readonly failed: boolean;
+}
+
+/**
+ * The main job: a cluster, all claims, the reports, and nothing left behind; of several articles one after another on the same
+ * cluster. Arguments go to vitest.
+ */
 await main(async () => {
-  const settings = readSettings();
   // Before anything is started: a broken catalogue or lock file must not cost a cluster.
-  const article = readArticle(settings.article);
-  const selection = await selectionOf(process.argv.slice(2), article.claims);
+  const asked = await articlesAsked(process.argv.slice(2));
+  const [{ settings, selection }] = asked;
   imageLockFor(settings);
   const worlds = worldsOf(settings);
   const progress = new Progress(undefined, () => usualPhases(settings.out, selection.join(" ")));
   const interrupt = interruption((line) => progress.say("signal", line));
   using _ = await takeOutput(settings, (line) => progress.say("output", line), interrupt);
+  for (const { settings: others } of asked.slice(1)) emptyOutput(others);
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     let undo = async () => {};
@@ -42,10 +58,19 @@ await main(async () => {
       await progress.phase("worlds", async (say) => {
         undo = await changeCluster(worlds, cluster, say);
       });
-      const found = await check(session, cluster, { article, selection, interrupt });
-      if (exitCodeOf(found.results) !== 0) await saveLogs(session, cluster);
+      const shared = progress.phases.length;
+      const checked: Checked[] = [];
+      for (const each of asked) {
+        if (asked.length > 1) progress.say("article", each.article.id);
+        checked.push(await check({ ...session, settings: each.settings }, cluster, each, asked.length > 1));
+        // What was done once is a part of each article's run.
+        progress.phases.length = shared;
+      }
       if (settings.keepCluster && cluster.fresh) keep(session, cluster);
-      return found;
+      // Made while the cluster is deleted: they read only what is on disk.
+      const reports = reportsOf(checked, interrupt);
+      reports.catch(() => {});
+      return { checked, reports };
     } catch (error) {
       if (!session.signal.aborted) await saveLogs(session, cluster);
       throw error;
@@ -56,32 +81,63 @@ await main(async () => {
       });
     }
   });
-  progress.say("reports", `report: ${await value.report}`);
-  process.stdout.write(asTyped(`\n${summaryOf(value.results, article)}\n`));
-  tellGitHub(value.results, article);
+  for (const report of await value.reports) progress.say("reports", `report: ${report}`);
+  for (const { settings: its, results, article } of value.checked) {
+    process.stdout.write(asTyped(`\n${summaryOf(results, article, its.out)}\n`));
+    tellGitHub(results, article);
+  }
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
-  const code = exitCodeOf(value.results);
-  if (code === 2 && !value.results.claims.some(({ verdict }) => verdict === "holds" || verdict === "refuted"))
-    process.stdout.write("nothing was tested: no claim holds or is refuted here\n");
-  // Something broke beside the verdicts, such as a clean-up: they may be right, the run is not.
-  return code === 0 && value.failed ? 2 : code;
+  return Math.max(...value.checked.map(codeOf));
 });
+
+/** Returns the articles that are meant; of several, those of which `-t` names a claim. @throws UserError where none is */
+async function articlesAsked(words: readonly string[]): Promise<[Asked, ...Asked[]]> {
+  const asked: Asked[] = [];
+  let refused: unknown;
+  for (const settings of readSettingsOfAll()) {
+    const article = readArticle(settings.article);
+    try {
+      asked.push({ settings, article, selection: await selectionOf(words, article.claims) });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      refused = error;
+    }
+  }
+  const [first, ...others] = asked;
+  if (first === undefined) throw refused;
+  return [first, ...others];
+}
 
 async function check(
   session: Session,
   cluster: RunningCluster,
-  { article, selection, interrupt }: { article: Article; selection: readonly string[]; interrupt: AbortSignal },
-): Promise<{ results: Results; failed: boolean; report: Promise<string> }> {
-  const { settings, progress } = session;
-  await beginRun(session, cluster, selection);
+  { article, selection }: Asked,
+  oneOfSeveral: boolean,
+): Promise<Checked> {
+  const { settings, progress, run } = session;
+  await beginRun(session, cluster, selection, oneOfSeveral ? join(run.folder, "cast.json") : undefined);
   const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config", selection));
   writeOutput(settings, "phases.json", progress.phases);
   const results = collectResults(settings.out, article);
   writePages(settings.out, results, article);
-  // Made while the cluster is deleted: it reads only what is on disk.
-  const report = generateAllureReport(settings.out, interrupt);
-  report.catch(() => {});
-  return { results, failed, report };
+  if (exitCodeOf(results) !== 0) await saveLogs(session, cluster);
+  return { settings, article, results, failed };
+}
+
+/** Makes the Allure reports, one at a time, and returns where they are. */
+async function reportsOf(checked: readonly Checked[], interrupt: AbortSignal): Promise<string[]> {
+  const reports: string[] = [];
+  for (const { settings } of checked) reports.push(await generateAllureReport(settings.out, interrupt));
+  return reports;
+}
+
+/** Returns the exit code of an article's run, and tells where nothing was tested. */
+function codeOf({ results, failed }: Checked): number {
+  const code = exitCodeOf(results);
+  if (code === 2 && !results.claims.some(({ verdict }) => verdict === "holds" || verdict === "refuted"))
+    process.stdout.write("nothing was tested: no claim holds or is refuted here\n");
+  // Something broke beside the verdicts, such as a clean-up: they may be right, the run is not.
+  return code === 0 && failed ? 2 : code;
 }
 
 function keep(session: Session, cluster: RunningCluster): void {

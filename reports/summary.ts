@@ -3,7 +3,6 @@ import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
-import { readSettings } from "../helpers/host/settings.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { entryOf, linesOf } from "./places.ts";
 import { notedClaims, wrongSentences } from "./sentences.ts";
@@ -15,7 +14,7 @@ import { type RecordedVerdicts, recordedVerdicts, whenWrong } from "./when.ts";
  * not to be seen, how one knows of what is wrong on this cluster, how many claims came out how, how long the phases took, which
  * sentences are wrong, a line each, under the same numbers, and where the reports are.
  */
-export function summaryOf(results: Results, article: Article, out: string = readSettings().out): string {
+export function summaryOf(results: Results, article: Article, out: string): string {
   const judged = results.claims.filter(({ verdict }) => verdict !== undefined);
   const missing = results.claims.filter(({ verdict, excluded }) => verdict === undefined && excluded === undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== "inconclusive" && verdict !== expected);

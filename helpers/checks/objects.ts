@@ -8,13 +8,23 @@ import type { KubernetesObject } from "../probe/api.ts";
 import { hostPort, meet } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
 
+const Port = z.int().min(1).max(65_535);
 const Json = z.record(z.string(), z.unknown());
 
 /** A pod that a check starts. */
 export const Pod = z.strictObject({
   labels: z.record(z.string(), z.string()).default({}).describe("as its `metadata` has them"),
   ready: z.boolean().default(true).describe("false: its readiness probe fails for ever"),
-  runs: z.enum(["server", "client"]).default("server").describe("server: tells who it is and who asks, on port 8080"),
+  runs: z
+    .enum(["server", "client", "both"])
+    .default("server")
+    .describe("server: tells who it is and who asks, on its `ports`; client: can ask; both: a container of each"),
+  ports: z
+    .array(Port)
+    .min(1)
+    .default([8080])
+    .describe("on which it serves; the first one is asked by its readiness probe"),
+  node: z.enum(["worker-1", "worker-2"]).optional().describe("where it is put; any node that takes pods by default"),
   spec: Json.default({}).describe("more of the pod's `spec`"),
 });
 
@@ -74,21 +84,31 @@ export function inCast(lab: Lab, { metadata, ...rest }: Manifest): KubernetesObj
 async function startPod(
   lab: Lab,
   name: string,
-  { labels, ready, runs, spec }: z.infer<typeof Pod>,
+  { labels, ready, runs, ports, node, spec }: z.infer<typeof Pod>,
 ): Promise<{ address: string; peer?: Peer }> {
+  const placed = node === undefined ? spec : { nodeName: lab.worker(node === "worker-1" ? 0 : 1).name, ...spec };
   if (runs === "client") {
-    const { metadata, ...client } = lab.objects.clientPod(name, spec);
+    const { metadata, ...client } = lab.objects.clientPod(name, placed);
     const peer = await lab.pods.start({ ...client, metadata: { ...metadata, labels } });
     return { address: peer.address, peer };
   }
   const readinessProbe = {
     // Nobody listens on port 8090: it is never found ready.
-    httpGet: { path: "/hostname", port: ready ? 8080 : 8090 },
+    httpGet: { path: "/hostname", port: ready ? ports[0] : 8090 },
     periodSeconds: 1,
     timeoutSeconds: Math.ceil(lab.timeouts.readiness / 1000),
   };
-  const containers = [{ ...lab.objects.serverContainer, readinessProbe }];
-  const pod = lab.objects.serverPod(name, labels, { containers, ...spec });
+  const servers = ports.map((port, index) =>
+    index === 0 && port === 8080
+      ? { ...lab.objects.serverContainer, readinessProbe }
+      : {
+          ...{ ...lab.objects.serverContainer, name: `server-${port}` },
+          args: ["netexec", `--http-port=${port}`, "--udp-port=-1"],
+          ...(index === 0 ? { readinessProbe } : {}),
+        },
+  );
+  const containers = runs === "both" ? [lab.objects.clientContainer, ...servers] : servers;
+  const pod = lab.objects.serverPod(name, labels, { containers, ...placed });
   if (ready) {
     const peer = await lab.pods.start(pod);
     return { address: peer.address, peer };
@@ -100,7 +120,7 @@ async function startPod(
       const found = await lab.api.read<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
       const address = found.status?.podIP;
       if (address === undefined) return { address: "", outcome: "none" };
-      const { outcome } = await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.attempt);
+      const { outcome } = await meet(lab.pod("client-1"), hostPort(address, ports[0] ?? 8080), lab.timeouts.attempt);
       return { address, outcome };
     },
     ({ outcome }) => outcome === "answered",
@@ -126,7 +146,7 @@ export const StoredOtherwise = z.strictObject({
 });
 
 /** The kinds of objects that a control can have stored otherwise. */
-export const ChangeableKind = z.enum(["Deployment", "Ingress", "Pod", "Service"]);
+export const ChangeableKind = z.enum(["Deployment", "Ingress", "NetworkPolicy", "Pod", "Service"]);
 
 /** Has an object of the cast's namespace stored otherwise than it is sent. */
 export async function storePatched(

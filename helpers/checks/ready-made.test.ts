@@ -63,6 +63,10 @@ const refused = {
 };
 const variables = { WEB_SERVICE_HOST: "10.96.0.9", WEB_SERVICE_PORT: "80" };
 const told = { clusterIP: "10.96.0.9", told: "10.96.0.1", variables };
+const underPolicies = { before: [answer, answer], letIn: [answer], keptOut: [silent], after: [answer, answer] };
+const healthy = { node: "worker", status: 200, body: "" };
+const inMode = { node: "worker", status: 200, body: "iptables" };
+const takes = { asked: 0, said: "", taken: 0, refused: 1 };
 const ruled = { node: "worker", rules: 3, ofAnotherService: 5 };
 
 /** What a check could observe, and what is judged of it. */
@@ -245,6 +249,54 @@ const judged: readonly Judged[] = [
     ],
     inconclusive: [{ address: "10.244.1.2", ranges: [] }],
   },
+  {
+    check: "policy-lets-in",
+    holds: underPolicies,
+    refuted: [
+      [
+        { ...underPolicies, keptOut: [answer] },
+        "http://10.96.0.9:80, asked from client-1 under the policies, which keep it out: 'answered'",
+      ],
+      [
+        { ...underPolicies, letIn: [silent] },
+        "http://10.96.0.9:80, asked from client-1 under the policies, which let it in: 'silent', not 'answered'",
+      ],
+    ],
+    inconclusive: [
+      { ...underPolicies, before: [answer, silent] },
+      { ...underPolicies, after: [silent, answer] },
+    ],
+  },
+  {
+    check: "every-node-answers",
+    holds: [healthy],
+    refuted: [
+      [
+        [healthy, { node: "other", status: 0, body: "" }],
+        "the HTTP status of http://localhost:10256/healthz on other: 0, not 200",
+      ],
+    ],
+    inconclusive: [[]],
+  },
+  {
+    check: "kube-proxy-runs-in",
+    holds: [inMode],
+    refuted: [[[{ ...inMode, body: "nftables" }], "the mode of kube-proxy on worker: 'nftables', not 'iptables'"]],
+    inconclusive: [[{ ...inMode, status: 0, body: "" }]],
+  },
+  {
+    check: "kube-proxy-takes",
+    holds: takes,
+    refuted: [
+      [{ ...takes, asked: 1, said: "invalid" }, "exit code 1, it says: invalid: false, not true"],
+      [{ ...takes, asked: null }, "kube-proxy --proxy-mode=nftables is taken; exit code null"],
+    ],
+    inconclusive: [
+      { ...takes, taken: 1 },
+      { ...takes, refused: 0 },
+      { ...takes, refused: null },
+    ],
+  },
 ];
 
 test("every check's judge is tried", () => {
@@ -267,6 +319,14 @@ test("with `one`, another pod's answer is a second one too many", () => {
   const check = example("only-these-pods-answer", { pods: "one" });
   expect(verdictOf(check, { ...narrowed, answered: ["server-2"] })).toBe("holds");
   expect(verdictOf(check, { ...narrowed, answered: ["server-1", "server-2"] })).toBe("refuted");
+});
+
+test("a kube-proxy that has to refuse its flags says why, and one that has to warn says so", () => {
+  const said = "must be iptables, nftables or blank";
+  const refuses = example("kube-proxy-takes", { taken: false, says: "must be iptables" });
+  expect(verdictOf(refuses, { ...takes, asked: 1, said })).toBe("holds");
+  expect(verdictOf(refuses, { ...takes, asked: 1, said: "permission denied" })).toBe("refuted");
+  expect(verdictOf(refuses, { ...takes, said })).toBe("refuted");
 });
 
 test("a name beside that has such a record, or is not known, leaves it open whether DNS tells them apart", () => {

@@ -10,7 +10,9 @@ import { apiAccepts, apiRefuses, objectIsStoredWith } from "./api.ts";
 import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
+import { everyNodeAnswers, kubeProxyRunsIn, kubeProxyTakes } from "./kube-proxy.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
+import { policyLetsIn } from "./policies.ts";
 
 /** All ready-made checks, by the names that claims use. */
 export const checks: Readonly<Record<string, ReadyMade>> = {
@@ -28,6 +30,10 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "api-refuses": apiRefuses,
   "rules-on-every-node": rulesOnEveryNode,
   "address-is-in": addressIsIn,
+  "policy-lets-in": policyLetsIn,
+  "every-node-answers": everyNodeAnswers,
+  "kube-proxy-runs-in": kubeProxyRunsIn,
+  "kube-proxy-takes": kubeProxyTakes,
 };
 
 /**

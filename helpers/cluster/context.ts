@@ -7,6 +7,7 @@ export const contextVariable = "KIND_NETWORK_CONFORMANCE_CONTEXT";
 const Context = z.strictObject({
   run: z.string().describe("the run's id"),
   out: z.string(),
+  castFile: z.string().optional().describe("where the cast is kept for specs of other articles, and found by them"),
   kubeconfig: z.string(),
   controlPlane: z.string().describe("container name"),
   outsider: z.string().describe("container name"),

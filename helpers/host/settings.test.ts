@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { UserError } from "./errors.ts";
-import { projectRoot, readSettings } from "./settings.ts";
+import { projectRoot, readSettings, readSettingsOfAll } from "./settings.ts";
 
 test("what is not set has a default", () => {
   expect(readSettings({ XDG_CACHE_HOME: "/var/cache" })).toEqual({
@@ -48,6 +48,18 @@ test("an article may be anywhere, has its results with it, and need not be named
     rmSync(around, { recursive: true });
   }
   expect(process.cwd()).toBe(before);
+});
+
+test("all articles are the repository's but the example, the main one first, each with its own folder for results", () => {
+  const all = readSettingsOfAll({ KNC_ARTICLE: "all", KNC_OUT: "/o" });
+  const { article: main } = readSettings({});
+  expect(all[0]).toMatchObject({ article: main, out: "/o" });
+  expect(all.length).toBeGreaterThan(1);
+  for (const { article, out } of all.slice(1)) expect(out).toBe(join("/o", basename(article)));
+  expect(all.map(({ article }) => basename(article))).not.toContain("tiny");
+  expect(new Set(readSettingsOfAll({ KNC_ARTICLE: "all" }).map(({ out }) => out)).size).toBe(all.length);
+  expect(readSettingsOfAll({ KNC_ARTICLE: "tiny" })).toEqual([readSettings({ KNC_ARTICLE: "tiny" })]);
+  expect(() => readSettings({ KNC_ARTICLE: "all" })).toThrow("KNC_ARTICLE=all names no folder with an article.yaml");
 });
 
 test("what is set is taken", () => {

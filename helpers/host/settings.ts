@@ -110,6 +110,32 @@ export interface Settings {
   readonly timeoutFactor: number;
 }
 
+/** Asks for all of the repository's articles, in the place of one. */
+const allArticles = "all";
+
+/** To copy from, and no article to be checked. */
+const example = "tiny";
+
+/**
+ * Returns the settings that the environment asks for, of each article that is meant: with `KNC_ARTICLE=all`, of all that the
+ * repository has, the main one first, each with a folder of its own for its results.
+ *
+ * @throws UserError as {@link readSettings} does
+ */
+export function readSettingsOfAll(environment: NodeJS.ProcessEnv = process.env): [Settings, ...Settings[]] {
+  if (environment["KNC_ARTICLE"] !== allArticles) return [readSettings(environment)];
+  const of = (article: string) => {
+    const out = environment["KNC_OUT"];
+    const its = out === undefined || article === mainArticle ? out : join(out, basename(article));
+    return readSettings({ ...environment, KNC_ARTICLE: article, ...(its === undefined ? {} : { KNC_OUT: its }) });
+  };
+  const others = readdirSync(ownArticles)
+    .filter((name) => name !== example)
+    .map((name) => join(ownArticles, name))
+    .filter((folder) => folder !== mainArticle && isArticle(folder));
+  return [of(mainArticle), ...others.map(of)];
+}
+
 /**
  * Returns the settings that the environment asks for.
  *

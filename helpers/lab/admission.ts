@@ -5,7 +5,7 @@ import type { Lab } from "./lab.ts";
 
 /** Which objects the API server is to treat otherwise. */
 export interface Objects {
-  readonly kind: "Deployment" | "Ingress" | "Pod" | "Service";
+  readonly kind: "Deployment" | "Ingress" | "NetworkPolicy" | "Pod" | "Service";
   /** Their name, as CEL compares it; others are left alone. */
   readonly name: string;
   /** Where the others of that name are left alone. */
@@ -41,6 +41,10 @@ const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesOb
       })),
     },
   }),
+  NetworkPolicy: (name) => ({
+    ...{ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name, namespace: specimenNamespace } },
+    spec: { podSelector: {} },
+  }),
   Deployment: (name) => ({
     ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name, namespace: specimenNamespace } },
     spec: {
@@ -54,6 +58,7 @@ const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesOb
 const resources: Readonly<Record<Objects["kind"], readonly [group: string, resource: string]>> = {
   Deployment: ["apps", "deployments"],
   Ingress: ["networking.k8s.io", "ingresses"],
+  NetworkPolicy: ["networking.k8s.io", "networkpolicies"],
   Pod: ["", "pods"],
   Service: ["", "services"],
 };

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import type { TestProject } from "vitest/node";
@@ -28,9 +28,28 @@ export interface Cast {
   readonly services: readonly V1Service[];
 }
 
-/** Makes the cast before the first spec; where that fails, every claim says why and is inconclusive. */
+/** Makes the cast before the first spec, or takes the one that is kept; where that fails, every claim says why and is inconclusive. */
 export default async function setup(project: TestProject): Promise<void> {
-  project.provide("cast", await makeCast().catch((error: unknown) => ({ error: (error as Error).message })));
+  project.provide("cast", await cast().catch((error: unknown) => ({ error: (error as Error).message })));
+}
+
+async function cast(): Promise<Cast> {
+  const { castFile } = readContext();
+  if (castFile !== undefined && existsSync(castFile)) return keptCast(castFile);
+  const made = await makeCast();
+  if (castFile !== undefined) writeFileSync(castFile, JSON.stringify(made));
+  return made;
+}
+
+/** Returns the cast that specs of another article had; what these left beside it is deleted. */
+async function keptCast(file: string): Promise<Cast> {
+  const kept = JSON.parse(readFileSync(file, "utf8")) as Cast;
+  const { kubeconfig, timeoutFactor } = readContext();
+  using api = new KubernetesApi(kubeconfig);
+  const { deletion, podsReady: patience } = timeouts(timeoutFactor);
+  await Promise.all(strikeLeftovers(api, deletion));
+  const namespaces = [kept.namespace, kept.otherNamespace];
+  return { ...kept, pods: await podsReady(api, namespaces, (name) => name !== "never-ready", patience) };
 }
 
 /** Returns what this run is about. @throws Error where this process is part of none */
@@ -119,25 +138,36 @@ async function giveKubeconfig({ engine, controlPlane, outsider }: Context): Prom
 
 /**
  * A cluster that is used again has the cast of the specs' run before, and what followed the article there: names and
- * ports that this one needs. A fresh one is used again too, where controls are tried. Only what has the suite's label is
- * deleted: others have the article's names too.
+ * ports that this one needs. A fresh one is used again too, where controls are tried.
  */
 async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
-  const strike = async (apiVersion: string, kind: string, namespace?: string) => {
-    const object = (name: string) => ({
-      ...{ apiVersion, kind },
-      metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
-    });
-    const path = `${collectionPath(object(""))}?labelSelector=${namespaceLabel}`;
-    const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(path);
-    await Promise.all(items.map(({ metadata }) => api.delete(object(metadata.name), milliseconds)));
-  };
-  await Promise.all([
-    strike("apps/v1", "Deployment", "default"),
-    strike("v1", "Service", "default"),
-    strike("v1", "Pod", "default"),
-    strike("v1", "Namespace"),
-  ]);
+  await Promise.all([...strikeLeftovers(api, milliseconds), strike(api, milliseconds, "v1", "Namespace")]);
+}
+
+/** Deletes what followed an article in the namespace default. */
+function strikeLeftovers(api: KubernetesApi, milliseconds: number): Promise<void>[] {
+  return [
+    strike(api, milliseconds, "apps/v1", "Deployment", "default"),
+    strike(api, milliseconds, "v1", "Service", "default"),
+    strike(api, milliseconds, "v1", "Pod", "default"),
+  ];
+}
+
+/** Deletes objects of a kind. Only what has the suite's label is deleted: others have the article's names too. */
+async function strike(
+  api: KubernetesApi,
+  milliseconds: number,
+  apiVersion: string,
+  kind: string,
+  namespace?: string,
+): Promise<void> {
+  const object = (name: string) => ({
+    ...{ apiVersion, kind },
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+  });
+  const path = `${collectionPath(object(""))}?labelSelector=${namespaceLabel}`;
+  const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(path);
+  await Promise.all(items.map(({ metadata }) => api.delete(object(metadata.name), milliseconds)));
 }
 
 /** Returns two nodes that take pods, different ones where there are two. */

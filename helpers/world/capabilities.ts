@@ -89,6 +89,12 @@ const capabilities: Readonly<Record<string, Probe>> = {
     flannelBackend === undefined || flannelBackend === "vxlan"
       ? undefined
       : `a Flannel with the backend of its published manifest, vxlan: this one's is ${flannelBackend}`,
+  "network-policies": ({ cni, features }) =>
+    features.networkPolicies
+      ? undefined
+      : cni === ownCni
+        ? "a CNI plugin that enforces network policies: this one's kindnet knows none, as before kind 0.24"
+        : `a CNI plugin of which is known that it enforces network policies, as kindnet does since kind 0.24: this cluster has ${cni}`,
   // A kindnetd that knows no policies needs none.
   "network-queue": ({ features }) =>
     features.networkQueue || !features.networkPolicies

@@ -1,0 +1,19 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { readArticle } from "../../helpers/article/article.ts";
+import { conformanceAsMarkdown, conformanceCoverage, conformanceListOf } from "../../helpers/article/conformance.ts";
+import { projectRoot } from "../../helpers/host/settings.ts";
+
+const article = readArticle(import.meta.dirname);
+const list = conformanceListOf(article.folder) ?? { kubernetes: "", tests: [] };
+
+test("claims cover tests that Kubernetes has", () => {
+  expect(list.tests.length).toBeGreaterThan(0);
+  expect(conformanceCoverage(article, list).unknown).toEqual([]);
+});
+
+test("the page has the claims and the tests as they are; npm run conformance writes it anew", () => {
+  const page = readFileSync(join(projectRoot, "docs", "conformance.md"), "utf8");
+  expect(page).toBe(conformanceAsMarkdown(article, list, "../specs/network-model"));
+});
