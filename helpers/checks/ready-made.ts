@@ -7,9 +7,11 @@ import { UserError } from "../host/errors.ts";
 import type { Lab } from "../lab/lab.ts";
 import { nameIsAnswered, portIsAnswered, portIsNotAnswered, sourceAddressIsKept } from "./answers.ts";
 import { apiAccepts, apiRefuses, objectIsStoredWith } from "./api.ts";
+import { serviceAsksForAddress } from "./asks-for-address.ts";
 import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
+import { apiOperations } from "./operations.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
 
 /** All ready-made checks, by the names that claims use. */
@@ -26,6 +28,8 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "object-is-stored-with": objectIsStoredWith,
   "api-accepts": apiAccepts,
   "api-refuses": apiRefuses,
+  "api-operations": apiOperations,
+  "service-asks-for-address": serviceAsksForAddress,
   "rules-on-every-node": rulesOnEveryNode,
   "address-is-in": addressIsIn,
 };
