@@ -32,7 +32,9 @@ export const apiOperations = readyMade({
     status: z
       .strictObject({ patch: Fields, update: Fields })
       .optional()
-      .describe("what is written at `status`, and at the object itself without effect"),
+      .describe(
+        "what is merged into the object at `status`; the second is written at the object itself before, without effect",
+      ),
     refused: z
       .enum(["UPDATE", "status", "DELETECOLLECTION"])
       .default("UPDATE")
@@ -75,16 +77,17 @@ export const apiOperations = readyMade({
           same: true,
         });
         expect(found.status.beside, "what an update of the object itself has left in the status").not.toEqual(
-          status.update,
+          status.update["status"],
         );
-        wrote("patching the status of", found.status.patched, { ...annotated("patchedstatus"), status: status.patch });
-        wrote("updating the status of", found.status.updated, { ...annotated("updatedstatus"), status: status.update });
+        wrote("patching the status of", found.status.patched, status.patch);
+        wrote("updating the status of", found.status.updated, status.update);
       }
       expect(
         found.versions.every((version, index) => index === 0 || version > (found.versions[index - 1] ?? 0)),
         `each write makes the resourceVersion greater: ${found.versions.join(", ")}`,
       ).toBe(true);
       expect(found.deleted.code, `the HTTP status of deleting ${name}`).toBe(200);
+      expect(found.deleted.there, `${name} is there once it was deleted`).toBe(false);
       expect(found.deleted.left, `those with the label once ${name} was deleted`).toEqual(more.toSorted());
       expect(found.collected.code, `the HTTP status of deleting all with the label: ${found.collected.message}`).toBe(
         200,
@@ -120,10 +123,14 @@ const inWords = {
 
 /** Returns what a watch has to tell: each kind of change, as {@link eventsOf} names it. */
 function events({ change, status }: Pick<Operated, "change" | "status">): string[] {
-  const { labels = {} } = (change["metadata"] ?? {}) as { labels?: object };
-  const marks = ["patched", ...Object.keys(labels), "updated"];
-  const ofStatus = status === undefined ? [] : ["patchedstatus", "updatedstatus"];
-  return ["ADDED", ...[...marks, ...ofStatus].map((mark) => `MODIFIED ${mark}`), "DELETED"];
+  const writes = [annotated("patched"), change, annotated("updated"), status?.patch, status?.update];
+  return ["ADDED", ...writes.flatMap((write) => marksOf(write ?? {}).map((mark) => `MODIFIED ${mark}`)), "DELETED"];
+}
+
+/** Returns the names of an object's annotations and labels. */
+function marksOf(object: object): string[] {
+  const { metadata = {} } = object as { metadata?: { annotations?: object; labels?: object } };
+  return Object.keys({ ...metadata.annotations, ...metadata.labels });
 }
 
 /** Returns whether the API's own description of itself has the group, its version and the kind there. */
@@ -209,18 +216,18 @@ async function operate(lab: Lab, { object, more, beside, change, status }: Opera
   const merge = "application/merge-patch+json";
   const patched = await patch("patch it", one, merge, annotated("patched"));
   const changed = await patch("change it", one, "application/strategic-merge-patch+json", change);
-  const updated = await update("update it", one, annotated("updated"), status && { status: status.update });
+  const updated = await update("update it", one, annotated("updated"), { status: status?.update["status"] });
   const at = `${one}/status`;
   const writtenStatus =
     status === undefined
       ? null
       : {
-          beside: partOf((await lab.api.request("its status", "GET", one)).body, { status: status.update }).status,
+          beside: partOf((await lab.api.request("its status", "GET", one)).body, status.update)["status"],
           read: await reading("read it at status", at),
-          patched: await patch("patch its status", at, merge, { ...annotated("patchedstatus"), status: status.patch }),
-          updated: await update("update its status", at, { ...annotated("updatedstatus"), status: status.update }),
+          patched: await patch("patch its status", at, merge, status.patch),
+          updated: await update("update its status", at, status.update),
         };
-  const deleted = { code: (await lab.api.request("delete it", "DELETE", one)).code };
+  const deleted = { code: (await lab.api.request("delete it", "DELETE", one)).code, there: await isThere(lab, one) };
   const left = await labelled(lab, "list those that are left", list);
   const collected = await lab.api.request("delete all with the label", "DELETE", list);
   const rest = await labelled(lab, "list those that are left then", list);
@@ -245,6 +252,12 @@ async function operate(lab: Lab, { object, more, beside, change, status }: Opera
   };
 }
 
+/** Returns whether an object can be read and is not being deleted. */
+async function isThere(lab: Lab, path: string): Promise<boolean> {
+  const { code, body } = await lab.api.request("is it there", "GET", path);
+  return code !== 404 && (body as Partial<Stored>).metadata?.deletionTimestamp === undefined;
+}
+
 /** Returns the names of the objects in a list, but those that are being deleted: somebody may still have a finalizer on them. */
 async function labelled(lab: Lab, title: string, list: string): Promise<string[]> {
   const { body } = await lab.api.request(title, "GET", list);
@@ -267,12 +280,15 @@ async function eventsOf(lab: Lab, list: string, since: string, name: string): Pr
           .filter(Boolean)
           .map((line) => JSON.parse(line))
       : [body];
-  return (told as { type: string; object: Stored }[])
-    .filter(({ object }) => object.metadata.name === name)
-    .flatMap(({ type, object: { metadata } }) => [
-      type,
-      ...Object.keys({ ...metadata.annotations, ...metadata.labels }).map((key) => `${type} ${key}`),
-    ]);
+  return (
+    (told as { type: string; object: Stored }[])
+      .filter(({ object }) => object.metadata.name === name)
+      // Somebody may still have a finalizer on what is deleted.
+      .flatMap(({ type, object: { metadata } }) => [
+        metadata.deletionTimestamp === undefined ? type : "DELETED",
+        ...marksOf({ metadata }).map((mark) => `${type} ${mark}`),
+      ])
+  );
 }
 
 /** Returns of a value what has the shape of another: its keys and as many items, null where there is nothing. */

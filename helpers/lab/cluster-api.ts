@@ -161,18 +161,20 @@ export class ClusterApi {
    *
    * @param options.as a user in whose place it is asked (impersonation)
    * @param options.type of the body, where it is not `application/json`
+   * @param options.silent the caller keeps what is worth keeping
    */
   async request(
     title: string,
     method: Method,
     path: string,
-    { body, type, as }: { readonly body?: unknown; readonly type?: string; readonly as?: string } = {},
+    { body, type, as, silent = false }: { body?: unknown; type?: string; as?: string; silent?: boolean } = {},
   ): Promise<ApiAnswer> {
     const headers = {
       ...(type === undefined ? {} : { "content-type": type }),
       ...(as === undefined ? {} : { "impersonate-user": as }),
     };
     const answer = await this.#api.request(method, path, body, headers);
+    if (silent) return answer;
     const options = [
       ...Object.entries(headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
       ...(body === undefined ? [] : ["--data", JSON.stringify(body)]),
