@@ -71,11 +71,11 @@ export function inCast(lab: Lab, { metadata, ...rest }: Manifest): KubernetesObj
   return { ...rest, metadata: { ...scopeOf(lab, rest.kind), ...metadata } };
 }
 
-const clusterWide: readonly string[] = ["IPAddress", "IngressClass", "ServiceCIDR"];
+const clusterWide: ReadonlySet<string> = new Set(["IPAddress", "IngressClass", "ServiceCIDR"]);
 
 /** Returns the namespace of the cast, for the kinds of which each object is in a namespace. */
 export function scopeOf(lab: Lab, kind: string): { namespace?: string } {
-  return clusterWide.includes(kind) ? {} : { namespace: lab.namespace };
+  return clusterWide.has(kind) ? {} : { namespace: lab.namespace };
 }
 
 async function startPod(
