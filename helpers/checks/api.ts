@@ -6,9 +6,9 @@ import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { refusalOf } from "../probe/api.ts";
 import { readyMade } from "./define.ts";
-import { ChangeableKind, inCast, Manifest, StoredOtherwise, storePatched } from "./objects.ts";
+import { ChangeableKind, inCast, Manifest, StoredOtherwise, scopeOf, storePatched } from "./objects.ts";
 
-const Changeable = Manifest.extend({ kind: ChangeableKind }).describe(
+export const Changeable = Manifest.extend({ kind: ChangeableKind }).describe(
   "a manifest in full, in the namespace of the cast if it names none",
 );
 
@@ -97,7 +97,7 @@ export const apiAccepts = readyMade({
       );
     },
     control: live("the API server refuses the object", (lab) =>
-      refuse(lab, { kind: object.kind, name: object.metadata.name, namespace: lab.namespace }, "not this one"),
+      refuse(lab, { kind: object.kind, name: object.metadata.name, ...scopeOf(lab, object.kind) }, "not this one"),
     ),
   }),
 });

@@ -78,7 +78,14 @@ export async function makeObjects(lab: Lab, { services, pods, manifests }: Objec
 
 /** Returns the object of a manifest, in the namespace of the cast unless it names another. */
 export function inCast(lab: Lab, { metadata, ...rest }: Manifest): KubernetesObject {
-  return { ...rest, metadata: { namespace: lab.namespace, ...metadata } };
+  return { ...rest, metadata: { ...scopeOf(lab, rest.kind), ...metadata } };
+}
+
+const clusterWide: ReadonlySet<string> = new Set(["IPAddress", "IngressClass", "ServiceCIDR"]);
+
+/** Returns the namespace of the cast, for the kinds of which each object is in a namespace. */
+export function scopeOf(lab: Lab, kind: string): { namespace?: string } {
+  return clusterWide.has(kind) ? {} : { namespace: lab.namespace };
 }
 
 async function startPod(
@@ -146,7 +153,10 @@ export const StoredOtherwise = z.strictObject({
 });
 
 /** The kinds of objects that a control can have stored otherwise. */
-export const ChangeableKind = z.enum(["Deployment", "Ingress", "NetworkPolicy", "Pod", "Service"]);
+export const ChangeableKind = z.enum([
+  ...["Deployment", "EndpointSlice", "Endpoints", "IPAddress", "Ingress", "IngressClass"],
+  ...["NetworkPolicy", "Pod", "Service", "ServiceCIDR"],
+] as const);
 
 /** Has an object of the cast's namespace stored otherwise than it is sent. */
 export async function storePatched(
@@ -155,7 +165,7 @@ export async function storePatched(
   name: string,
   patches: readonly Patch[],
 ): Promise<void> {
-  await storeOtherwise(lab, { kind, name, namespace: lab.namespace }, ...patches.map(celPatch));
+  await storeOtherwise(lab, { kind, name, ...scopeOf(lab, kind) }, ...patches.map(celPatch));
 }
 
 /** Returns an operation of JSON Patch as CEL has it in a MutatingAdmissionPolicy. */

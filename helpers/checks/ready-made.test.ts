@@ -8,6 +8,7 @@ import { judgementOf } from "../claim/verdict.ts";
 import { UserError } from "../host/errors.ts";
 import type { Lab } from "../lab/lab.ts";
 import { celPatch } from "./objects.ts";
+import { judgedOfOperations } from "./operations.judged.ts";
 import { checks, readyMadeCheck } from "./ready-made.ts";
 
 let folder = "";
@@ -229,6 +230,7 @@ const judged: readonly Judged[] = [
     ],
     inconclusive: [{ ...refused, not: { code: 403, message: "" } }],
   },
+  ...judgedOfOperations,
   {
     check: "rules-on-every-node",
     holds: { nodes: [ruled] },

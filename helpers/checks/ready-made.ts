@@ -7,10 +7,12 @@ import { UserError } from "../host/errors.ts";
 import type { Lab } from "../lab/lab.ts";
 import { nameIsAnswered, portIsAnswered, portIsNotAnswered, sourceAddressIsKept } from "./answers.ts";
 import { apiAccepts, apiRefuses, objectIsStoredWith } from "./api.ts";
+import { serviceAsksForAddress } from "./asks-for-address.ts";
 import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
 import { everyNodeAnswers, kubeProxyRunsIn, kubeProxyTakes } from "./kube-proxy.ts";
+import { apiOperations } from "./operations.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
 import { policyLetsIn } from "./policies.ts";
 
@@ -28,6 +30,8 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "object-is-stored-with": objectIsStoredWith,
   "api-accepts": apiAccepts,
   "api-refuses": apiRefuses,
+  "api-operations": apiOperations,
+  "service-asks-for-address": serviceAsksForAddress,
   "rules-on-every-node": rulesOnEveryNode,
   "address-is-in": addressIsIn,
   "policy-lets-in": policyLetsIn,

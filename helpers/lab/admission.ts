@@ -3,21 +3,39 @@ import { type KubernetesObject, refusalOf } from "../probe/api.ts";
 import { patch } from "./json-patch.ts";
 import type { Lab } from "./lab.ts";
 
+/** Where the API has objects of a kind. */
+const resources = {
+  Deployment: ["apps", "deployments"],
+  EndpointSlice: ["discovery.k8s.io", "endpointslices"],
+  Endpoints: ["", "endpoints"],
+  IPAddress: ["networking.k8s.io", "ipaddresses"],
+  Ingress: ["networking.k8s.io", "ingresses"],
+  IngressClass: ["networking.k8s.io", "ingressclasses"],
+  NetworkPolicy: ["networking.k8s.io", "networkpolicies"],
+  Pod: ["", "pods"],
+  Service: ["", "services"],
+  ServiceCIDR: ["networking.k8s.io", "servicecidrs"],
+} as const satisfies Readonly<Record<string, readonly [group: string, resource: string]>>;
+
 /** Which objects the API server is to treat otherwise. */
 export interface Objects {
-  readonly kind: "Deployment" | "Ingress" | "NetworkPolicy" | "Pod" | "Service";
+  readonly kind: keyof typeof resources;
   /** Their name, as CEL compares it; others are left alone. */
   readonly name: string;
   /** Where the others of that name are left alone. */
   readonly namespace?: string;
-  readonly operations?: readonly ("CREATE" | "UPDATE")[];
+  /** `DELETECOLLECTION`: with others, by a label. */
+  readonly operations?: readonly ("CREATE" | "UPDATE" | "DELETECOLLECTION")[];
+  /** What of them is written, where it is not the objects themselves. */
+  readonly subresource?: "status";
 }
 
 const mark = "kind-network-conformance/changed";
 
 const specimenNamespace = "kube-public";
+const specimenMark = "kind-network-conformance/specimen";
 
-/** What may be asked of the API server without anything coming of it, to see whether a policy is in force. */
+/** What may be asked of the API server without anything coming of it, to see whether a policy is in force; it is marked as such. */
 const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesObject>> = {
   Service: (name) => ({
     ...{ apiVersion: "v1", kind: "Service", metadata: { name, namespace: specimenNamespace } },
@@ -52,27 +70,49 @@ const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesOb
       template: { metadata: { labels: { app: "c" } }, spec: { containers: [{ name: "c", image: "c" }] } },
     },
   }),
+  EndpointSlice: (name) => ({
+    ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", metadata: { name, namespace: specimenNamespace } },
+    ...{ addressType: "IPv4", endpoints: [] },
+  }),
+  Endpoints: (name) => ({ apiVersion: "v1", kind: "Endpoints", metadata: { name, namespace: specimenNamespace } }),
+  IPAddress: (name) => ({
+    ...{ apiVersion: "networking.k8s.io/v1", kind: "IPAddress", metadata: { name } },
+    spec: { parentRef: { resource: "c", name: "c" } },
+  }),
+  IngressClass: (name) => ({
+    ...{ apiVersion: "networking.k8s.io/v1", kind: "IngressClass", metadata: { name } },
+    spec: { controller: "example.test/c" },
+  }),
+  NetworkPolicy: (name) => ({
+    ...{ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name, namespace: specimenNamespace } },
+    spec: { podSelector: {} },
+  }),
+  ServiceCIDR: (name) => ({
+    ...{ apiVersion: "networking.k8s.io/v1", kind: "ServiceCIDR", metadata: { name } },
+    spec: { cidrs: ["192.0.2.1/32"] },
+  }),
 };
 
-/** Where the API has objects of a kind. */
-const resources: Readonly<Record<Objects["kind"], readonly [group: string, resource: string]>> = {
-  Deployment: ["apps", "deployments"],
-  Ingress: ["networking.k8s.io", "ingresses"],
-  NetworkPolicy: ["networking.k8s.io", "networkpolicies"],
-  Pod: ["", "pods"],
-  Service: ["", "services"],
-};
-
-function matching({ kind, name, namespace, operations = ["CREATE"] }: Objects) {
-  const named = `has(object.metadata.name) && object.metadata.name == '${name}'`;
-  // The specimen by which it is seen to be in force is in another.
-  const there = namespace === undefined ? "" : ` && request.namespace in ['${namespace}', '${specimenNamespace}']`;
+function matching({ kind, name, namespace, operations = ["CREATE"], subresource }: Objects) {
   const [group, resource] = resources[kind];
+  const rule = (operation: string, of: string) => ({
+    ...{ apiGroups: [group], apiVersions: ["*"], operations: [operation], resources: [of] },
+  });
+  const verbs = operations.map((operation) => (operation === "DELETECOLLECTION" ? "DELETE" : operation));
+  const there = namespace === undefined ? "" : ` && request.namespace == '${namespace}'`;
+  const meant = `request.operation in [${verbs.map((verb) => `'${verb}'`).join(", ")}]${there}`;
+  // A request to delete one object names it; one for many leaves it to the label.
+  const inCollection = `oldObject.metadata.name == '${name}' && (!has(request.name) || request.name == '')`;
+  const named = `has(object.metadata.name) && object.metadata.name == '${name}'`;
+  const specimen = `has(object.metadata.annotations) && '${specimenMark}' in object.metadata.annotations`;
+  const expression = `request.operation == 'DELETE' ? ${inCollection} && ${meant} : ${named} && (${specimen} || ${meant})`;
+  const path = subresource === undefined ? resource : `${resource}/${subresource}`;
   return {
     matchConstraints: {
-      resourceRules: [{ apiGroups: [group], apiVersions: ["*"], operations, resources: [resource] }],
+      // The specimen by which it is seen to be in force is created.
+      resourceRules: [rule("CREATE", resource), ...verbs.map((verb) => rule(verb, path))],
     },
-    matchConditions: [{ name: "named", expression: `${named}${there}` }],
+    matchConditions: [{ name: "named", expression }],
   };
 }
 
@@ -117,6 +157,27 @@ export async function refuse(lab: Lab, objects: Objects, message: string, unless
 }
 
 /**
+ * Has the API server lead nobody to pods and Services with a name, whoever asks, and waits until it does not (Kubernetes ≥ 1.30):
+ * RBAC does not bind administrators, a policy does.
+ */
+export async function forbidProxy(lab: Lab, name: string): Promise<void> {
+  const message = "nobody is led there";
+  const resourceRules = [
+    { apiGroups: [""], apiVersions: ["v1"], operations: ["CONNECT"], resources: ["pods/proxy", "services/proxy"] },
+  ];
+  const path = `/api/v1/namespaces/${lab.namespace}/services/${name}/proxy/`;
+  const forbidden = async () =>
+    refusalOf(await lab.api.request("does the API server lead there", "GET", path)).includes(message);
+  const spec = {
+    matchConstraints: { resourceRules },
+    // With a scheme and a port, as in `https:web:443`, they are part of the name.
+    matchConditions: [{ name: "named", expression: `'${name}' in request.name.split(':')` }],
+    validations: [{ expression: "false", message }],
+  };
+  await putInForce(lab, "Validating", `requests led to ${name}`, spec, forbidden);
+}
+
+/**
  * Has the API server forward no port of a pod, whoever asks, and waits until it does not (Kubernetes ≥ 1.30): RBAC does not
  * bind administrators, a policy does.
  */
@@ -154,7 +215,8 @@ async function enforce(
   objects: Objects,
   policy: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const specimen = specimens[objects.kind](objects.name);
+  const { metadata: named, ...rest } = specimens[objects.kind](objects.name);
+  const specimen = { ...rest, metadata: { ...named, annotations: { [specimenMark]: "yes" } } };
   const inForce = async () => {
     const answer = await lab.api.tryCreate("is it in force", specimen, { dryRun: true });
     const { metadata } = answer.body as { metadata?: { annotations?: Record<string, string> } };

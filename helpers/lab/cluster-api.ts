@@ -10,7 +10,8 @@ import type {
   V1Pod,
   V1Service,
 } from "@kubernetes/client-node";
-import { type ApiAnswer, collectionPath, type KubernetesObject } from "../probe/api.ts";
+import { shellCommand } from "../claim/evidence.ts";
+import { type ApiAnswer, collectionPath, type KubernetesObject, type Method } from "../probe/api.ts";
 import type { Session } from "./session.ts";
 
 /** What checks look at, by its kind. */
@@ -152,6 +153,39 @@ export class ClusterApi {
       `kubectl patch ${object.kind.toLowerCase()} ${object.metadata.name} --type merge -p '${JSON.stringify(changes)}'`,
       `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`,
     );
+    return answer;
+  }
+
+  /**
+   * Returns the API server's answer to any request, whatever its status.
+   *
+   * @param options.as a user in whose place it is asked (impersonation)
+   * @param options.type of the body, where it is not `application/json`
+   * @param options.silent the caller keeps what is worth keeping
+   */
+  async request(
+    title: string,
+    method: Method,
+    path: string,
+    { body, type, as, silent = false }: { body?: unknown; type?: string; as?: string; silent?: boolean } = {},
+  ): Promise<ApiAnswer> {
+    const headers = {
+      ...(type === undefined ? {} : { "content-type": type }),
+      ...(as === undefined ? {} : { "impersonate-user": as }),
+    };
+    const answer = await this.#api.request(method, path, body, headers);
+    if (silent) return answer;
+    const options = [
+      ...Object.entries(headers).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
+      ...(body === undefined ? [] : ["--data", JSON.stringify(body)]),
+    ];
+    const command =
+      method === "GET"
+        ? ["kubectl", "get", "--raw", path, ...(as === undefined ? [] : ["--as", as])]
+        : // By `kubectl proxy`, which leaves who asks to the kubeconfig.
+          ["curl", ...(method === "HEAD" ? ["--head"] : ["--request", method]), ...options, `localhost:8001${path}`];
+    const text = typeof answer.body === "string" ? answer.body : JSON.stringify(answer.body, undefined, 2);
+    this.#session.evidence.add(title, shellCommand(command), `HTTP ${answer.code}\n${text}`);
     return answer;
   }
 

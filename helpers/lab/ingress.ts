@@ -8,7 +8,9 @@ const wanted = [
   { host: "one.example.test", path: "/", backend: "front" },
   { host: "one.example.test", path: "/api", backend: "back" },
   { host: "two.example.test", path: "/", backend: "back" },
+  { host: "three.example.test", path: "/only", backend: "front" },
 ] as const;
+const nobodys = { host: "three.example.test", path: "/elsewhere" } as const;
 
 /** Who answered an outsider there. */
 interface Routed {
@@ -26,6 +28,8 @@ interface WithIngress {
   /** The controller itself, while there is no Ingress. */
   readonly before: Pick<Request, "outcome" | "status" | "body">;
   readonly answers: readonly Routed[];
+  /** Who answers at a path of a host that the Ingress has, where it has only another path. */
+  readonly nobodys: Pick<Request, "outcome" | "status" | "body">;
 }
 
 /**
@@ -58,7 +62,7 @@ export async function withIngress(lab: Lab, name: string, ports: number): Promis
     () => Promise.all(wanted.map(async (route) => ({ ...route, ...(await ask(route.host, route.path)) }))),
     (all) => all.every(({ backend, body }) => body === backend),
   );
-  return { before, answers };
+  return { before, answers, nobodys: await ask(nobodys.host, nobodys.path) };
 }
 
 /** A Service with a pod that gives its own name, whatever it is asked for. */

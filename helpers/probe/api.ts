@@ -35,6 +35,9 @@ export interface KubernetesObject {
   readonly [key: string]: unknown;
 }
 
+/** How the API server, or whom it leads requests to, can be asked. */
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
+
 /** What a request is sent with, so that either side knows the other. */
 type Credentials = Omit<RequestOptions, "headers"> & { headers?: Record<string, string> };
 
@@ -47,7 +50,9 @@ const resources: Readonly<Record<string, string>> = {
   DaemonSet: "daemonsets",
   Deployment: "deployments",
   EndpointSlice: "endpointslices",
+  Endpoints: "endpoints",
   Event: "events",
+  IPAddress: "ipaddresses",
   IPAddressPool: "ipaddresspools",
   Ingress: "ingresses",
   IngressClass: "ingressclasses",
@@ -63,6 +68,7 @@ const resources: Readonly<Record<string, string>> = {
   Secret: "secrets",
   Service: "services",
   ServiceAccount: "serviceaccounts",
+  ServiceCIDR: "servicecidrs",
   SubjectAccessReview: "subjectaccessreviews",
   ValidatingAdmissionPolicy: "validatingadmissionpolicies",
   ValidatingAdmissionPolicyBinding: "validatingadmissionpolicybindings",
@@ -98,7 +104,7 @@ export class KubernetesApi implements Disposable {
 
   /** Returns the server's answer to a request, whatever its status. @throws ApiUnreachable where there is none */
   async request(
-    method: "GET" | "POST" | "PATCH" | "DELETE",
+    method: Method,
     path: string,
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},

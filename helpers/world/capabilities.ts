@@ -120,6 +120,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
     cni === ownCni
       ? undefined
       : `pods' links that the node routes between, as kindnet makes them, so that a packet is known at every hop: ${cni} may have bridges and tunnels in between`,
+  "one-ip-family": ({ ipFamilies }) =>
+    ipFamilies.length === 1
+      ? undefined
+      : "a cluster with one family of addresses: this one has both (networking.ipFamily: dual)",
   packages: ({ features }) =>
     features.packages
       ? undefined
