@@ -11,6 +11,7 @@ import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.t
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
+import { serviceFollowsChanges, serviceIsAnswered } from "./service-changes.ts";
 import { apiWarns } from "./warns.ts";
 
 /** All ready-made checks, by the names that claims use. */
@@ -30,6 +31,8 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "api-warns": apiWarns,
   "rules-on-every-node": rulesOnEveryNode,
   "address-is-in": addressIsIn,
+  "service-is-answered": serviceIsAnswered,
+  "service-follows-changes": serviceFollowsChanges,
 };
 
 /**
