@@ -262,8 +262,11 @@ const judged: readonly Judged[] = [
   },
 ];
 
+/** What service-changes.test.ts tries. */
+const elsewhere = ["service-is-answered", "service-follows-changes"];
+
 test("every check's judge is tried", () => {
-  expect(judged.map(({ check }) => check)).toEqual(Object.keys(checks));
+  expect([...judged.map(({ check }) => check), ...elsewhere]).toEqual(Object.keys(checks));
 });
 
 describe.each(judged)("$check", ({ check: name, holds, refuted, inconclusive }) => {
@@ -290,6 +293,12 @@ test("what the API server always warns of is turned by an answer without warning
   const observation = { code: 201, message: "", warnings: ["spec.externalIPs is deprecated"] };
   if (control === undefined || isLive(control)) throw new Error("a control that alters the observation is expected");
   expect(verdictOf(check, control.alter(observation))).toBe("refuted");
+});
+
+test("that the API server does not take the Service refutes what its policy does", () => {
+  const invalid = 'spec.trafficDistribution: Unsupported value: "PreferSameNode" (HTTP 422)';
+  const judgement = judgementOf(() => example("only-these-pods-answer").judge({ invalid, answered: [], others: [] }));
+  expect(judgement).toMatchObject({ verdict: "refuted", why: expect.stringContaining("Unsupported value") as string });
 });
 
 test("a name beside that has such a record, or is not known, leaves it open whether DNS tells them apart", () => {

@@ -67,6 +67,7 @@ async function answersAt(
 }
 
 function judgeAnswers(answers: readonly Answer[], by: readonly string[], when = ""): void {
+  expect(answers.length, `places at which it can be asked${when}`).toBeGreaterThan(0);
   for (const { client, where, meeting } of answers) {
     expect(meeting?.outcome ?? "no such address", `${where}, asked from ${client}${when}`).toBe("answered");
     expect(by, `who answers ${client} at ${where}${when}`).toContain(meeting?.pod);
@@ -145,12 +146,12 @@ interface Seen {
   readonly type: string;
   readonly clusterIP: string;
   readonly nodePort: number | null;
-  readonly cname?: readonly string[];
-  readonly addresses?: readonly string[];
-  readonly answers?: readonly Answer[];
-  readonly pods?: readonly { readonly where: string; readonly pods: readonly string[] }[];
+  cname?: readonly string[];
+  addresses?: readonly string[];
+  answers?: readonly Answer[];
+  pods?: readonly { readonly where: string; readonly pods: readonly string[] }[];
   /** Whether others have what the Service had. */
-  readonly given?: readonly boolean[];
+  given?: readonly boolean[];
 }
 
 export const serviceFollowsChanges = readyMade({
@@ -244,58 +245,39 @@ async function seenOf(lab: Lab, made: Made, service: Service, { port, from, want
   const { cname, "answered-by": by, "connections-go-to": spread } = wanted;
   const client = made.peer(from);
   const full = `${name}.${lab.namespace}.svc.${lab.world.dnsDomain}`;
-  const records = async (of: "CNAME" | "A" | "AAAA") =>
-    (await lookUp(client, full, of)).records.filter((record) => record.type === of).map(({ data }) => data);
-  const nodePortPlaces = wanted["node-port"] === true ? (["node-ports"] as const) : [];
-  return {
-    ...{ type, clusterIP, nodePort: nodePorts[0] ?? null },
-    ...(cname === undefined
-      ? {}
-      : {
-          cname: await lab.eventually(
-            () => records("CNAME"),
-            (found) => found.join() === `${cname}.`,
-            uncached(lab),
-          ),
-        }),
-    ...(cname === undefined && wanted["cluster-ip"] !== true
-      ? {}
-      : {
-          addresses: await lab.eventually(
-            () => records(lab.addressRecord),
-            (found) => (cname === undefined ? found.join() === clusterIP : found.length > 0),
-            uncached(lab),
-          ),
-        }),
-    ...(by === undefined
-      ? {}
-      : {
-          answers: [
-            ...(await answersAt(
-              lab,
-              made,
-              [from],
-              placesOf(lab, service, port, ["name", "cluster-ip", ...nodePortPlaces]),
-              by,
-            )),
-            ...(await answersAt(lab, made, ["outside"], placesOf(lab, service, port, nodePortPlaces), by)),
-          ],
-        }),
-    ...(spread === undefined
-      ? {}
-      : {
-          pods: await Promise.all(
-            placesOf(lab, service, port, ["cluster-ip", ...nodePortPlaces]).map(async ({ where, target }) => ({
-              where,
-              pods: await lab.eventually(
-                () => podsAt(lab, client, target, connections),
-                ({ length }) => (spread === "one" ? length === 1 : length > 1),
-              ),
-            })),
-          ),
-        }),
-    ...(wanted.freed === true && before !== undefined ? { given: await givenToOthers(lab, name, before) } : {}),
-  };
+  const recordsOnce = async (of: "CNAME" | "A" | "AAAA", done: (found: readonly string[]) => boolean) =>
+    lab.eventually(
+      async () =>
+        (await lookUp(client, full, of)).records.filter((record) => record.type === of).map(({ data }) => data),
+      done,
+      uncached(lab),
+    );
+  const atNodes = placesOf(lab, service, port, wanted["node-port"] === true ? ["node-ports"] : []);
+  const inside = placesOf(lab, service, port, ["cluster-ip"]);
+  const seen: Seen = { type, clusterIP, nodePort: nodePorts[0] ?? null };
+  if (cname !== undefined) {
+    seen.cname = await recordsOnce("CNAME", (found) => found.join() === `${cname}.`);
+    seen.addresses = await recordsOnce(lab.addressRecord, ({ length }) => length > 0);
+  } else if (wanted["cluster-ip"] === true)
+    seen.addresses = await recordsOnce(lab.addressRecord, (found) => found.join() === clusterIP);
+  if (by !== undefined) {
+    const named = placesOf(lab, service, port, ["name"]);
+    seen.answers = [
+      ...(await answersAt(lab, made, [from], [...named, ...inside, ...atNodes], by)),
+      ...(await answersAt(lab, made, ["outside"], atNodes, by)),
+    ];
+  }
+  if (spread !== undefined) {
+    const enough = ({ length }: readonly string[]) => (spread === "one" ? length === 1 : length > 1);
+    seen.pods = await Promise.all(
+      [...inside, ...atNodes].map(async ({ where, target }) => ({
+        where,
+        pods: await lab.eventually(() => podsAt(lab, client, target, connections), enough),
+      })),
+    );
+  }
+  if (wanted.freed === true && before !== undefined) seen.given = await givenToOthers(lab, name, before);
+  return seen;
 }
 
 /** Returns whether others are given the cluster IP and the node port that a Service had, once they ask for them. */
@@ -339,12 +321,14 @@ function judgeState(seen: Seen | undefined, wanted: State, when: string): void {
     expect(seen?.addresses?.length, `addresses that its name leads to, ${when}`).toBeGreaterThan(0);
   }
   if (by !== undefined) judgeAnswers(seen?.answers ?? [], by, `, ${when}`);
-  if (spread !== undefined)
+  if (spread !== undefined) {
+    expect(seen?.pods?.length, `places at which it can be asked, ${when}`).toBeGreaterThan(0);
     for (const { where, pods } of seen?.pods ?? []) {
       if (spread === "one") expect(pods.length, `pods that answer at ${where}, ${when}`).toBe(1);
       else expect(pods.length, `pods that answer at ${where}, ${when}`).toBeGreaterThan(1);
     }
+  }
   if (wanted.freed === true)
-    expect(seen?.given, `others are given what it had before, ${when}`).toEqual(seen?.given?.map(() => true));
+    expect(seen?.given?.every(Boolean), `others are given what it had before, ${when}`).toBe(true);
   if (seen?.code !== undefined) expect(seen.code, `the API server's answer, ${when}`).toBe(200);
 }
