@@ -76,7 +76,7 @@ export const portIsAnswered = readyMade({
 });
 
 /** Asked before anything is made, so that it goes by what is known beforehand: who asks, and at which port. */
-function dropped(from: readonly string[], at: Target, objects: Objects): LiveControl<Lab> {
+export function dropped(from: readonly string[], at: Target, objects: Objects): LiveControl<Lab> {
   return live(
     `the nodes drop what ${from.join(" and ")} sends to ${inWords(at)}`,
     async (lab) => {

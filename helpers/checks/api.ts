@@ -6,7 +6,17 @@ import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { refusalOf } from "../probe/api.ts";
 import { readyMade } from "./define.ts";
-import { ChangeableKind, inCast, Manifest, StoredOtherwise, scopeOf, storePatched } from "./objects.ts";
+import {
+  ChangeableKind,
+  inCast,
+  Manifest,
+  makeObjects,
+  Objects,
+  pace,
+  StoredOtherwise,
+  scopeOf,
+  storePatched,
+} from "./objects.ts";
 
 export const Changeable = Manifest.extend({ kind: ChangeableKind }).describe(
   "a manifest in full, in the namespace of the cast if it names none",
@@ -113,6 +123,7 @@ export const apiRefuses = readyMade({
     control: StoredOtherwise.describe(
       "`name`, what is changed in words, and `patch`, a JSON Patch that makes it valid",
     ),
+    objects: Objects,
   }),
   example: {
     object: {
@@ -131,12 +142,16 @@ export const apiRefuses = readyMade({
       patch: [{ op: "replace", path: "/spec/ports", value: [{ port: 80, protocol: "TCP", targetPort: 8080 }] }],
     },
   },
-  make: ({ object, with: status, reason, not, control }) => ({
-    observe: async (lab) => ({
-      // Only what is really made is allocated a port or an address: a dry run takes any.
-      object: await tried(lab, object, { dryRun: false }),
-      not: await tried(lab, not, { dryRun: false }),
-    }),
+  make: ({ object, with: status, reason, not, control, objects }) => ({
+    ...pace(objects),
+    observe: async (lab) => {
+      await makeObjects(lab, objects);
+      return {
+        // Only what is really made is allocated a port or an address: a dry run takes any.
+        object: await tried(lab, object, { dryRun: false }),
+        not: await tried(lab, not, { dryRun: false }),
+      };
+    },
     judge: ({ object: { code, message }, not: other }) => {
       positiveControl(other.code === 201, `the ${not.kind} ${not.metadata.name} is taken`);
       expect(code, `the HTTP status for the ${object.kind} ${object.metadata.name}`).toBe(status);

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { storeOtherwise } from "../lab/admission.ts";
 import { patch, type Value } from "../lab/json-patch.ts";
 import type { Lab } from "../lab/lab.ts";
-import type { KubernetesObject } from "../probe/api.ts";
+import { ApiError, type KubernetesObject } from "../probe/api.ts";
 import { hostPort, meet } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
 
@@ -74,6 +74,16 @@ export async function makeObjects(lab: Lab, { services, pods, manifests }: Objec
     peer: (name) => (name === "outside" ? lab.outsider : (started.get(name)?.peer ?? lab.pod(name))),
     addressOf: (name) => started.get(name)?.address ?? lab.pod(name).address,
   };
+}
+
+/** Returns what the API server made of objects, or why it finds one of them invalid (HTTP 422). */
+export async function unlessInvalid<T>(making: Promise<T>): Promise<T | { invalid: string }> {
+  try {
+    return await making;
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 422) return { invalid: error.message };
+    throw error;
+  }
 }
 
 /** Returns the object of a manifest, in the namespace of the cast unless it names another. */

@@ -4,11 +4,11 @@ import { positiveControl } from "../claim/verdict.ts";
 import { whoAnswers } from "../lab/ask.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
-import { hostPort, meetOften, podsAmong } from "../probe/http.ts";
+import { hostPort, type Meeting, meetOften, podsAmong } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
 import { Client, readyMade, ServiceName } from "./define.ts";
-import { makeObjects, Objects, type Patch, pace, storePatched } from "./objects.ts";
-import { locate } from "./target.ts";
+import { makeObjects, Objects, type Patch, pace, storePatched, unlessInvalid } from "./objects.ts";
+import { locate, NodeName } from "./target.ts";
 
 /** A Service whose policies or selector a control can change: that is done as it is created. */
 function isMade(service: string, { services }: Objects): boolean {
@@ -27,7 +27,7 @@ async function readyEndpoints(lab: Lab, service: string): Promise<string[]> {
 }
 
 /** Returns the pods that answer so many new connections to a Service's cluster IP. */
-async function podsAt(lab: Lab, client: Peer, target: string | null, connections: number): Promise<string[]> {
+export async function podsAt(lab: Lab, client: Peer, target: string | null, connections: number): Promise<string[]> {
   return target === null ? [] : podsAmong(await meetOften(client, target, connections, lab.timeouts.answer));
 }
 
@@ -88,6 +88,14 @@ function policiesOf(service: string, { services }: Objects): string[] {
   return Object.keys(withoutPolicy).filter((policy) => services[service]?.[policy] !== undefined);
 }
 
+/** Which pods answered by the Service, and who at the addresses of the others. */
+interface Narrowed {
+  /** Why the API server does not take the Service: it may not know the policy yet. */
+  readonly invalid?: string;
+  readonly answered: readonly string[];
+  readonly others: readonly Meeting[];
+}
+
 export const onlyThesePodsAnswer = readyMade({
   says: "By a Service with a policy, new connections of a client are answered by these of its pods only, or by one only.",
   turnedBy: "the Service is stored without its policies",
@@ -95,6 +103,7 @@ export const onlyThesePodsAnswer = readyMade({
     .strictObject({
       service: ServiceName.describe("one of `objects.services`, with a policy in its `spec`"),
       port: z.int().min(1).max(65_535).default(80).describe("of the Service"),
+      node: NodeName.optional().describe("asked at the node port of the Service there, not at its cluster IP"),
       pods: z
         .union([z.array(z.string()).min(1), z.literal("one")])
         .describe("the pods that answer; `one`: always the same pod, whichever"),
@@ -125,10 +134,11 @@ export const onlyThesePodsAnswer = readyMade({
       },
     },
   },
-  make: ({ service, port, pods, others, from, connections, objects }) => ({
+  make: ({ service, port, node, pods, others, from, connections, objects }) => ({
     ...pace(objects),
-    observe: async (lab) => {
-      const made = await makeObjects(lab, objects);
+    observe: async (lab): Promise<Narrowed> => {
+      const made = await unlessInvalid(makeObjects(lab, objects));
+      if ("invalid" in made) return { ...made, answered: [], others: [] };
       const client = made.peer(from);
       const addresses = others.map((pod) => made.addressOf(pod));
       await lab.until(
@@ -136,7 +146,11 @@ export const onlyThesePodsAnswer = readyMade({
         () => readyEndpoints(lab, service),
         (found) => addresses.every((address) => found.includes(address)) && found.length > 1,
       );
-      const target = await locate(lab, made, { service, port });
+      const target = await locate(
+        lab,
+        made,
+        node === undefined ? { service, port } : { node, "node-port-of": service },
+      );
       if (target !== null)
         await lab.until(
           `an answer of ${service}`,
@@ -148,7 +162,8 @@ export const onlyThesePodsAnswer = readyMade({
         others: await Promise.all(addresses.map((address) => whoAnswers(lab, client, hostPort(address, 8080)))),
       };
     },
-    judge: ({ answered, others: direct }) => {
+    judge: ({ invalid, answered, others: direct }) => {
+      expect(invalid === undefined, `the API server takes the Service ${service} (${invalid ?? "yes"})`).toBe(true);
       for (const [index, pod] of others.entries())
         positiveControl(direct[index]?.pod === pod, `nothing else keeps the client from the pod ${pod}`);
       positiveControl(answered.length > 0, "the Service answers");

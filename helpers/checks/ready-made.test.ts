@@ -232,6 +232,21 @@ const judged: readonly Judged[] = [
   },
   ...judgedOfOperations,
   {
+    check: "api-warns",
+    holds: { code: 201, message: "", warnings: ["another one", "spec.externalIPs is deprecated and may no longer"] },
+    refuted: [
+      [
+        { code: 201, message: "", warnings: [] },
+        "what the API server warns of at the Service warned-of: 'none', without ",
+      ],
+      [
+        { code: 201, message: "", warnings: ["another one"] },
+        "what the API server warns of at the Service warned-of: ",
+      ],
+    ],
+    inconclusive: [{ code: 422, message: "no", warnings: [] }],
+  },
+  {
     check: "rules-on-every-node",
     holds: { nodes: [ruled] },
     refuted: [
@@ -301,8 +316,11 @@ const judged: readonly Judged[] = [
   },
 ];
 
+/** What service-changes.test.ts tries. */
+const elsewhere = ["service-is-answered", "service-follows-changes"];
+
 test("every check's judge is tried", () => {
-  expect(judged.map(({ check }) => check)).toEqual(Object.keys(checks));
+  expect([...judged.map(({ check }) => check), ...elsewhere].toSorted()).toEqual(Object.keys(checks).toSorted());
 });
 
 describe.each(judged)("$check", ({ check: name, holds, refuted, inconclusive }) => {
@@ -329,6 +347,20 @@ test("a kube-proxy that has to refuse its flags says why, and one that has to wa
   expect(verdictOf(refuses, { ...takes, asked: 1, said })).toBe("holds");
   expect(verdictOf(refuses, { ...takes, asked: 1, said: "permission denied" })).toBe("refuted");
   expect(verdictOf(refuses, { ...takes, said })).toBe("refuted");
+});
+
+test("what the API server always warns of is turned by an answer without warnings", () => {
+  const check = example("api-warns", { control: undefined });
+  const { control } = check;
+  const observation = { code: 201, message: "", warnings: ["spec.externalIPs is deprecated"] };
+  if (control === undefined || isLive(control)) throw new Error("a control that alters the observation is expected");
+  expect(verdictOf(check, control.alter(observation))).toBe("refuted");
+});
+
+test("that the API server does not take the Service refutes what its policy does", () => {
+  const invalid = 'spec.trafficDistribution: Unsupported value: "PreferSameNode" (HTTP 422)';
+  const judgement = judgementOf(() => example("only-these-pods-answer").judge({ invalid, answered: [], others: [] }));
+  expect(judgement).toMatchObject({ verdict: "refuted", why: expect.stringContaining("Unsupported value") as string });
 });
 
 test("a name beside that has such a record, or is not known, leaves it open whether DNS tells them apart", () => {

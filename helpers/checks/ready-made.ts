@@ -15,6 +15,8 @@ import { everyNodeAnswers, kubeProxyRunsIn, kubeProxyTakes } from "./kube-proxy.
 import { apiOperations } from "./operations.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
 import { policyLetsIn } from "./policies.ts";
+import { serviceFollowsChanges, serviceIsAnswered } from "./service-changes.ts";
+import { apiWarns } from "./warns.ts";
 
 /** All ready-made checks, by the names that claims use. */
 export const checks: Readonly<Record<string, ReadyMade>> = {
@@ -38,6 +40,9 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "every-node-answers": everyNodeAnswers,
   "kube-proxy-runs-in": kubeProxyRunsIn,
   "kube-proxy-takes": kubeProxyTakes,
+  "api-warns": apiWarns,
+  "service-is-answered": serviceIsAnswered,
+  "service-follows-changes": serviceFollowsChanges,
 };
 
 /**

@@ -4,13 +4,16 @@ import type { NodePeer } from "../lab/peers.ts";
 import { hostPort } from "../probe/http.ts";
 import type { Made } from "./objects.ts";
 
+/** A node, by its part in the cluster. */
+export const NodeName = z.enum(["worker-1", "worker-2", "control-plane"]);
+
 /** Where a client asks. */
 export const Target = z
   .strictObject({
     name: z.string().optional().describe("a name, as the client would type it"),
     service: z.string().optional().describe("the cluster IP of this Service"),
     pod: z.string().optional().describe("the address of this pod"),
-    node: z.enum(["worker-1", "worker-2", "control-plane"]).optional().describe("the address of this node"),
+    node: NodeName.optional().describe("the address of this node"),
     "node-port-of": z.string().optional().describe("with `node`: the node port of this Service"),
     port: z.int().min(1).max(65_535).optional().describe("80 by default; 8080 of a pod"),
   })

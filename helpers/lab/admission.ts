@@ -59,10 +59,6 @@ const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesOb
       })),
     },
   }),
-  NetworkPolicy: (name) => ({
-    ...{ apiVersion: "networking.k8s.io/v1", kind: "NetworkPolicy", metadata: { name, namespace: specimenNamespace } },
-    spec: { podSelector: {} },
-  }),
   Deployment: (name) => ({
     ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name, namespace: specimenNamespace } },
     spec: {
