@@ -10,6 +10,7 @@ import { apiAccepts, apiRefuses, objectIsStoredWith } from "./api.ts";
 import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
+import { fileInPod } from "./files.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
 
 /** All ready-made checks, by the names that claims use. */
@@ -23,6 +24,7 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "endpoints-follow-pods": endpointsFollowPods,
   "dns-records": dnsRecords,
   "environment-variables": environmentVariables,
+  "file-in-pod": fileInPod,
   "object-is-stored-with": objectIsStoredWith,
   "api-accepts": apiAccepts,
   "api-refuses": apiRefuses,
