@@ -2,73 +2,153 @@ import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { z } from "zod";
 import { positiveControl } from "../claim/verdict.ts";
-import { withoutServiceLinks } from "../lab/admission.ts";
+import { mutate, withoutServiceLinks } from "../lab/admission.ts";
+import { patch } from "../lab/json-patch.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { contains } from "../probe/ip.ts";
-import { ProbeFailed } from "../probe/peer.ts";
+import { outputOf, ProbeFailed } from "../probe/peer.ts";
 import { rulesNaming } from "../probe/rules.ts";
 import { readyMade, ServiceName } from "./define.ts";
 import { makeObjects, Objects, pace, storePatched } from "./objects.ts";
+import { clusterIpOf } from "./target.ts";
+
+const Variable = z.union([
+  z.string(),
+  z.null(),
+  z.strictObject({ "cluster-ip": z.literal(true) }),
+  z.strictObject({ "cluster-ip-of": z.string() }),
+]);
+
+/** Returns what a variable is wanted to be; null: it is not there. */
+async function valueOf(lab: Lab, service: string, variable: z.infer<typeof Variable>): Promise<string | null> {
+  if (variable === null || typeof variable === "string") return variable;
+  return clusterIpOf(lab, "cluster-ip" in variable ? service : variable["cluster-ip-of"]);
+}
 
 export const environmentVariables = readyMade({
   says: "A container that starts after a Service was made has these environment variables.",
-  turnedBy: "the pod is not told of Services by variables (enableServiceLinks: false)",
-  parameters: z.strictObject({
-    service: ServiceName,
-    variables: z
-      .record(z.string(), z.union([z.string(), z.strictObject({ "cluster-ip": z.literal(true) })]))
-      .refine((variables) => Object.keys(variables).length > 0, "must name a variable")
-      .describe("name and value; `{ cluster-ip: true }`: the cluster IP of the Service"),
-    pod: z.string().default("told-by-variables").describe("the name of the pod that is started"),
-    objects: Objects,
-  }),
+  turnedBy:
+    "the pod is not told of Services by variables (enableServiceLinks: false), or is with `service-links: false`",
+  parameters: z
+    .strictObject({
+      service: ServiceName,
+      variables: z
+        .record(z.string(), Variable)
+        .refine((variables) => Object.keys(variables).length > 0, "must name a variable")
+        .describe(
+          "name and value; `{ cluster-ip: true }`: the cluster IP of the Service; `cluster-ip-of` another; null: it is not there",
+        ),
+      exactly: z
+        .boolean()
+        .default(false)
+        .describe("no other variable ends with `_SERVICE_HOST`, but that of the Service kubernetes"),
+      "not-in": z
+        .string()
+        .optional()
+        .describe("a pod of the cast, which is older than the Service and has none of them"),
+      "service-links": z.boolean().default(true).describe("the pod's `enableServiceLinks`"),
+      pod: z.string().default("told-by-variables").describe("the name of the pod that is started"),
+      objects: Objects,
+    })
+    .refine(({ variables, ...given }) => given["service-links"] || Object.values(variables).includes(null), {
+      error: "must have one that is not there: the control tells of it",
+      path: ["variables"],
+    })
+    .refine(({ service, objects, ...given }) => given["not-in"] === undefined || service in objects.services, {
+      error: "must be one of objects.services, so that pods of the cast are older",
+      path: ["service"],
+    }),
   example: { service: "web", variables: { WEB_SERVICE_HOST: { "cluster-ip": true }, WEB_SERVICE_PORT: "80" } },
-  make: ({ service, variables, pod, objects }) => ({
+  make: ({ service, variables, exactly, "not-in": notIn, "service-links": links, pod, objects }) => ({
     slow: true,
     observe: async (lab) => {
       await makeObjects(lab, objects);
-      const { spec } = await lab.services.get(service);
-      const found = await variablesOfNewPod(lab, pod, service);
+      const names = Object.keys(variables);
+      const wanted = await Promise.all(
+        Object.entries(variables).map(async ([name, value]) => [name, await valueOf(lab, service, value)] as const),
+      );
+      const found = await variablesOfNewPod(lab, pod, service, { enableServiceLinks: links });
+      const inEarlier =
+        notIn === undefined
+          ? undefined
+          : variablesIn(await outputOf(lab.pod(notIn), `the environment of ${notIn}`, ["env"]));
       return {
-        clusterIP: spec?.clusterIP,
-        told: found["KUBERNETES_SERVICE_HOST"] ?? null,
-        variables: Object.fromEntries(Object.keys(variables).map((name) => [name, found[name] ?? null])),
+        wanted: Object.fromEntries(wanted),
+        told: found[ofKubernetes] ?? null,
+        variables: Object.fromEntries(names.map((name) => [name, found[name] ?? null])),
+        others: Object.keys(found).filter(
+          (name) => name.endsWith("_SERVICE_HOST") && name !== ofKubernetes && !names.includes(name),
+        ),
+        ...(inEarlier === undefined
+          ? {}
+          : {
+              earlier: {
+                told: inEarlier[ofKubernetes] ?? null,
+                variables: names.filter((name) => inEarlier[name] !== undefined),
+              },
+            }),
       };
     },
-    judge: ({ clusterIP, told, variables: found }) => {
+    judge: ({ wanted, told, variables: found, others, earlier }) => {
       positiveControl(told !== null, "the container has the variables of the Service kubernetes");
-      for (const [name, value] of Object.entries(variables))
-        expect(found[name], `${name} in a container that started after the Service ${service}`).toBe(
-          typeof value === "string" ? value : clusterIP,
-        );
+      for (const [name, value] of Object.entries(wanted))
+        expect(found[name], `${name} in a container that started after the Service ${service}`).toBe(value);
+      if (exactly) expect(others, "variables of other Services in that container").toEqual([]);
+      if (earlier === undefined) return;
+      positiveControl(earlier.told !== null, `the earlier pod ${notIn} has the variables of the Service kubernetes`);
+      expect(earlier.variables, `variables of the Service ${service} in the earlier pod ${notIn}`).toEqual([]);
     },
-    control: live("the pod is not told of Services by variables", (lab) => withoutServiceLinks(lab, pod)),
+    control: links
+      ? live("the pod is not told of Services by variables", (lab) => withoutServiceLinks(lab, pod))
+      : live("the pod is told of Services by variables", (lab) =>
+          mutate.pod(lab, pod, patch.add("/spec/enableServiceLinks", true)),
+        ),
   }),
 });
+
+/** By it a container of any namespace finds the API server. */
+const ofKubernetes = "KUBERNETES_SERVICE_HOST";
+
+function variablesIn(text: string): Record<string, string> {
+  const lines = text.split("\n").filter((line) => line.includes("="));
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+}
 
 /**
  * Returns the environment of a new pod's container. Its kubelet hears of a Service a moment after the API server: another pod's
  * container there is started again until that is told of it.
  */
-async function variablesOfNewPod(lab: Lab, name: string, service: string): Promise<Record<string, string>> {
+async function variablesOfNewPod(
+  lab: Lab,
+  name: string,
+  service: string,
+  spec: Readonly<Record<string, unknown>>,
+): Promise<Record<string, string>> {
   const variable = `${service.toUpperCase().replaceAll("-", "_")}_SERVICE_HOST`;
   await ended(lab, `${name}-hears`, ["sh", "-c", `test -n "$${variable}"`]);
-  await ended(lab, name, ["env"]);
+  await ended(lab, name, ["env"], spec);
   const log = await lab.api.read<string>(
     `what ${name} printed`,
     `/api/v1/namespaces/${lab.namespace}/pods/${name}/log`,
   );
-  const lines = log.split("\n").filter((line) => line.includes("="));
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+  return variablesIn(log);
 }
 
 /** Starts a pod on the first worker, whose container is started again until it ends well. @throws ProbeFailed if it does not */
-async function ended(lab: Lab, name: string, command: readonly string[]): Promise<void> {
+async function ended(
+  lab: Lab,
+  name: string,
+  command: readonly string[],
+  spec: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   const containers = [{ ...lab.objects.clientContainer, command }];
   await lab.api.create(
     `the pod ${name}`,
-    lab.objects.clientPod(name, { nodeName: lab.worker(0).name, restartPolicy: "OnFailure", containers }),
+    lab.objects.clientPod(name, {
+      ...{ nodeName: lab.worker(0).name, restartPolicy: "OnFailure", containers },
+      ...spec,
+    }),
   );
   const { status } = await lab.eventually(
     () => lab.api.read<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`),

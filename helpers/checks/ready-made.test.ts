@@ -63,11 +63,15 @@ const refused = {
   not: { code: 201, message: "" },
 };
 const variables = { WEB_SERVICE_HOST: "10.96.0.9", WEB_SERVICE_PORT: "80" };
-const told = { clusterIP: "10.96.0.9", told: "10.96.0.1", variables };
 const underPolicies = { before: [answer, answer], letIn: [answer], keptOut: [silent], after: [answer, answer] };
 const healthy = { node: "worker", status: 200, body: "" };
 const inMode = { node: "worker", status: 200, body: "iptables" };
 const takes = { asked: 0, said: "", taken: 0, refused: 1 };
+const told = { wanted: variables, told: "10.96.0.1", variables, others: [] };
+const resolver = {
+  wanted: ["nameserver 192.0.2.53", "search example.test"],
+  lines: ["search example.test", "nameserver 192.0.2.53"],
+};
 const ruled = { node: "worker", rules: 3, ofAnotherService: 5 };
 
 /** What a check could observe, and what is judged of it. */
@@ -201,6 +205,21 @@ const judged: readonly Judged[] = [
       ],
     ],
     inconclusive: [{ ...told, told: null }],
+  },
+  {
+    check: "file-in-pod",
+    holds: resolver,
+    refuted: [
+      [
+        { ...resolver, lines: ["search example.test"] },
+        "lines of /etc/resolv.conf in the pod asks-nobody: [ 'search example.test' ], without 'nameserver 192.0.2.53'",
+      ],
+      [
+        { ...resolver, lines: [...resolver.lines, "options ndots:5"] },
+        "further lines of /etc/resolv.conf in the pod asks-nobody: [ 'options ndots:5' ], not none",
+      ],
+    ],
+    inconclusive: [],
   },
   {
     check: "object-is-stored-with",
@@ -380,6 +399,40 @@ test("if no record is wanted, the name must not be there, while another is", () 
   expect(verdictOf(check, { wanted: [], answer: nobody, beside: unknown })).toBe("inconclusive");
 });
 
+test("each way of asking for a name has to give the records", () => {
+  const check = example("dns-records");
+  const further = { ...srv, from: "client-2", name: "_http._tcp.named", over: "tcp" };
+  expect(verdictOf(check, { ...dns, again: [further] })).toBe("holds");
+  expect(verdictOf(check, { ...dns, again: [further, { ...further, records: [] }] })).toBe("refuted");
+});
+
+test("a line may go on where three dots end it, and others may be there unless the check says otherwise", () => {
+  const wanted = ["search a b ..."];
+  const some = example("file-in-pod", { has: wanted, exactly: undefined });
+  expect(verdictOf(some, { wanted, lines: ["nameserver 192.0.2.1", "search a b"] })).toBe("holds");
+  expect(verdictOf(some, { wanted, lines: ["nameserver 192.0.2.1", "search a b corp.example.com"] })).toBe("holds");
+  expect(verdictOf(some, { wanted, lines: ["search a bc"] })).toBe("refuted");
+  const only = example("file-in-pod", { has: wanted, exactly: "search" });
+  expect(verdictOf(only, { wanted, lines: ["nameserver 192.0.2.1", "search a b c"] })).toBe("holds");
+  expect(verdictOf(only, { wanted, lines: ["search c", "search a b"] })).toBe("refuted");
+});
+
+test("a variable may have to be absent, others too, and all of them from an earlier pod", () => {
+  const check = example("environment-variables", {
+    ...{ "not-in": "client-1", exactly: true, objects: { services: { web: {} } } },
+  });
+  const absent = { ...told, wanted: { ...variables, OTHER_SERVICE_HOST: null } };
+  const found = { ...variables, OTHER_SERVICE_HOST: null };
+  const earlier = { told: "10.96.0.1", variables: [] };
+  expect(verdictOf(check, { ...absent, variables: found, earlier })).toBe("holds");
+  expect(verdictOf(check, { ...absent, variables: { ...found, OTHER_SERVICE_HOST: "10.96.0.7" }, earlier })).toBe(
+    "refuted",
+  );
+  expect(verdictOf(check, { ...told, others: ["FOO_SERVICE_HOST"], earlier })).toBe("refuted");
+  expect(verdictOf(check, { ...told, earlier: { ...earlier, variables: ["WEB_SERVICE_HOST"] } })).toBe("refuted");
+  expect(verdictOf(check, { ...told, earlier: { ...earlier, told: null } })).toBe("inconclusive");
+});
+
 test.each([
   [{ "no-such-check": {} }, "claim a-claim: there is no ready-made check no-such-check"],
   [{ toString: {} }, "claim a-claim: there is no ready-made check toString"],
@@ -401,7 +454,20 @@ test.each([
     },
     "service: must have one of sessionAffinity, ",
   ],
-  [{ "dns-records": { of: "web", are: [], from: "outside" } }, "from: must be a pod"],
+  [{ "dns-records": { of: "web", are: [], from: ["outside"] } }, "from: must be pods"],
+  [{ "dns-records": { of: "web", type: "PTR", are: ["web."], as: ["svc"] } }, "as: must be full"],
+  [
+    { "environment-variables": { service: "web", variables: { A: "1" }, "not-in": "client-1" } },
+    "service: must be one",
+  ],
+  [
+    { "environment-variables": { service: "web", variables: { A: "1" }, "service-links": false } },
+    "variables: must have",
+  ],
+  [
+    { "file-in-pod": { file: "/etc/hosts", pod: "p", has: ["<adress> p"], control: { name: "n", patch: [] } } },
+    "has.0: must have no <…> but ",
+  ],
   [{ "object-is-stored-with": { object: { kind: "Service" } } }, "object.apiVersion: "],
   [{ "address-is-in": { pod: "client-1", range: "pods" } }, "check address-is-in: must be one of objects"],
   [{ "name-is-answered": undefined }, "claim a-claim: check name-is-answered: "],

@@ -11,6 +11,7 @@ import { serviceAsksForAddress } from "./asks-for-address.ts";
 import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
+import { fileInPod } from "./files.ts";
 import { everyNodeAnswers, kubeProxyRunsIn, kubeProxyTakes } from "./kube-proxy.ts";
 import { apiOperations } from "./operations.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
@@ -29,6 +30,7 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "endpoints-follow-pods": endpointsFollowPods,
   "dns-records": dnsRecords,
   "environment-variables": environmentVariables,
+  "file-in-pod": fileInPod,
   "object-is-stored-with": objectIsStoredWith,
   "api-accepts": apiAccepts,
   "api-refuses": apiRefuses,

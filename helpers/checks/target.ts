@@ -68,3 +68,9 @@ function nodeNamed(lab: Lab, node: NonNullable<Target["node"]>): NodePeer {
   if (node === "control-plane") return lab.controlPlane;
   return lab.worker(node === "worker-1" ? 0 : 1);
 }
+
+/** Returns the cluster IP of a Service of the cast's namespace, or of another, as `kube-system/kube-dns`. */
+export async function clusterIpOf(lab: Lab, service: string): Promise<string> {
+  const [name = "", namespace] = service.split("/").toReversed();
+  return (await lab.services.get(name, namespace === undefined ? {} : { namespace })).clusterIP;
+}

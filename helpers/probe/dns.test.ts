@@ -50,6 +50,23 @@ test("an answer without records keeps its status", async () => {
   });
 });
 
+test("dig asks for exactly that name by UDP, unless it is told otherwise", async () => {
+  const asked: (readonly string[])[] = [];
+  const peer: Peer = {
+    label: "client-1",
+    run: async (_, command) => {
+      asked.push(command.slice(4));
+      return ended(0, answer("NXDOMAIN", ""));
+    },
+  };
+  await lookUp(peer, "web", "A");
+  await lookUp(peer, "web", "A", { over: "tcp", search: true });
+  expect(asked).toEqual([
+    ["+nosearch", "web", "A"],
+    ["+tcp", "+search", "web", "A"],
+  ]);
+});
+
 test("neither a server that does not answer nor a dig that does not run says anything of the name", async () => {
   await expect(lookUp(recorded(ended(9)), "web", "A")).rejects.toThrow(
     "no name server answered client-1 (10.244.1.2) about A web, asked 3 times, 5 s each",

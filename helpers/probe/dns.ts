@@ -15,6 +15,9 @@ export interface DnsAnswer {
   readonly records: readonly { readonly name: string; readonly type: string; readonly data: string }[];
 }
 
+/** The protocols by which DNS is asked (RFC 7766). */
+export type DnsTransport = "udp" | "tcp";
+
 /** dig asks so often, and waits so long each time. */
 const [tries, seconds] = [3, 5];
 
@@ -28,11 +31,19 @@ const Message = z.object({
 /**
  * Asks the cluster's DNS from a pod for exactly that name, and returns what was answered.
  *
+ * @param search the pod's search domains complete the name, as they do for its programs
  * @throws ProbeFailed where dig itself could not be used, or no server answered: that says nothing of the name
  */
-export async function lookUp(from: Peer, name: string, type: RecordType): Promise<DnsAnswer> {
-  const command = ["dig", "+yaml", `+time=${seconds}`, `+tries=${tries}`, "+nosearch", name, type];
-  const result = await from.run(`${from.label} asks for ${type} ${name}`, command, tries * seconds * 1000 + 10_000);
+export async function lookUp(
+  from: Peer,
+  name: string,
+  type: RecordType,
+  { over = "udp", search = false }: { readonly over?: DnsTransport; readonly search?: boolean } = {},
+): Promise<DnsAnswer> {
+  const way = [...(over === "tcp" ? ["+tcp"] : []), search ? "+search" : "+nosearch"];
+  const command = ["dig", "+yaml", `+time=${seconds}`, `+tries=${tries}`, ...way, name, type];
+  const title = `${from.label} asks for ${type} ${name}${over === "tcp" ? " by TCP" : ""}`;
+  const result = await from.run(title, command, tries * seconds * 1000 + 10_000);
   if (result.exitCode === 9)
     throw new ProbeFailed(
       `no name server answered ${from.label} about ${type} ${name}, asked ${tries} times, ${seconds} s each`,
