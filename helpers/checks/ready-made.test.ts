@@ -226,6 +226,21 @@ const judged: readonly Judged[] = [
     inconclusive: [{ ...refused, not: { code: 403, message: "" } }],
   },
   {
+    check: "api-warns",
+    holds: { code: 201, message: "", warnings: ["another one", "spec.externalIPs is deprecated and may no longer"] },
+    refuted: [
+      [
+        { code: 201, message: "", warnings: [] },
+        "what the API server warns of at the Service warned-of: 'none', without ",
+      ],
+      [
+        { code: 201, message: "", warnings: ["another one"] },
+        "what the API server warns of at the Service warned-of: ",
+      ],
+    ],
+    inconclusive: [{ code: 422, message: "no", warnings: [] }],
+  },
+  {
     check: "rules-on-every-node",
     holds: { nodes: [ruled] },
     refuted: [
@@ -267,6 +282,14 @@ test("with `one`, another pod's answer is a second one too many", () => {
   const check = example("only-these-pods-answer", { pods: "one" });
   expect(verdictOf(check, { ...narrowed, answered: ["server-2"] })).toBe("holds");
   expect(verdictOf(check, { ...narrowed, answered: ["server-1", "server-2"] })).toBe("refuted");
+});
+
+test("what the API server always warns of is turned by an answer without warnings", () => {
+  const check = example("api-warns", { control: undefined });
+  const { control } = check;
+  const observation = { code: 201, message: "", warnings: ["spec.externalIPs is deprecated"] };
+  if (control === undefined || isLive(control)) throw new Error("a control that alters the observation is expected");
+  expect(verdictOf(check, control.alter(observation))).toBe("refuted");
 });
 
 test("a name beside that has such a record, or is not known, leaves it open whether DNS tells them apart", () => {

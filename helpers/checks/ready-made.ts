@@ -11,6 +11,7 @@ import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.t
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
+import { apiWarns } from "./warns.ts";
 
 /** All ready-made checks, by the names that claims use. */
 export const checks: Readonly<Record<string, ReadyMade>> = {
@@ -26,6 +27,7 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "object-is-stored-with": objectIsStoredWith,
   "api-accepts": apiAccepts,
   "api-refuses": apiRefuses,
+  "api-warns": apiWarns,
   "rules-on-every-node": rulesOnEveryNode,
   "address-is-in": addressIsIn,
 };

@@ -136,10 +136,11 @@ export class ClusterApi {
   async tryCreate(title: string, object: KubernetesObject, { dryRun = false } = {}): Promise<ApiAnswer> {
     const answer = await this.#api.tryCreate(object, { dryRun });
     if (answer.code < 300 && !dryRun) this.#session.deleteAfterwards(object);
+    const warnings = answer.warnings.map((text) => `Warning: ${text}\n`).join("");
     this.#session.evidence.add(
       title,
       `kubectl create${dryRun ? " --dry-run=server --validate=strict" : ""} -f - <<< '${JSON.stringify(object)}'`,
-      `HTTP ${answer.code}\n${JSON.stringify(answer.body, undefined, 2)}`,
+      `HTTP ${answer.code}\n${warnings}${JSON.stringify(answer.body, undefined, 2)}`,
     );
     return answer;
   }

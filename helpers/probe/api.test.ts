@@ -42,6 +42,11 @@ beforeAll(async () => {
     seen.push({ method: request.method, body: await text(request) });
     if (request.url === "/api/v1/namespaces/cast/services" && request.method === "POST")
       response.writeHead(422).end(JSON.stringify({ message: "the provided port is not in the valid range" }));
+    else if (request.url?.endsWith("/endpoints"))
+      response
+        .appendHeader("warning", '299 - "v1 Endpoints is deprecated"')
+        .appendHeader("warning", String.raw`299 - "a \"quote\""`)
+        .end("{}");
     else if (request.url?.endsWith("/pods/slow")) response.writeHead(asked++ < 2 ? 200 : 404).end("{}");
     else response.end(JSON.stringify({ unknownField: 1 }));
   };
@@ -76,11 +81,18 @@ test("fields that no client library knows come through, both ways", async () => 
   expect(seen.at(-1)).toMatchObject({ method: "POST", body: expect.stringContaining("inventedField") as string });
 });
 
+test("what the server warns of beside comes through, each by itself", async () => {
+  const object = { apiVersion: "v1", kind: "Endpoints", metadata: { name: "e", namespace: "cast" } };
+  expect(await api.tryCreate(object)).toMatchObject({ warnings: ["v1 Endpoints is deprecated", 'a "quote"'] });
+  expect(await api.request("GET", "/anything")).toMatchObject({ warnings: [] });
+});
+
 test("a refusal keeps the server's status and words", async () => {
   const object = { apiVersion: "v1", kind: "Service", metadata: { name: "s", namespace: "cast" } };
   expect(await api.tryCreate(object)).toEqual({
     code: 422,
     body: { message: "the provided port is not in the valid range" },
+    warnings: [],
   });
   await expect(api.create(object)).rejects.toThrow(new ApiError(422, "the provided port is not in the valid range"));
 });

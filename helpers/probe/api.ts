@@ -9,6 +9,8 @@ import { until } from "./until.ts";
 export interface ApiAnswer {
   readonly code: number;
   readonly body: unknown;
+  /** What it warns of beside, as `kubectl` prints it after `Warning:`. */
+  readonly warnings: readonly string[];
 }
 
 /** Thrown when the API server refuses; the message is its own, with the status code. */
@@ -47,6 +49,7 @@ const resources: Readonly<Record<string, string>> = {
   DaemonSet: "daemonsets",
   Deployment: "deployments",
   EndpointSlice: "endpointslices",
+  Endpoints: "endpoints",
   Event: "events",
   IPAddressPool: "ipaddresspools",
   Ingress: "ingresses",
@@ -122,7 +125,11 @@ export class KubernetesApi implements Disposable {
         },
       },
       (response) => {
-        text(response).then((answer) => resolve({ code: response.statusCode ?? 0, body: parse(answer) }), reject);
+        const warnings = (response.headersDistinct["warning"] ?? []).map(warningOf);
+        text(response).then(
+          (answer) => resolve({ code: response.statusCode ?? 0, body: parse(answer), warnings }),
+          reject,
+        );
       },
     );
     sent.on("error", reject);
@@ -215,6 +222,12 @@ function parse(answer: string): unknown {
   } catch {
     return answer;
   }
+}
+
+/** Returns the text of a header `Warning` (RFC 7234, section 5.5): code and agent precede it, in quotes it stands. */
+function warningOf(header: string): string {
+  const [, quoted = header] = /^\d{3} \S+ "((?:[^"\\]|\\.)*)"/.exec(header) ?? [];
+  return quoted.replaceAll(/\\(.)/g, "$1");
 }
 
 /** Returns what the server says of a request that it refused, and nothing of any other. */
