@@ -14,8 +14,24 @@ const Json = z.record(z.string(), z.unknown());
 export const Pod = z.strictObject({
   labels: z.record(z.string(), z.string()).default({}).describe("as its `metadata` has them"),
   ready: z.boolean().default(true).describe("false: its readiness probe fails for ever"),
-  runs: z.enum(["server", "client"]).default("server").describe("server: tells who it is and who asks, on port 8080"),
+  runs: z
+    .enum(["server", "client", "both"])
+    .default("server")
+    .describe("server: tells who it is and who asks, on port 8080; both: one that can ask, too"),
+  ports: z
+    .record(z.string(), z.int().min(1).max(65_535))
+    .default({})
+    .describe("name and number of a server's ports; it listens on the first, in place of 8080"),
   spec: Json.default({}).describe("more of the pod's `spec`"),
+});
+
+/** An EndpointSlice that a check writes by hand. */
+export const Slice = z.strictObject({
+  of: z.string().describe("a Service of `objects`, without a selector"),
+  pods: z.array(z.string()).min(1).describe("pods of the cast or of `objects`, by their addresses"),
+  ports: z
+    .record(z.string(), z.int().min(1).max(65_535))
+    .describe("name of a port of the Service, and the number to which it leads"),
 });
 
 /** A manifest of which the namespace may be absent. */
@@ -31,6 +47,7 @@ export const Objects = z
   .strictObject({
     services: z.record(z.string(), Json).default({}).describe("name and `spec` of each Service"),
     pods: z.record(z.string(), Pod).default({}).describe("name, labels, readiness of each pod"),
+    slices: z.record(z.string(), Slice).default({}).describe("EndpointSlices written by hand"),
     manifests: z.array(Manifest).default([]).describe("any other objects, in full"),
   })
   .prefault({})
@@ -53,16 +70,37 @@ export interface Made {
 }
 
 /** Creates the objects, waits until the pods are as ready as they are to be, and returns them. */
-export async function makeObjects(lab: Lab, { services, pods, manifests }: Objects): Promise<Made> {
+export async function makeObjects(lab: Lab, { services, pods, slices, manifests }: Objects): Promise<Made> {
   for (const [name, spec] of Object.entries(services)) await lab.services.create(name, spec);
   for (const manifest of manifests)
     await lab.api.create(`${manifest.kind} ${manifest.metadata.name}`, inCast(lab, manifest));
   const started = new Map(
     await Promise.all(Object.entries(pods).map(async ([name, pod]) => [name, await startPod(lab, name, pod)] as const)),
   );
+  const addressOf = (name: string) => started.get(name)?.address ?? lab.pod(name).address;
+  for (const [name, slice] of Object.entries(slices))
+    await lab.api.create(`the EndpointSlice ${name}`, sliceOf(lab, name, slice, addressOf));
   return {
     peer: (name) => (name === "outside" ? lab.outsider : (started.get(name)?.peer ?? lab.pod(name))),
-    addressOf: (name) => started.get(name)?.address ?? lab.pod(name).address,
+    addressOf,
+  };
+}
+
+/** Returns an EndpointSlice in the cluster's first family of addresses. */
+function sliceOf(
+  lab: Lab,
+  name: string,
+  { of, pods, ports }: z.infer<typeof Slice>,
+  addressOf: (pod: string) => string,
+): KubernetesObject {
+  const labels = { "kubernetes.io/service-name": of };
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name, namespace: lab.namespace, labels },
+    addressType: lab.family === "ipv6" ? "IPv6" : "IPv4",
+    endpoints: pods.map((pod) => ({ addresses: [addressOf(pod)], conditions: { ready: true } })),
+    ports: Object.entries(ports).map(([portName, port]) => ({ name: portName, port, protocol: "TCP" })),
   };
 }
 
@@ -74,23 +112,31 @@ export function inCast(lab: Lab, { metadata, ...rest }: Manifest): KubernetesObj
 async function startPod(
   lab: Lab,
   name: string,
-  { labels, ready, runs, spec }: z.infer<typeof Pod>,
+  { labels, ready, runs, ports, spec }: z.infer<typeof Pod>,
 ): Promise<{ address: string; peer?: Peer }> {
   if (runs === "client") {
     const { metadata, ...client } = lab.objects.clientPod(name, spec);
     const peer = await lab.pods.start({ ...client, metadata: { ...metadata, labels } });
     return { address: peer.address, peer };
   }
+  const [listens = 8080] = Object.values(ports);
+  const { args, ...server } = lab.objects.serverContainer;
   const readinessProbe = {
     // Nobody listens on port 8090: it is never found ready.
-    httpGet: { path: "/hostname", port: ready ? 8080 : 8090 },
+    httpGet: { path: "/hostname", port: ready ? listens : 8090 },
     periodSeconds: 1,
     timeoutSeconds: Math.ceil(lab.timeouts.readiness / 1000),
   };
-  const containers = [{ ...lab.objects.serverContainer, readinessProbe }];
+  const serving = {
+    ...server,
+    args: [...args, `--http-port=${listens}`],
+    ports: Object.entries(ports).map(([portName, containerPort]) => ({ name: portName, containerPort })),
+    readinessProbe,
+  };
+  const containers = [serving, ...(runs === "both" ? [lab.objects.clientContainer] : [])];
   const pod = lab.objects.serverPod(name, labels, { containers, ...spec });
   if (ready) {
-    const peer = await lab.pods.start(pod);
+    const peer = await lab.pods.start(pod, runs === "both" ? { container: lab.objects.clientContainer.name } : {});
     return { address: peer.address, peer };
   }
   await lab.api.create(`the pod ${name}`, pod);
@@ -100,7 +146,7 @@ async function startPod(
       const found = await lab.api.read<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
       const address = found.status?.podIP;
       if (address === undefined) return { address: "", outcome: "none" };
-      const { outcome } = await meet(lab.pod("client-1"), hostPort(address, 8080), lab.timeouts.attempt);
+      const { outcome } = await meet(lab.pod("client-1"), hostPort(address, listens), lab.timeouts.attempt);
       return { address, outcome };
     },
     ({ outcome }) => outcome === "answered",

@@ -7,6 +7,7 @@ import { isLive } from "../claim/control.ts";
 import { judgementOf } from "../claim/verdict.ts";
 import { UserError } from "../host/errors.ts";
 import type { Lab } from "../lab/lab.ts";
+import { type Judged, judgedOfEndpoints } from "./endpoints.judged.ts";
 import { celPatch } from "./objects.ts";
 import { checks, readyMadeCheck } from "./ready-made.ts";
 
@@ -64,14 +65,6 @@ const refused = {
 const variables = { WEB_SERVICE_HOST: "10.96.0.9", WEB_SERVICE_PORT: "80" };
 const told = { clusterIP: "10.96.0.9", told: "10.96.0.1", variables };
 const ruled = { node: "worker", rules: 3, ofAnotherService: 5 };
-
-/** What a check could observe, and what is judged of it. */
-interface Judged {
-  readonly check: string;
-  readonly holds: unknown;
-  readonly refuted: readonly [observation: unknown, why: string][];
-  readonly inconclusive: readonly unknown[];
-}
 
 const judged: readonly Judged[] = [
   {
@@ -171,6 +164,7 @@ const judged: readonly Judged[] = [
     ],
     inconclusive: [],
   },
+  ...judgedOfEndpoints,
   {
     check: "dns-records",
     holds: dns,
@@ -329,6 +323,11 @@ test.each([
       },
     },
     "service: must have one of sessionAffinity, ",
+  ],
+  [{ "ports-lead-to": { service: "web", ports: { 80: ["server-1"] } } }, "service: must be one of objects.services"],
+  [
+    { "endpoints-are": { service: "s", steps: [{ start: "p", endpoints: [] }], objects: { services: { s: {} } } } },
+    "steps: can start, relabel and delete pods of objects.pods only",
   ],
   [{ "dns-records": { of: "web", are: [], from: "outside" } }, "from: must be a pod"],
   [{ "object-is-stored-with": { object: { kind: "Service" } } }, "object.apiVersion: "],

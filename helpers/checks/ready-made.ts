@@ -10,6 +10,7 @@ import { apiAccepts, apiRefuses, objectIsStoredWith } from "./api.ts";
 import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
+import { endpointsAre, portsLeadTo } from "./endpoints.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
 import { apiWarns } from "./warns.ts";
 
@@ -22,6 +23,8 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "every-pod-answers": everyPodAnswers,
   "only-these-pods-answer": onlyThesePodsAnswer,
   "endpoints-follow-pods": endpointsFollowPods,
+  "endpoints-are": endpointsAre,
+  "ports-lead-to": portsLeadTo,
   "dns-records": dnsRecords,
   "environment-variables": environmentVariables,
   "object-is-stored-with": objectIsStoredWith,

@@ -4,6 +4,7 @@ import type {
   V1DaemonSet,
   V1Deployment,
   V1EndpointSlice,
+  V1Endpoints,
   V1Namespace,
   V1NetworkPolicy,
   V1Node,
@@ -18,6 +19,7 @@ interface Kinds {
   ConfigMap: V1ConfigMap;
   DaemonSet: V1DaemonSet;
   Deployment: V1Deployment;
+  Endpoints: V1Endpoints;
   EndpointSlice: V1EndpointSlice;
   Event: CoreV1Event;
   Namespace: V1Namespace;
