@@ -20,12 +20,20 @@ export const Pod = z.strictObject({
     .default("server")
     .describe("server: tells who it is and who asks, on its `ports`; client: can ask; both: a container of each"),
   ports: z
-    .array(Port)
-    .min(1)
-    .default([8080])
-    .describe("on which it serves; the first one is asked by its readiness probe"),
+    .record(z.string(), Port)
+    .default({})
+    .describe("name and number of each port on which it serves; 8080 by default. Its readiness probe asks the first"),
   node: z.enum(["worker-1", "worker-2"]).optional().describe("where it is put; any node that takes pods by default"),
   spec: Json.default({}).describe("more of the pod's `spec`"),
+});
+
+/** An EndpointSlice that a check writes by hand. */
+export const Slice = z.strictObject({
+  of: z.string().describe("a Service of `objects`, without a selector"),
+  pods: z.array(z.string()).min(1).describe("pods of the cast or of `objects`, by their addresses"),
+  ports: z
+    .record(z.string(), z.int().min(1).max(65_535))
+    .describe("name of a port of the Service, and the number to which it leads"),
 });
 
 /** A manifest of which the namespace may be absent. */
@@ -41,6 +49,7 @@ export const Objects = z
   .strictObject({
     services: z.record(z.string(), Json).default({}).describe("name and `spec` of each Service"),
     pods: z.record(z.string(), Pod).default({}).describe("name, labels, readiness of each pod"),
+    slices: z.record(z.string(), Slice).default({}).describe("EndpointSlices written by hand"),
     manifests: z.array(Manifest).default([]).describe("any other objects, in full"),
   })
   .prefault({})
@@ -63,16 +72,37 @@ export interface Made {
 }
 
 /** Creates the objects, waits until the pods are as ready as they are to be, and returns them. */
-export async function makeObjects(lab: Lab, { services, pods, manifests }: Objects): Promise<Made> {
+export async function makeObjects(lab: Lab, { services, pods, slices, manifests }: Objects): Promise<Made> {
   for (const [name, spec] of Object.entries(services)) await lab.services.create(name, spec);
   for (const manifest of manifests)
     await lab.api.create(`${manifest.kind} ${manifest.metadata.name}`, inCast(lab, manifest));
   const started = new Map(
     await Promise.all(Object.entries(pods).map(async ([name, pod]) => [name, await startPod(lab, name, pod)] as const)),
   );
+  const addressOf = (name: string) => started.get(name)?.address ?? lab.pod(name).address;
+  for (const [name, slice] of Object.entries(slices))
+    await lab.api.create(`the EndpointSlice ${name}`, sliceOf(lab, name, slice, addressOf));
   return {
     peer: (name) => (name === "outside" ? lab.outsider : (started.get(name)?.peer ?? lab.pod(name))),
-    addressOf: (name) => started.get(name)?.address ?? lab.pod(name).address,
+    addressOf,
+  };
+}
+
+/** Returns an EndpointSlice in the cluster's first family of addresses. */
+function sliceOf(
+  lab: Lab,
+  name: string,
+  { of, pods, ports }: z.infer<typeof Slice>,
+  addressOf: (pod: string) => string,
+): KubernetesObject {
+  const labels = { "kubernetes.io/service-name": of };
+  return {
+    apiVersion: "discovery.k8s.io/v1",
+    kind: "EndpointSlice",
+    metadata: { name, namespace: lab.namespace, labels },
+    addressType: lab.family === "ipv6" ? "IPv6" : "IPv4",
+    endpoints: pods.map((pod) => ({ addresses: [addressOf(pod)], conditions: { ready: true } })),
+    ports: Object.entries(ports).map(([portName, port]) => ({ name: portName, port, protocol: "TCP" })),
   };
 }
 
@@ -109,25 +139,31 @@ async function startPod(
     const peer = await lab.pods.start({ ...client, metadata: { ...metadata, labels } });
     return { address: peer.address, peer };
   }
+  const [listens = 8080] = Object.values(ports);
+  const { args, ...server } = lab.objects.serverContainer;
   const readinessProbe = {
     // Nobody listens on port 8090: it is never found ready.
-    httpGet: { path: "/hostname", port: ready ? ports[0] : 8090 },
+    httpGet: { path: "/hostname", port: ready ? listens : 8090 },
     periodSeconds: 1,
     timeoutSeconds: Math.ceil(lab.timeouts.readiness / 1000),
   };
-  const servers = ports.map((port, index) =>
-    index === 0 && port === 8080
-      ? { ...lab.objects.serverContainer, readinessProbe }
-      : {
-          ...{ ...lab.objects.serverContainer, name: `server-${port}` },
-          args: ["netexec", `--http-port=${port}`, "--udp-port=-1"],
-          ...(index === 0 ? { readinessProbe } : {}),
-        },
-  );
-  const containers = runs === "both" ? [lab.objects.clientContainer, ...servers] : servers;
+  const serving = (named: Record<string, number>, index: number) => {
+    const [port = 8080] = Object.values(named);
+    return {
+      ...server,
+      ...(index === 0
+        ? { args: [...args, `--http-port=${port}`], readinessProbe }
+        : { name: `${server.name}-${port}`, args: ["netexec", `--http-port=${port}`, "--udp-port=-1"] }),
+      ports: Object.entries(named).map(([portName, containerPort]) => ({ name: portName, containerPort })),
+    };
+  };
+  const servers = (
+    Object.keys(ports).length === 0 ? [{}] : Object.entries(ports).map((port) => Object.fromEntries([port]))
+  ).map(serving);
+  const containers = [...servers, ...(runs === "both" ? [lab.objects.clientContainer] : [])];
   const pod = lab.objects.serverPod(name, labels, { containers, ...placed });
   if (ready) {
-    const peer = await lab.pods.start(pod);
+    const peer = await lab.pods.start(pod, runs === "both" ? { container: lab.objects.clientContainer.name } : {});
     return { address: peer.address, peer };
   }
   await lab.api.create(`the pod ${name}`, pod);
@@ -137,7 +173,7 @@ async function startPod(
       const found = await lab.api.read<V1Pod>(`the pod ${name}`, `/api/v1/namespaces/${lab.namespace}/pods/${name}`);
       const address = found.status?.podIP;
       if (address === undefined) return { address: "", outcome: "none" };
-      const { outcome } = await meet(lab.pod("client-1"), hostPort(address, ports[0] ?? 8080), lab.timeouts.attempt);
+      const { outcome } = await meet(lab.pod("client-1"), hostPort(address, listens), lab.timeouts.attempt);
       return { address, outcome };
     },
     ({ outcome }) => outcome === "answered",

@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import { z } from "zod";
-import { Objects, Pod } from "./objects.ts";
+import { Objects, Pod, Slice } from "./objects.ts";
 import { checks } from "./ready-made.ts";
 import { Target } from "./target.ts";
 
@@ -36,6 +36,8 @@ export function checksAsMarkdown(): string {
     parametersOf(Objects),
     "Each of `pods` has:",
     parametersOf(Pod),
+    "Each of `slices` has:",
+    parametersOf(Slice),
     ...all.flatMap(([name, { says, parameters, example }]) => [
       `## ${name}`,
       says,

@@ -7,6 +7,7 @@ import { isLive } from "../claim/control.ts";
 import { judgementOf } from "../claim/verdict.ts";
 import { UserError } from "../host/errors.ts";
 import type { Lab } from "../lab/lab.ts";
+import { type Judged, judgedOfEndpoints } from "./endpoints.judged.ts";
 import { celPatch } from "./objects.ts";
 import { judgedOfOperations } from "./operations.judged.ts";
 import { checks, readyMadeCheck } from "./ready-made.ts";
@@ -73,14 +74,6 @@ const resolver = {
   lines: ["search example.test", "nameserver 192.0.2.53"],
 };
 const ruled = { node: "worker", rules: 3, ofAnotherService: 5 };
-
-/** What a check could observe, and what is judged of it. */
-interface Judged {
-  readonly check: string;
-  readonly holds: unknown;
-  readonly refuted: readonly [observation: unknown, why: string][];
-  readonly inconclusive: readonly unknown[];
-}
 
 const judged: readonly Judged[] = [
   {
@@ -180,6 +173,7 @@ const judged: readonly Judged[] = [
     ],
     inconclusive: [],
   },
+  ...judgedOfEndpoints,
   {
     check: "dns-records",
     holds: dns,
@@ -467,6 +461,11 @@ test.each([
   [
     { "file-in-pod": { file: "/etc/hosts", pod: "p", has: ["<adress> p"], control: { name: "n", patch: [] } } },
     "has.0: must have no <…> but ",
+  ],
+  [{ "ports-lead-to": { service: "web", ports: { 80: ["server-1"] } } }, "service: must be one of objects.services"],
+  [
+    { "endpoints-are": { service: "s", steps: [{ start: "p", endpoints: [] }], objects: { services: { s: {} } } } },
+    "steps: can start, relabel and delete pods of objects.pods only",
   ],
   [{ "object-is-stored-with": { object: { kind: "Service" } } }, "object.apiVersion: "],
   [{ "address-is-in": { pod: "client-1", range: "pods" } }, "check address-is-in: must be one of objects"],

@@ -11,6 +11,7 @@ import { serviceAsksForAddress } from "./asks-for-address.ts";
 import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
+import { endpointsAre, portsLeadTo } from "./endpoints.ts";
 import { fileInPod } from "./files.ts";
 import { everyNodeAnswers, kubeProxyRunsIn, kubeProxyTakes } from "./kube-proxy.ts";
 import { apiOperations } from "./operations.ts";
@@ -28,6 +29,8 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "every-pod-answers": everyPodAnswers,
   "only-these-pods-answer": onlyThesePodsAnswer,
   "endpoints-follow-pods": endpointsFollowPods,
+  "endpoints-are": endpointsAre,
+  "ports-lead-to": portsLeadTo,
   "dns-records": dnsRecords,
   "environment-variables": environmentVariables,
   "file-in-pod": fileInPod,

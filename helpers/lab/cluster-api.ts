@@ -4,6 +4,7 @@ import type {
   V1DaemonSet,
   V1Deployment,
   V1EndpointSlice,
+  V1Endpoints,
   V1Namespace,
   V1NetworkPolicy,
   V1Node,
@@ -11,7 +12,7 @@ import type {
   V1Service,
 } from "@kubernetes/client-node";
 import { shellCommand } from "../claim/evidence.ts";
-import { type ApiAnswer, collectionPath, type KubernetesObject, type Method } from "../probe/api.ts";
+import { type ApiAnswer, collectionPath, type KubernetesObject, type Method, type WatchEvent } from "../probe/api.ts";
 import type { Session } from "./session.ts";
 
 /** What checks look at, by its kind. */
@@ -19,6 +20,7 @@ interface Kinds {
   ConfigMap: V1ConfigMap;
   DaemonSet: V1DaemonSet;
   Deployment: V1Deployment;
+  Endpoints: V1Endpoints;
   EndpointSlice: V1EndpointSlice;
   Event: CoreV1Event;
   Namespace: V1Namespace;
@@ -93,6 +95,28 @@ export class ClusterApi {
     return (await this.read<{ items: Kinds[Kind][] }>(title, listPath(kind, selection))).items;
   }
 
+  /** Calls `tell` for each event of a watch of the objects of a kind that are selected, until the signal ends it. */
+  async watch<Kind extends keyof Kinds>(
+    title: string,
+    kind: Kind,
+    selection: Selection,
+    tell: (event: WatchEvent<Kinds[Kind]>) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const path = listPath(kind, selection);
+    const events: string[] = [];
+    const told = (event: WatchEvent<Kinds[Kind]>) => {
+      events.push(`${event.type} ${event.object.metadata?.name}`);
+      tell(event);
+    };
+    try {
+      await this.#api.watch<Kinds[Kind]>(path, told, AbortSignal.any([signal, this.#session.signal]));
+    } finally {
+      const command = `kubectl get --raw '${path}${path.includes("?") ? "&" : "?"}watch=true'`;
+      this.#session.evidence.add(title, command, events.join("\n"));
+    }
+  }
+
   /** Returns whatever the API has at a path. */
   async read<T>(title: string, path: string): Promise<T> {
     const value = await this.#api.get<T>(path);
@@ -125,11 +149,16 @@ export class ClusterApi {
     return cells;
   }
 
-  /** Creates an object and returns it as the server stored it. @throws ApiError if the server refuses */
-  async create<T>(title: string, object: KubernetesObject): Promise<T> {
+  /**
+   * Creates an object and returns it as the server stored it.
+   *
+   * @param options.silent the caller keeps what is worth keeping
+   * @throws ApiError if the server refuses
+   */
+  async create<T>(title: string, object: KubernetesObject, { silent = false } = {}): Promise<T> {
     const created = await this.#api.create<T>(object);
     this.#session.deleteAfterwards(object);
-    this.#session.keep(title, `kubectl create -f - <<< '${JSON.stringify(object)}'`, created);
+    if (!silent) this.#session.keep(title, `kubectl create -f - <<< '${JSON.stringify(object)}'`, created);
     return created;
   }
 
@@ -197,10 +226,10 @@ export class ClusterApi {
     this.#session.evidence.add(title, command, "deleted");
   }
 
-  /** Asks for an object to be deleted and waits for nothing. */
-  async requestDeletion(title: string, object: KubernetesObject): Promise<void> {
-    await this.#api.requestDeletion(object);
-    const command = `kubectl delete --wait=false ${object.kind.toLowerCase()} ${object.metadata.name}`;
+  /** Asks for an object to be deleted and waits for nothing; a pod with `grace` has as long to end as it says itself. */
+  async requestDeletion(title: string, object: KubernetesObject, { grace = false } = {}): Promise<void> {
+    await this.#api.requestDeletion(object, "Background", { grace });
+    const command = `kubectl delete --wait=false ${grace ? "" : "--force "}${object.kind.toLowerCase()} ${object.metadata.name}`;
     this.#session.evidence.add(title, command, "asked");
   }
 }

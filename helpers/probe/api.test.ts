@@ -47,6 +47,11 @@ beforeAll(async () => {
         .appendHeader("warning", '299 - "v1 Endpoints is deprecated"')
         .appendHeader("warning", String.raw`299 - "a \"quote\""`)
         .end("{}");
+    else if (request.url?.endsWith("/pods?watch=true"))
+      response.write('{"type":"ADDED","object":{"a":1}}\n{"type":"DELETED","object":{"a":1}}\n');
+    else if (request.url?.endsWith("/ended?watch=true")) response.end('{"type":"ADDED","object":{}}\n');
+    else if (request.url?.endsWith("/refused?watch=true"))
+      response.writeHead(403).end(JSON.stringify({ message: "not you" }));
     else if (request.url?.endsWith("/pods/slow")) response.writeHead(asked++ < 2 ? 200 : 404).end("{}");
     else response.end(JSON.stringify({ unknownField: 1 }));
   };
@@ -85,6 +90,23 @@ test("what the server warns of beside comes through, each by itself", async () =
   const object = { apiVersion: "v1", kind: "Endpoints", metadata: { name: "e", namespace: "cast" } };
   expect(await api.tryCreate(object)).toMatchObject({ warnings: ["v1 Endpoints is deprecated", 'a "quote"'] });
   expect(await api.request("GET", "/anything")).toMatchObject({ warnings: [] });
+});
+
+test("a watch tells event by event until it is ended", async () => {
+  const over = new AbortController();
+  const types: string[] = [];
+  await api.watch(
+    "/pods",
+    ({ type }) => {
+      types.push(type);
+      if (types.length === 2) over.abort();
+    },
+    over.signal,
+  );
+  expect(types).toEqual(["ADDED", "DELETED"]);
+  const ended = (path: string) => api.watch(path, () => {}, new AbortController().signal);
+  await expect(ended("/ended")).rejects.toThrow(ApiUnreachable);
+  await expect(ended("/refused")).rejects.toThrow("not you (HTTP 403)");
 });
 
 test("a refusal keeps the server's status and words", async () => {

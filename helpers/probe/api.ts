@@ -1,5 +1,6 @@
 import { Agent as PlainAgent, request as requestPlain } from "node:http";
 import { Agent, type RequestOptions, request } from "node:https";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { readKubeconfig } from "./kubeconfig.ts";
@@ -11,6 +12,12 @@ export interface ApiAnswer {
   readonly body: unknown;
   /** What it warns of beside, as `kubectl` prints it after `Warning:`. */
   readonly warnings: readonly string[];
+}
+
+/** What a watch tells of one object. */
+export interface WatchEvent<T> {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+  readonly object: T;
 }
 
 /** Thrown when the API server refuses; the message is its own, with the status code. */
@@ -150,6 +157,36 @@ export class KubernetesApi implements Disposable {
     }
   }
 
+  /**
+   * Calls `tell` for each event of a watch, the objects that are there already first, until the signal ends it.
+   *
+   * @param path of a list
+   * @throws ApiUnreachable if the server ends it, ApiError if it refuses
+   */
+  async watch<T>(path: string, tell: (event: WatchEvent<T>) => void, signal: AbortSignal): Promise<void> {
+    const credentials = await this.#credentials();
+    const url = new URL(`${this.#server.replace(/\/$/, "")}${path}${path.includes("?") ? "&" : "?"}watch=true`);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const sent = this.#send(url, { ...credentials, signal }, (response) => {
+      if (response.statusCode !== 200) {
+        text(response).then(
+          (answer) => reject(new ApiError(response.statusCode ?? 0, messageOf(parse(answer)))),
+          reject,
+        );
+        return;
+      }
+      createInterface({ input: response })
+        .on("line", (line) => tell(JSON.parse(line) as WatchEvent<T>))
+        .on("error", reject)
+        .on("close", () => reject(new ApiUnreachable(`the server ended the watch of ${path}`)));
+      response.on("error", reject);
+    });
+    sent.on("error", reject);
+    signal.addEventListener("abort", () => resolve());
+    sent.end();
+    return promise;
+  }
+
   /** Returns what tells the server who asks, and this side who answers. A plugin gives new ones where the old ones have expired. */
   async #credentials(): Promise<Credentials> {
     const options: Credentials = {};
@@ -187,13 +224,14 @@ export class KubernetesApi implements Disposable {
     return this.request("PATCH", path, changes, { "content-type": "application/merge-patch+json" });
   }
 
-  /** Asks for an object to be deleted, without grace; one that is gone already is fine. */
+  /** Asks for an object to be deleted, without the grace that it has unless that is asked for; one that is gone already is fine. */
   async requestDeletion(
     object: KubernetesObject,
     propagationPolicy: "Background" | "Foreground" = "Background",
+    { grace = false } = {},
   ): Promise<void> {
     const path = `${collectionPath(object)}/${object.metadata.name}`;
-    const options = { gracePeriodSeconds: 0, propagationPolicy };
+    const options = { ...(grace ? {} : { gracePeriodSeconds: 0 }), propagationPolicy };
     const answer = await this.request("DELETE", path, options);
     if (answer.code >= 300 && answer.code !== 404) throw new ApiError(answer.code, messageOf(answer.body));
   }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { contains, hostPrefix, lastAddresses, overlap, reverseName } from "./ip.ts";
+import { contains, firstAddress, hostPrefix, lastAddresses, overlap, reverseName } from "./ip.ts";
 
 test.each([
   ["10.244.1.5", ["10.244.0.0/16"], true],
@@ -38,6 +38,11 @@ test("the last addresses of a subnet leave its broadcast address out", () => {
   expect(lastAddresses("fc00:f853:ccd:e793::/64", 10)).toBe(
     "fc00:f853:ccd:e793:ffff:ffff:ffff:fff5-fc00:f853:ccd:e793:ffff:ffff:ffff:fffe",
   );
+});
+
+test("the first address of a subnet", () => {
+  expect(firstAddress("10.96.0.0/16")).toBe("10.96.0.1");
+  expect(firstAddress("fd00:10:96::/112")).toBe("fd00:10:96::1");
 });
 
 test("an address alone is a prefix of its whole length", () => {

@@ -23,6 +23,14 @@ export function overlap(one: string, other: string): boolean {
   return contains([one], base(other)) || contains([other], base(one));
 }
 
+/** Returns the first address of a subnet after its own: `10.96.0.1` of `10.96.0.0/16`. */
+export function firstAddress(subnet: string): string {
+  const { IPv4, IPv6 } = ipaddr;
+  const family = ipFamilyOf(subnet) === "ipv6" ? IPv6 : IPv4;
+  const bytes = family.networkAddressFromCIDR(subnet).toByteArray();
+  return ipaddr.fromByteArray([...bytes.slice(0, -1), (bytes.at(-1) ?? 0) + 1]).toString();
+}
+
 /** Returns the last `count` addresses of a subnet but the very last, IPv4's broadcast address, as a range `from-to`. */
 export function lastAddresses(subnet: string, count: number): string {
   const { IPv4, IPv6 } = ipaddr;

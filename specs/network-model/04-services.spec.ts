@@ -1,0 +1,162 @@
+import { expect } from "vitest";
+import { makeObjects, Objects } from "../../helpers/checks/objects.ts";
+import { NeedsFeature, positiveControl } from "../../helpers/claim/verdict.ts";
+import { mutate } from "../../helpers/lab/admission.ts";
+import { answered, whoAnswers, whoAnswersByUdp } from "../../helpers/lab/ask.ts";
+import { follow } from "../../helpers/lab/follow.ts";
+import { iptablesRule, rules } from "../../helpers/lab/iptables.ts";
+import { patch } from "../../helpers/lab/json-patch.ts";
+import type { Lab } from "../../helpers/lab/lab.ts";
+import { leadsTo, webPorts } from "../../helpers/lab/objects.ts";
+import { live } from "../../helpers/lab/spec.ts";
+import { hostPort, meet, request } from "../../helpers/probe/http.ts";
+import { rulesNaming } from "../../helpers/probe/rules.ts";
+import { claim } from "./article.ts";
+
+claim("kube-proxy-removes-the-rules", {
+  observe: async (lab) => {
+    if (lab.world.proxyMode === "ipvs") throw new NeedsFeature("a mode of kube-proxy whose rules name a Service");
+    const name = "ruled-for-a-while";
+    await lab.services.create(name, leadsTo({ app: "server" }));
+    const count = () =>
+      Promise.all(
+        lab.nodes.map(async (node) => ({
+          node: node.name,
+          rules: (await rulesNaming(node, `${lab.namespace}/${name}`)).length,
+        })),
+      );
+    const before = await lab.eventually(count, (nodes) => nodes.every(({ rules: found }) => found > 0));
+    await lab.api.delete("the Service", lab.objects.service(name, {}));
+    return { before, after: await lab.eventually(count, (nodes) => nodes.every(({ rules: found }) => found === 0)) };
+  },
+  judge: ({ before, after }) => {
+    for (const { node, rules: found } of before)
+      positiveControl(found > 0, `${node} has rules that name the Service while it is there`);
+    for (const { node, rules: found } of after)
+      expect(found, `rules of ${node} that name the Service once it is deleted`).toBe(0);
+  },
+  control: live("a rule of the Service stays on a node", (lab) => {
+    const comment = ["-m", "comment", "--comment", `${lab.namespace}/ruled-for-a-while`];
+    // Of a protocol for experiments (RFC 3692), so that no packet ever meets it.
+    return iptablesRule(lab, lab.worker(0), "filter", "INPUT", "-p", "253", ...comment, "-j", "RETURN");
+  }),
+});
+
+claim("service-changes-the-destination-alone", {
+  observe: async (lab) => {
+    const name = "one-way";
+    const client = lab.pod("client-1");
+    const server = lab.pod("far-server");
+    await makeObjects(
+      lab,
+      Objects.parse({
+        services: { [name]: { ports: [{ port: 80 }] } },
+        slices: { [name]: { of: name, pods: ["far-server"], ports: { "": 8080 } } },
+      }),
+    );
+    const { clusterIP } = await lab.services.get(name);
+    await lab.until(
+      "the Service to answer",
+      () => meet(client, hostPort(clusterIP, 80), lab.timeouts.attempt),
+      answered,
+    );
+    const path = await follow(
+      lab,
+      {
+        ...{ title: "from a pod to a pod by a Service", protocol: "tcp", target: { address: clusterIP, port: 80 } },
+        client: { name: "client-1", address: client.address },
+        servers: { name: "far-server", addresses: [server.address], port: 8080 },
+      },
+      () => meet(client, hostPort(clusterIP, 80), lab.timeouts.answer),
+    );
+    return { client: client.address, server: hostPort(server.address, 8080), cluster: hostPort(clusterIP, 80), path };
+  },
+  judge: ({ client, server, cluster, path: { answer, there } }) => {
+    positiveControl(answered(answer) && there.length > 1, "the client is answered, and its packet was seen on its way");
+    const destinations = there.map(({ to, toPort }) => hostPort(to, toPort));
+    expect(destinations[0], "the destination with which the packet leaves the client").toBe(cluster);
+    expect(destinations.at(-1), "the destination with which it comes to the pod").toBe(server);
+    expect([...new Set(there.map(({ from }) => from))].join(", "), "its sources on the way").toBe(client);
+    expect(answer.source, "whom the pod sees").toBe(client);
+  },
+  control: live(
+    "the client's node gives what its pods send to that pod its own address",
+    async (lab) => {
+      await rules(lab, lab.worker(0)).masquerade({
+        from: lab.pod("client-1").address,
+        to: lab.pod("far-server").address,
+        port: 8080,
+      });
+    },
+    { alone: true },
+  ),
+});
+
+const both = "tcp-and-udp";
+const tcp = { name: "tcp", protocol: "TCP", port: 80, targetPort: 8082 };
+const udp = { name: "udp", protocol: "UDP", port: 80, targetPort: 8082 };
+
+/** Returns how the pod behind a Service is reached at port 80, by either protocol; an answer that is not to come is asked for until it does not. */
+async function reached(lab: Lab, address: string, wanted: { readonly tcp: boolean; readonly udp: boolean }) {
+  const client = lab.pod("client-1");
+  const dialer = lab.pod("server-1").on(8080);
+  const target = hostPort(address, 80);
+  const query = new URLSearchParams({
+    ...{ host: address, port: "80", protocol: "udp", request: "hostname", tries: "1" },
+  });
+  const byUdp = async () =>
+    (await request(client, `http://${dialer}/dial?${query.toString()}`, lab.timeouts.answer)).body;
+  return {
+    tcp: wanted.tcp
+      ? ((await whoAnswers(lab, client, target, both)).pod ?? null)
+      : ((
+          await lab.eventually(
+            () => meet(client, target, lab.timeouts.attempt),
+            (met) => !answered(met),
+          )
+        ).pod ?? null),
+    udp: wanted.udp
+      ? (await whoAnswersByUdp(lab, client, dialer, address, 80)).pod
+      : (await lab.eventually(byUdp, (body) => !body.includes('"responses"'))).includes(both)
+        ? both
+        : null,
+  };
+}
+
+claim("service-has-several-ports", {
+  slow: true,
+  observe: async (lab) => {
+    const labels = { app: both };
+    const { args, ...server } = lab.objects.serverContainer;
+    const containers = [{ ...server, args: [...args, "--http-port=8082", "--udp-port=8082"] }];
+    const service = await lab.services.create(both, {
+      selector: labels,
+      ports: [tcp, udp, { ...tcp, name: "another", port: 81 }],
+    });
+    await lab.pods.start(lab.objects.serverPod(both, labels, { containers }));
+    const { clusterIP } = service;
+    const withAll = await reached(lab, clusterIP, { tcp: true, udp: true });
+    const another = await whoAnswers(lab, lab.pod("client-1"), hostPort(clusterIP, 81), both);
+    const object = lab.objects.service(both, {});
+    const update = async (port: typeof tcp) =>
+      (await lab.api.patch(`only the port for ${port.protocol}`, object, { spec: { ports: [port] } })).code;
+    const codes = [await update(tcp)];
+    const withTcp = await reached(lab, clusterIP, { tcp: true, udp: false });
+    codes.push(await update(udp));
+    const withUdp = await reached(lab, clusterIP, { tcp: false, udp: true });
+    return { withAll, another: another.pod ?? null, codes, withTcp, withUdp };
+  },
+  judge: ({ withAll, another, codes, withTcp, withUdp }) => {
+    expect(withAll.tcp, "who answers by TCP at port 80").toBe(both);
+    expect(withAll.udp, "who answers by UDP at port 80").toBe(both);
+    expect(another, "who answers by TCP at port 81").toBe(both);
+    expect(codes, "HTTP status of each change of the ports").toEqual([200, 200]);
+    expect(withTcp.tcp, "who answers by TCP once the Service has that port alone").toBe(both);
+    expect(withTcp.udp, "who answers by UDP once the Service has the port for TCP alone").toBeNull();
+    expect(withUdp.udp, "who answers by UDP once the Service has that port alone").toBe(both);
+    expect(withUdp.tcp, "who answers by TCP once the Service has the port for UDP alone").toBeNull();
+  },
+  control: live("the Service is stored with the first of its ports alone", (lab) =>
+    mutate.service(lab, both, patch.replace("/spec/ports", [{ ...webPorts[0], ...tcp }])),
+  ),
+});
