@@ -7,6 +7,7 @@ import type { Lab } from "../lab/lab.ts";
 import type { KubernetesObject } from "../probe/api.ts";
 import { hostPort, meet } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
+import { NodeName, nodeNamed } from "./define.ts";
 
 const Json = z.record(z.string(), z.unknown());
 
@@ -15,6 +16,8 @@ export const Pod = z.strictObject({
   labels: z.record(z.string(), z.string()).default({}).describe("as its `metadata` has them"),
   ready: z.boolean().default(true).describe("false: its readiness probe fails for ever"),
   runs: z.enum(["server", "client"]).default("server").describe("server: tells who it is and who asks, on port 8080"),
+  node: NodeName.optional().describe("where it runs; wherever the scheduler puts it if absent"),
+  ports: z.array(Json).default([]).describe("what its container's `ports` have"),
   spec: Json.default({}).describe("more of the pod's `spec`"),
 });
 
@@ -74,10 +77,12 @@ export function inCast(lab: Lab, { metadata, ...rest }: Manifest): KubernetesObj
 async function startPod(
   lab: Lab,
   name: string,
-  { labels, ready, runs, spec }: z.infer<typeof Pod>,
+  { labels, ready, runs, node, ports, spec: more }: z.infer<typeof Pod>,
 ): Promise<{ address: string; peer?: Peer }> {
+  const spec = { ...(node === undefined ? {} : { nodeName: nodeNamed(lab, node).name }), ...more };
   if (runs === "client") {
-    const { metadata, ...client } = lab.objects.clientPod(name, spec);
+    const containers = [{ ...lab.objects.clientContainer, ports }];
+    const { metadata, ...client } = lab.objects.clientPod(name, { containers, ...spec });
     const peer = await lab.pods.start({ ...client, metadata: { ...metadata, labels } });
     return { address: peer.address, peer };
   }
@@ -87,7 +92,7 @@ async function startPod(
     periodSeconds: 1,
     timeoutSeconds: Math.ceil(lab.timeouts.readiness / 1000),
   };
-  const containers = [{ ...lab.objects.serverContainer, readinessProbe }];
+  const containers = [{ ...lab.objects.serverContainer, readinessProbe, ports }];
   const pod = lab.objects.serverPod(name, labels, { containers, ...spec });
   if (ready) {
     const peer = await lab.pods.start(pod);

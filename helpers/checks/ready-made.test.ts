@@ -137,7 +137,19 @@ const judged: readonly Judged[] = [
         "the address from which server-1 saw client-1 come: '10.0.0.2', not '10.244.1.2'",
       ],
     ],
-    inconclusive: [],
+    inconclusive: [{ calls: [] }],
+  },
+  {
+    check: "pods-are-reached",
+    holds: { calls: [{ server: "server-1", answer }] },
+    refuted: [
+      [{ calls: [{ server: "server-1", answer: silent }] }, "udp://10.96.0.9:80, asked from client-1: 'silent', not"],
+      [
+        { calls: [{ server: "server-2", answer }] },
+        "who answered at udp://10.96.0.9:80, asked from client-1: 'server-1', not 'server-2'",
+      ],
+    ],
+    inconclusive: [{ calls: [] }],
   },
   {
     check: "every-pod-answers",
@@ -297,6 +309,23 @@ test.each([
   ],
   [{ "port-is-answered": { at: { node: "worker-1" } } }, "check port-is-answered: at: a node needs either port or"],
   [{ "port-is-answered": { at: { service: "web", "node-port-of": "web" } } }, "at: node-port-of needs a node"],
+  [
+    { "port-is-answered": { at: { pod: "server-1" }, protocol: "udp" } },
+    "from: by UDP only pods that run the suite's server",
+  ],
+  [{ "source-address-is-kept": { from: ["pair"], to: ["server-1"], protocol: "udp" } }, "from: by UDP only pods that"],
+  [
+    {
+      "pods-are-reached": {
+        from: ["c"],
+        to: ["server-1"],
+        protocol: "udp",
+        objects: { pods: { c: { runs: "client" } } },
+      },
+    },
+    "from: by UDP only pods that run the suite's server can ask",
+  ],
+  [{ "pods-are-reached": { to: ["client-1"] } }, "to: must have another pod than the one that asks"],
   [{ "every-pod-answers": { service: "web", pods: ["a", "b"] } }, "service: must be one of objects.services"],
   [
     {

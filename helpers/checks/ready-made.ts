@@ -11,6 +11,7 @@ import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.t
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
+import { podsAreReached } from "./reach.ts";
 
 /** All ready-made checks, by the names that claims use. */
 export const checks: Readonly<Record<string, ReadyMade>> = {
@@ -18,6 +19,7 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "port-is-answered": portIsAnswered,
   "port-is-not-answered": portIsNotAnswered,
   "source-address-is-kept": sourceAddressIsKept,
+  "pods-are-reached": podsAreReached,
   "every-pod-answers": everyPodAnswers,
   "only-these-pods-answer": onlyThesePodsAnswer,
   "endpoints-follow-pods": endpointsFollowPods,

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Lab } from "../lab/lab.ts";
-import type { NodePeer } from "../lab/peers.ts";
 import { hostPort } from "../probe/http.ts";
+import { NodeName, nodeNamed } from "./define.ts";
 import type { Made } from "./objects.ts";
 
 /** Where a client asks. */
@@ -10,7 +10,7 @@ export const Target = z
     name: z.string().optional().describe("a name, as the client would type it"),
     service: z.string().optional().describe("the cluster IP of this Service"),
     pod: z.string().optional().describe("the address of this pod"),
-    node: z.enum(["worker-1", "worker-2", "control-plane"]).optional().describe("the address of this node"),
+    node: NodeName.optional().describe("the address of this node"),
     "node-port-of": z.string().optional().describe("with `node`: the node port of this Service"),
     port: z.int().min(1).max(65_535).optional().describe("80 by default; 8080 of a pod"),
   })
@@ -59,9 +59,4 @@ export async function locate(lab: Lab, made: Made, target: Target): Promise<stri
   const { spec } = await lab.services.get(nodePortOf);
   const nodePort = spec?.ports?.[0]?.nodePort;
   return nodePort === undefined ? null : hostPort(address, nodePort);
-}
-
-function nodeNamed(lab: Lab, node: NonNullable<Target["node"]>): NodePeer {
-  if (node === "control-plane") return lab.controlPlane;
-  return lab.worker(node === "worker-1" ? 0 : 1);
 }
