@@ -17,7 +17,15 @@ export const Pod = z.strictObject({
   ready: z.boolean().default(true).describe("false: its readiness probe fails for ever"),
   runs: z.enum(["server", "client"]).default("server").describe("server: tells who it is and who asks, on port 8080"),
   node: NodeName.optional().describe("where it runs; wherever the scheduler puts it if absent"),
-  ports: z.array(Json).default([]).describe("what its container's `ports` have"),
+  "host-ports": z
+    .array(
+      z.strictObject({
+        port: z.int().min(1).max(65_535),
+        protocol: z.enum(["TCP", "UDP"]).default("TCP"),
+      }),
+    )
+    .default([])
+    .describe("ports of its node that lead to a server's own, 8080 by TCP and 8081 by UDP"),
   spec: Json.default({}).describe("more of the pod's `spec`"),
 });
 
@@ -77,12 +85,11 @@ export function inCast(lab: Lab, { metadata, ...rest }: Manifest): KubernetesObj
 async function startPod(
   lab: Lab,
   name: string,
-  { labels, ready, runs, node, ports, spec: more }: z.infer<typeof Pod>,
+  { labels, ready, runs, node, "host-ports": hostPorts, spec: more }: z.infer<typeof Pod>,
 ): Promise<{ address: string; peer?: Peer }> {
   const spec = { ...(node === undefined ? {} : { nodeName: nodeNamed(lab, node).name }), ...more };
   if (runs === "client") {
-    const containers = [{ ...lab.objects.clientContainer, ports }];
-    const { metadata, ...client } = lab.objects.clientPod(name, { containers, ...spec });
+    const { metadata, ...client } = lab.objects.clientPod(name, spec);
     const peer = await lab.pods.start({ ...client, metadata: { ...metadata, labels } });
     return { address: peer.address, peer };
   }
@@ -92,6 +99,10 @@ async function startPod(
     periodSeconds: 1,
     timeoutSeconds: Math.ceil(lab.timeouts.readiness / 1000),
   };
+  const ports = hostPorts.map(({ port, protocol }) => ({
+    ...{ hostPort: port, protocol },
+    containerPort: protocol === "UDP" ? 8081 : 8080,
+  }));
   const containers = [{ ...lab.objects.serverContainer, readinessProbe, ports }];
   const pod = lab.objects.serverPod(name, labels, { containers, ...spec });
   if (ready) {

@@ -62,6 +62,10 @@ const refused = {
   not: { code: 201, message: "" },
 };
 const variables = { WEB_SERVICE_HOST: "10.96.0.9", WEB_SERVICE_PORT: "80" };
+const printed = (text: string) => ({
+  ...{ prints: [], never: [String.raw`^\s+bridge\b`] },
+  nodes: [{ node: "node-1", printed: text }],
+});
 const told = { clusterIP: "10.96.0.9", told: "10.96.0.1", variables };
 const ruled = { node: "worker", rules: 3, ofAnotherService: 5 };
 
@@ -257,6 +261,17 @@ const judged: readonly Judged[] = [
     ],
     inconclusive: [{ address: "10.244.1.2", ranges: [] }],
   },
+  {
+    check: "nodes-print",
+    holds: printed("    veth addrgenmode eui64"),
+    refuted: [
+      [
+        printed("    veth addrgenmode eui64\n    bridge forward_delay 1500"),
+        "what ip -details link show up printed on node-1 that matches",
+      ],
+    ],
+    inconclusive: [printed("")],
+  },
 ];
 
 test("every check's judge is tried", () => {
@@ -325,6 +340,14 @@ test.each([
     },
     "from: by UDP only pods that run the suite's server can ask",
   ],
+  [
+    { "nodes-print": { command: ["a"], prints: ["("], control: { name: "c", run: [["b"]], undo: [["b"]] } } },
+    "check nodes-print: prints.0: must be a regular expression",
+  ],
+  [
+    { "nodes-print": { command: ["a"], never: ["b"], control: { name: "c", run: [["b"]], undo: [["b"]] } } },
+    "besides: is needed with never",
+  ],
   [{ "pods-are-reached": { to: ["client-1"] } }, "to: must have another pod than the one that asks"],
   [{ "every-pod-answers": { service: "web", pods: ["a", "b"] } }, "service: must be one of objects.services"],
   [
@@ -346,6 +369,14 @@ test.each([
   expect(make).toThrow(UserError);
   expect(make).toThrow(message);
   expect(make).not.toThrow(/\n/);
+});
+
+test("what a node has to print is found line by line", () => {
+  const check = example("nodes-print", { prints: ["^a$"], never: [], besides: undefined });
+  const observed = (text: string) => ({ prints: ["^a$"], never: [], nodes: [{ node: "node-1", printed: text }] });
+  expect(verdictOf(check, observed("b\na\n"))).toBe("holds");
+  expect(verdictOf(check, observed("ab\n"))).toBe("refuted");
+  expect(verdictOf(check, observed(""))).toBe("refuted");
 });
 
 test("objects may be in a file beside the claims", () => {

@@ -11,6 +11,7 @@ import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.t
 import type { ReadyMade } from "./define.ts";
 import { dnsRecords } from "./dns.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
+import { nodesPrint } from "./prints.ts";
 import { podsAreReached } from "./reach.ts";
 
 /** All ready-made checks, by the names that claims use. */
@@ -30,6 +31,7 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "api-refuses": apiRefuses,
   "rules-on-every-node": rulesOnEveryNode,
   "address-is-in": addressIsIn,
+  "nodes-print": nodesPrint,
 };
 
 /**

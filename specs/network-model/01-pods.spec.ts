@@ -1,11 +1,9 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers, whoAnswersByUdp } from "../../helpers/lab/ask.ts";
 import { wrapProgram } from "../../helpers/lab/changes.ts";
 import { follow } from "../../helpers/lab/follow.ts";
 import { rules } from "../../helpers/lab/iptables.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
@@ -100,25 +98,6 @@ claim("containers-reach-each-other-on-localhost", {
     expect(onLocalhost.pod, "who answered there").toBe("of-two");
   },
   control: separated,
-});
-
-claim("host-network-pod-has-its-nodes-address", {
-  slow: true,
-  observe: async (lab) => {
-    const node = lab.worker(0);
-    const spec = { nodeName: node.name, hostNetwork: true };
-    const pod = await lab.pods.start(lab.objects.clientPod("with-its-nodes-network", spec));
-    return { node: node.addresses, addresses: pod.addresses, beside: lab.pod("client-1").address };
-  },
-  judge: ({ node, addresses, beside }) => {
-    positiveControl(!node.includes(beside), "a pod of the node that is not on the host network has another address");
-    positiveControl(addresses.length > 0, "the pod has an address");
-    for (const address of addresses)
-      expect(node, "addresses of the node of a pod on the host network").toContain(address);
-  },
-  control: live("the pod is stored without hostNetwork", (lab) =>
-    mutate.pod(lab, "with-its-nodes-network", patch.add("/spec/hostNetwork", false)),
-  ),
 });
 
 /** Follows one connection of a pod to a pod on another node. */

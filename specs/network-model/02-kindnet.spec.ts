@@ -1,7 +1,6 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { answered } from "../../helpers/lab/ask.ts";
-import { moveFile } from "../../helpers/lab/changes.ts";
+import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
 import { iptablesRule } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
@@ -9,91 +8,8 @@ import { startCapture } from "../../helpers/probe/capture.ts";
 import { meet } from "../../helpers/probe/http.ts";
 import { hostPrefix } from "../../helpers/probe/ip.ts";
 import { interfaceTowards, ipOption, routesOf, vethsOf, wayTo } from "../../helpers/probe/links.ts";
-import { jsonOf, outputOf, type Peer } from "../../helpers/probe/peer.ts";
+import { outputOf } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
-
-/** Where the container runtime keeps what CNI plugins told it, a file for each pod's interface (libcni, CacheDir). */
-const cniResults = "/var/lib/cni/results";
-
-/** Returns the file of the pod that has an address, or nothing if there is none. */
-async function cniResultOf(node: Peer, address: string): Promise<string | undefined> {
-  const found = await node.run(`the plugin's result with ${address}`, [
-    ...["grep", "--recursive", "--files-with-matches", "--fixed-strings", `"${address}/`, cniResults],
-  ]);
-  return found.stdout.split("\n").find(Boolean);
-}
-
-claim("pod-networks-are-left-to-a-plugin", {
-  observe: async (lab) => {
-    const [node, pod] = [lab.worker(0), lab.pod("client-1")];
-    const file = await cniResultOf(node, pod.address);
-    if (file === undefined) return { address: pod.address, told: null };
-    const { networkName, ifName, result } = await jsonOf<{
-      networkName: string;
-      ifName: string;
-      result: { ips?: { address: string }[]; interfaces?: { name: string; sandbox?: string }[] };
-    }>(node, "what the plugin told", ["cat", file]);
-    return {
-      address: pod.address,
-      told: {
-        ...{ networkName, ifName },
-        ips: (result.ips ?? []).map(({ address }) => address.replace(/\/.*/, "")),
-        inThePod: (result.interfaces ?? []).filter(({ sandbox = "" }) => sandbox !== "").map(({ name }) => name),
-      },
-    };
-  },
-  judge: ({ address, told }) => {
-    expect(told, `what a CNI plugin told when it made the network of the pod at ${address}`).not.toBeNull();
-    expect(told?.ips, "addresses that the plugin gave").toContain(address);
-    expect(told?.inThePod, "interfaces that the plugin made in the pod").toContain(told?.ifName);
-  },
-  control: live(
-    "nothing is kept of a plugin that made the pod's network",
-    async (lab) => {
-      const node = lab.worker(0);
-      const file = await cniResultOf(node, lab.pod("client-1").address);
-      if (file === undefined) throw new Error(`there is no result of the pod in ${cniResults}`);
-      await moveFile(lab, node, file, "/tmp/cni-result");
-    },
-    { alone: true },
-  ),
-});
-
-/** The folder of the nodes' CNI configurations; the container runtime uses the first (containerd's CRI, max_conf_num). */
-const cniFolder = "/etc/cni/net.d";
-
-claim("kind-brings-kindnet", {
-  observe: async (lab) => {
-    const { spec, status } = await lab.api.get("the DaemonSet kindnet", "DaemonSet", "kindnet", "kube-system");
-    const configurations = lab.nodes.map(async (node) => {
-      const listed = await outputOf(node, "what configures CNI on the node", ["ls", cniFolder]);
-      return { node: node.name, used: listed.split("\n").find((name) => /\.(conf|conflist|json)$/.test(name)) ?? null };
-    });
-    return {
-      image: spec?.template.spec?.containers[0]?.image ?? "",
-      nodes: lab.nodes.length,
-      ready: status?.numberReady,
-      configurations: await Promise.all(configurations),
-    };
-  },
-  judge: ({ image, nodes, ready, configurations }) => {
-    expect(image, "kindnet's image, named after the project that publishes it").toMatch(/(^|\/)kindest\/kindnetd:/);
-    expect(ready, "nodes on which kindnet is ready").toBe(nodes);
-    for (const { node, used } of configurations)
-      expect(used, `the CNI configuration that ${node} uses`).toBe("10-kindnet.conflist");
-  },
-  control: live(
-    "a node has another CNI configuration in front of kindnet's",
-    async (lab) => {
-      const node = lab.worker(0);
-      const other = `${cniFolder}/00-other.conflist`;
-      lab.afterwards(async () => void (await outputOf(node, "remove it", ["rm", other])));
-      // It says the same, so that pods that start meanwhile are served as ever.
-      await outputOf(node, "another configuration in front", ["cp", `${cniFolder}/10-kindnet.conflist`, other]);
-    },
-    { lane: "conflist" },
-  ),
-});
 
 claim("one-route-to-each-other-node", {
   observe: async (lab) => {
@@ -168,50 +84,6 @@ claim("routes-join-the-nodes", {
   }),
 });
 
-/** Types of links that are a bridge, or wrap packets in others (ip-link(8)). */
-const bridgesAndTunnels = new Set([
-  ...["bridge", "vxlan", "geneve", "bareudp", "wireguard", "tun", "ipip", "sit", "ip6tnl", "vti", "vti6"],
-  ...["gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan"],
-]);
-
-claim("no-tunnel-and-no-bridge", {
-  observe: (lab) =>
-    Promise.all(
-      lab.nodes.map(async (node) => {
-        const links = await jsonOf<{ ifname: string; flags?: string[]; linkinfo?: { info_kind?: string } }[]>(
-          node,
-          "the node's links, and of what kind they are",
-          ["ip", "-json", "-details", "link", "show"],
-        );
-        return {
-          node: node.name,
-          // A kernel that has a module for tunnels shows one that is down in every network (sysctl net.core.fb_tunnels_only_for_init_net).
-          up: links
-            .filter(({ flags }) => flags?.includes("UP") === true)
-            .map(({ ifname, linkinfo }) => ({ ifname, kind: linkinfo?.info_kind ?? null })),
-        };
-      }),
-    ),
-  judge: (nodes) => {
-    positiveControl(
-      nodes.some(({ up }) => up.some(({ kind }) => kind === "veth")),
-      "nodes tell of what kind their links are",
-    );
-    for (const { node, up } of nodes)
-      expect(
-        up.filter(({ kind }) => bridgesAndTunnels.has(kind ?? "")),
-        `links of ${node} that are a bridge or a tunnel`,
-      ).toEqual([]);
-  },
-  control: live("a node has a bridge", async (lab) => {
-    const node = lab.worker(0);
-    const link = (...words: string[]) => outputOf(node, `ip link ${words.join(" ")}`, ["ip", "link", ...words]);
-    lab.afterwards(async () => void (await link("del", "knc-a-bridge")));
-    await link("add", "knc-a-bridge", "type", "bridge");
-    await link("set", "knc-a-bridge", "up");
-  }),
-});
-
 /** Returns the links of pods of the first worker, and the routes that it has to their addresses. */
 async function linksOfPods(lab: Lab) {
   const node = lab.worker(0);
@@ -270,6 +142,26 @@ claim("pod-has-a-route-of-its-own", {
     const words = [hostPrefix(lab.pod("pair").address), "dev", other, "metric", "500"];
     lab.afterwards(async () => void (await outputOf(node, "one way again", ["ip", "route", "del", ...words])));
     await outputOf(node, "another way to the pod", ["ip", "route", "add", ...words]);
+  }),
+});
+
+claim("other-nodes-see-the-nodes-address", {
+  observe: async (lab) => {
+    const pod = lab.pod("client-1");
+    return {
+      ...{ pod: pod.address, node: lab.worker(0).addresses },
+      byANode: await whoAnswers(lab, pod, lab.pod("host-2").on(18_092)),
+      byAPod: await whoAnswers(lab, pod, lab.pod("server-2").on(8080)),
+    };
+  },
+  judge: ({ pod, node, byANode, byAPod }) => {
+    positiveControl(byAPod.source === pod, "a pod on the other node sees the pod's own address");
+    positiveControl(answered(byANode), `${byANode.to} answers`);
+    expect(node, `addresses of the node of the pod ${pod}; what another node saw`).toContain(byANode.source);
+  },
+  control: live("the pod's node leaves the source of what it sends to the other node as it is", (lab) => {
+    const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("host-2").address];
+    return iptablesRule(lab, lab.worker(0), "nat", "POSTROUTING", ...flow, "-p", "tcp", "-j", "ACCEPT");
   }),
 });
 
