@@ -7,9 +7,10 @@ import { answerWithAddress } from "../lab/changes.ts";
 import { iptablesRule } from "../lab/iptables.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
-import { hostPort, type Meeting, meet } from "../probe/http.ts";
+import { hostPort, meet } from "../probe/http.ts";
 import { Client, readyMade } from "./define.ts";
 import { makeObjects, Objects, pace } from "./objects.ts";
+import { type Answer, canAsk, cannotAsk, listensOn, Protocol, schemeOf, whoAnswersBy } from "./protocol.ts";
 import { inWords, locate, portOf, Target } from "./target.ts";
 
 export const nameIsAnswered = readyMade({
@@ -40,18 +41,21 @@ const Clients = z.array(Client).min(1).default(["client-1"]);
 export const portIsAnswered = readyMade({
   says: "Each of these clients is answered at a port, by one of these pods if any are named.",
   turnedBy: "the nodes drop what these clients send to that port",
-  parameters: z.strictObject({
-    from: Clients.describe("who asks: pods of the cast or of `objects`, or `outside`, the external client"),
-    at: Target,
-    by: z.array(z.string()).min(1).optional().describe("pods of which one has to answer"),
-    objects: Objects,
-  }),
+  parameters: z
+    .strictObject({
+      from: Clients.describe("who asks: pods of the cast or of `objects`, or `outside`, the external client"),
+      at: Target,
+      protocol: Protocol,
+      by: z.array(z.string()).min(1).optional().describe("pods of which one has to answer"),
+      objects: Objects,
+    })
+    .refine(({ from, protocol, objects }) => canAsk(from, protocol, objects), cannotAsk),
   example: {
     at: { node: "worker-2", "node-port-of": "web-nodeport" },
     from: ["outside"],
     by: ["server-1", "server-2"],
   },
-  make: ({ from, at, by, objects }) => ({
+  make: ({ from, at, protocol, by, objects }) => ({
     ...pace(objects),
     observe: async (lab) => {
       const made = await makeObjects(lab, objects);
@@ -61,39 +65,44 @@ export const portIsAnswered = readyMade({
         answers:
           target === null
             ? []
-            : await Promise.all(from.map((client) => whoAnswers(lab, made.peer(client), target, ...(by ?? [])))),
+            : await Promise.all(from.map((client) => whoAnswersBy(protocol, lab, made, client, target, ...(by ?? [])))),
       };
     },
     judge: ({ target, answers }) => {
       expect(target, `${inWords(at)}: an address and a port to ask at`).not.toBeNull();
       for (const answer of answers) {
-        expect(answer.outcome, `http://${answer.to}, asked from ${answer.from}`).toBe("answered");
+        expect(answer.outcome, `${schemeOf(protocol)}${answer.to}, asked from ${answer.from}`).toBe("answered");
         if (by !== undefined) expect(by, `who answers ${answer.from} at ${answer.to}`).toContain(answer.pod);
       }
     },
-    control: dropped(from, at, objects),
+    control: dropped(from, at, objects, protocol),
   }),
 });
 
 /** Asked before anything is made, so that it goes by what is known beforehand: who asks, and at which port. */
-export function dropped(from: readonly string[], at: Target, objects: Objects): LiveControl<Lab> {
+export function dropped(
+  from: readonly string[],
+  at: Target,
+  objects: Objects,
+  protocol: z.infer<typeof Protocol> = "tcp",
+): LiveControl<Lab> {
   return live(
     `the nodes drop what ${from.join(" and ")} sends to ${inWords(at)}`,
     async (lab) => {
       for (const client of from)
         for (const node of lab.nodes)
-          await iptablesRule(lab, node, "raw", "PREROUTING", ...flow(lab, client, at, objects), "-j", "DROP");
+          await iptablesRule(lab, node, "raw", "PREROUTING", ...flow(lab, client, at, objects, protocol), "-j", "DROP");
     },
     { alone: true },
   );
 }
 
-function flow(lab: Lab, client: string, at: Target, { pods }: Objects): string[] {
+function flow(lab: Lab, client: string, at: Target, { pods }: Objects, protocol = "tcp"): string[] {
   const addressOf = () => (client === "outside" ? lab.outsider.address : lab.pod(client).address);
   // A pod that the check makes has no address yet: then everybody's packets to that port are meant.
   const source = client in pods ? undefined : addressOf();
   const port = portOf(at) ?? lab.world.nodePortRange.replace("-", ":");
-  return [...(source === undefined ? [] : ["-s", source]), "-p", "tcp", "--dport", String(port)];
+  return [...(source === undefined ? [] : ["-s", source]), "-p", protocol, "--dport", String(port)];
 }
 
 const NoAnswer = z.enum(["refused", "unreachable", "silent", "unresolved"]);
@@ -173,35 +182,44 @@ export const portIsNotAnswered = readyMade({
 interface Call {
   readonly client: string;
   readonly server: string;
-  readonly meeting: Meeting;
+  readonly meeting: Answer;
 }
 
 export const sourceAddressIsKept = readyMade({
   says: "Each of these pods sees the address of each client as it is: there is no NAT between them.",
   turnedBy: "the nodes masquerade what pods send to pods",
-  parameters: z.strictObject({
-    from: z.array(z.string()).min(1).default(["client-1"]).describe("pods of the cast or of `objects` that ask"),
-    to: z.array(z.string()).min(1).describe("pods of the cast or of `objects` that are asked at their own address"),
-    port: z.int().min(1).max(65_535).default(8080).describe("on which each pod listens"),
-    objects: Objects,
-  }),
+  parameters: z
+    .strictObject({
+      from: z.array(z.string()).min(1).default(["client-1"]).describe("pods of the cast or of `objects` that ask"),
+      to: z.array(z.string()).min(1).describe("pods of the cast or of `objects` that are asked at their own address"),
+      protocol: Protocol,
+      port: z.int().min(1).max(65_535).optional().describe("on which each pod listens; 8080 by default, 8081 by UDP"),
+      objects: Objects,
+    })
+    .refine(({ from, protocol, objects }) => canAsk(from, protocol, objects), cannotAsk),
   example: { from: ["client-1", "client-2"], to: ["server-1", "server-2"] },
-  make: ({ from, to, port, objects }) => ({
+  make: ({ from, to, protocol, port, objects }) => ({
     ...pace(objects),
     observe: async (lab): Promise<{ calls: Call[] }> => {
       const made = await makeObjects(lab, objects);
-      const pairs = from.flatMap((client) => to.map((server) => ({ client, server })));
+      const pairs = from.flatMap((client) =>
+        to.filter((server) => server !== client).map((server) => ({ client, server })),
+      );
       return {
         calls: await Promise.all(
-          pairs.map(async ({ client, server }) => ({
-            client: made.addressOf(client),
-            server,
-            meeting: await whoAnswers(lab, made.peer(client), hostPort(made.addressOf(server), port)),
-          })),
+          pairs.map(async ({ client, server }) => {
+            const target = hostPort(made.addressOf(server), port ?? listensOn(server, protocol));
+            return {
+              client: made.addressOf(client),
+              server,
+              meeting: await whoAnswersBy(protocol, lab, made, client, target),
+            };
+          }),
         ),
       };
     },
     judge: ({ calls }) => {
+      positiveControl(calls.length > 0, "somebody asked another pod");
       for (const { client, server, meeting } of calls) {
         expect(meeting.outcome, `${meeting.from} asked ${meeting.to}`).toBe("answered");
         expect(meeting.pod, `who answered ${meeting.from} at ${meeting.to}, the address of ${server}`).toBe(server);

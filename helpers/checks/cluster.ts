@@ -6,7 +6,7 @@ import { mutate, withoutServiceLinks } from "../lab/admission.ts";
 import { patch } from "../lab/json-patch.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
-import { contains } from "../probe/ip.ts";
+import { contains, hostPrefix } from "../probe/ip.ts";
 import { outputOf, ProbeFailed } from "../probe/peer.ts";
 import { rulesNaming } from "../probe/rules.ts";
 import { readyMade, ServiceName } from "./define.ts";
@@ -210,14 +210,16 @@ export const rulesOnEveryNode = readyMade({
 
 export const addressIsIn = readyMade({
   says: "The cluster IP of a Service, or the address of a pod, is in a range of the cluster.",
-  turnedBy: "the Service is stored without a cluster IP, or the pod with its node's network",
+  turnedBy: "the Service is stored without a cluster IP, or the pod with its node's network (or without it)",
   parameters: z
     .strictObject({
       service: z.string().optional().describe("one of `objects.services`, by its cluster IP"),
       pod: z.string().optional().describe("one of `objects.pods`"),
       range: z
-        .enum(["services", "pods", "node"])
-        .describe("the cluster's Service subnets, its pod subnets, or the subnet of the pod's own node"),
+        .enum(["services", "pods", "node", "its-node"])
+        .describe(
+          "the cluster's Service subnets, its pod subnets, the subnet of the pod's own node, or `its-node`: that node's own addresses",
+        ),
       objects: Objects,
     })
     .refine(({ service, pod }) => (service === undefined) !== (pod === undefined), {
@@ -242,7 +244,8 @@ export const addressIsIn = readyMade({
       const address = made.addressOf(pod ?? "");
       if (range === "pods") return { address, ranges: lab.world.podSubnets };
       const { spec } = await lab.api.read<V1Pod>(`the pod ${pod}`, `/api/v1/namespaces/${lab.namespace}/pods/${pod}`);
-      return { address, ranges: lab.nodes.find(({ name }) => name === spec?.nodeName)?.podCIDRs ?? [] };
+      const node = lab.nodes.find(({ name }) => name === spec?.nodeName);
+      return { address, ranges: (range === "node" ? node?.podCIDRs : node?.addresses.map(hostPrefix)) ?? [] };
     },
     judge: ({ address, ranges }) => {
       positiveControl(ranges.length > 0, "the range is known");
@@ -251,9 +254,9 @@ export const addressIsIn = readyMade({
     },
     control:
       service === undefined
-        ? live("the pod has its node's network", (lab) =>
+        ? live(`the pod has its node's network${range === "its-node" ? " no more" : ""}`, (lab) =>
             storePatched(lab, "Pod", pod ?? "", [
-              { op: "add", path: "/spec/hostNetwork", value: true },
+              { op: "add", path: "/spec/hostNetwork", value: range !== "its-node" },
               { op: "add", path: "/spec/nodeName", value: lab.worker(1).name },
             ]),
           )

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Check } from "../claim/check.ts";
 import type { Lab } from "../lab/lab.ts";
+import type { NodePeer } from "../lab/peers.ts";
 
 /** A check that claims can name, with parameters. */
 export interface ReadyMade {
@@ -34,3 +35,12 @@ export const Client = z.string().describe("a pod of the cast or of `objects`, or
 
 /** The name of a Service in the namespace of the cast. */
 export const ServiceName = z.string().describe("a Service of the cast or of `objects`");
+
+/** A node by its part in the cast. */
+export const NodeName = z.enum(["worker-1", "worker-2", "control-plane"]);
+
+/** Returns the node of that name. */
+export function nodeNamed(lab: Lab, node: z.infer<typeof NodeName>): NodePeer {
+  if (node === "control-plane") return lab.controlPlane;
+  return lab.worker(node === "worker-1" ? 0 : 1);
+}

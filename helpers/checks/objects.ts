@@ -7,6 +7,7 @@ import type { Lab } from "../lab/lab.ts";
 import { ApiError, type KubernetesObject } from "../probe/api.ts";
 import { hostPort, meet } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
+import { NodeName, nodeNamed } from "./define.ts";
 
 const Port = z.int().min(1).max(65_535);
 const Json = z.record(z.string(), z.unknown());
@@ -23,7 +24,11 @@ export const Pod = z.strictObject({
     .record(z.string(), Port)
     .default({})
     .describe("name and number of each port on which it serves; 8080 by default. Its readiness probe asks the first"),
-  node: z.enum(["worker-1", "worker-2"]).optional().describe("where it is put; any node that takes pods by default"),
+  node: NodeName.optional().describe("where it runs; wherever the scheduler puts it if absent"),
+  "host-ports": z
+    .array(z.strictObject({ port: Port, protocol: z.enum(["TCP", "UDP"]).default("TCP") }))
+    .default([])
+    .describe("ports of its node that lead to a server's own, its first by TCP and 8081 by UDP"),
   spec: Json.default({}).describe("more of the pod's `spec`"),
 });
 
@@ -131,9 +136,9 @@ export function scopeOf(lab: Lab, kind: string): { namespace?: string } {
 async function startPod(
   lab: Lab,
   name: string,
-  { labels, ready, runs, ports, node, spec }: z.infer<typeof Pod>,
+  { labels, ready, runs, ports, node, "host-ports": hostPorts, spec }: z.infer<typeof Pod>,
 ): Promise<{ address: string; peer?: Peer }> {
-  const placed = node === undefined ? spec : { nodeName: lab.worker(node === "worker-1" ? 0 : 1).name, ...spec };
+  const placed = { ...(node === undefined ? {} : { nodeName: nodeNamed(lab, node).name }), ...spec };
   if (runs === "client") {
     const { metadata, ...client } = lab.objects.clientPod(name, placed);
     const peer = await lab.pods.start({ ...client, metadata: { ...metadata, labels } });
@@ -147,19 +152,22 @@ async function startPod(
     periodSeconds: 1,
     timeoutSeconds: Math.ceil(lab.timeouts.readiness / 1000),
   };
+  const onNode = hostPorts.map(({ port, protocol }) => ({
+    ...{ hostPort: port, protocol },
+    containerPort: protocol === "UDP" ? 8081 : listens,
+  }));
   const serving = (named: Record<string, number>, index: number) => {
     const [port = 8080] = Object.values(named);
-    return {
-      ...server,
-      ...(index === 0
-        ? { args: [...args, `--http-port=${port}`], readinessProbe }
-        : { name: `${server.name}-${port}`, args: ["netexec", `--http-port=${port}`, "--udp-port=-1"] }),
-      ports: Object.entries(named).map(([portName, containerPort]) => ({ name: portName, containerPort })),
-    };
+    const declared = Object.entries(named).map(([portName, containerPort]) => ({ name: portName, containerPort }));
+    return index === 0
+      ? { ...server, args: [...args, `--http-port=${port}`], readinessProbe, ports: [...declared, ...onNode] }
+      : {
+          ...{ ...server, name: `${server.name}-${port}`, ports: declared },
+          args: ["netexec", `--http-port=${port}`, "--udp-port=-1"],
+        };
   };
-  const servers = (
-    Object.keys(ports).length === 0 ? [{}] : Object.entries(ports).map((port) => Object.fromEntries([port]))
-  ).map(serving);
+  const [first = {}, ...further] = Object.entries(ports).map((port) => Object.fromEntries([port]));
+  const servers = [first, ...further].map(serving);
   const containers = [...servers, ...(runs === "both" ? [lab.objects.clientContainer] : [])];
   const pod = lab.objects.serverPod(name, labels, { containers, ...placed });
   if (ready) {

@@ -6,9 +6,9 @@ import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { hostPort, type Meeting, meetOften, podsAmong } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
-import { Client, readyMade, ServiceName } from "./define.ts";
+import { Client, NodeName, readyMade, ServiceName } from "./define.ts";
 import { makeObjects, Objects, type Patch, pace, storePatched, unlessInvalid } from "./objects.ts";
-import { locate, NodeName } from "./target.ts";
+import { locate } from "./target.ts";
 
 /** A Service whose policies or selector a control can change: that is done as it is created. */
 function isMade(service: string, { services }: Objects): boolean {

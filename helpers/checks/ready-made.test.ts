@@ -73,6 +73,10 @@ const resolver = {
   wanted: ["nameserver 192.0.2.53", "search example.test"],
   lines: ["search example.test", "nameserver 192.0.2.53"],
 };
+const printed = (text: string) => ({
+  ...{ prints: [], never: [String.raw`^\s+bridge\b`] },
+  nodes: [{ node: "node-1", printed: text }],
+});
 const ruled = { node: "worker", rules: 3, ofAnotherService: 5 };
 
 const judged: readonly Judged[] = [
@@ -139,7 +143,19 @@ const judged: readonly Judged[] = [
         "the address from which server-1 saw client-1 come: '10.0.0.2', not '10.244.1.2'",
       ],
     ],
-    inconclusive: [],
+    inconclusive: [{ calls: [] }],
+  },
+  {
+    check: "pods-are-reached",
+    holds: { calls: [{ server: "server-1", answer }] },
+    refuted: [
+      [{ calls: [{ server: "server-1", answer: silent }] }, "udp://10.96.0.9:80, asked from client-1: 'silent', not"],
+      [
+        { calls: [{ server: "server-2", answer }] },
+        "who answered at udp://10.96.0.9:80, asked from client-1: 'server-1', not 'server-2'",
+      ],
+    ],
+    inconclusive: [{ calls: [] }],
   },
   {
     check: "every-pod-answers",
@@ -327,6 +343,17 @@ const judged: readonly Judged[] = [
       { ...takes, refused: null },
     ],
   },
+  {
+    check: "nodes-print",
+    holds: printed("    veth addrgenmode eui64"),
+    refuted: [
+      [
+        printed("    veth addrgenmode eui64\n    bridge forward_delay 1500"),
+        "what ip -details link show up printed on node-1 that matches",
+      ],
+    ],
+    inconclusive: [printed("")],
+  },
 ];
 
 /** What service-changes.test.ts tries. */
@@ -438,6 +465,31 @@ test.each([
   ],
   [{ "port-is-answered": { at: { node: "worker-1" } } }, "check port-is-answered: at: a node needs either port or"],
   [{ "port-is-answered": { at: { service: "web", "node-port-of": "web" } } }, "at: node-port-of needs a node"],
+  [
+    { "port-is-answered": { at: { pod: "server-1" }, protocol: "udp" } },
+    "from: by UDP only pods that run the suite's server",
+  ],
+  [{ "source-address-is-kept": { from: ["pair"], to: ["server-1"], protocol: "udp" } }, "from: by UDP only pods that"],
+  [
+    {
+      "pods-are-reached": {
+        from: ["c"],
+        to: ["server-1"],
+        protocol: "udp",
+        objects: { pods: { c: { runs: "client" } } },
+      },
+    },
+    "from: by UDP only pods that run the suite's server can ask",
+  ],
+  [
+    { "nodes-print": { command: ["a"], prints: ["("], control: { name: "c", run: [["b"]], undo: [["b"]] } } },
+    "check nodes-print: prints.0: must be a regular expression",
+  ],
+  [
+    { "nodes-print": { command: ["a"], never: ["b"], control: { name: "c", run: [["b"]], undo: [["b"]] } } },
+    "besides: is needed with never",
+  ],
+  [{ "pods-are-reached": { to: ["client-1"] } }, "to: must have another pod than the one that asks"],
   [{ "every-pod-answers": { service: "web", pods: ["a", "b"] } }, "service: must be one of objects.services"],
   [
     {
@@ -476,6 +528,14 @@ test.each([
   expect(make).toThrow(UserError);
   expect(make).toThrow(message);
   expect(make).not.toThrow(/\n/);
+});
+
+test("what a node has to print is found line by line", () => {
+  const check = example("nodes-print", { prints: ["^a$"], never: [], besides: undefined });
+  const observed = (text: string) => ({ prints: ["^a$"], never: [], nodes: [{ node: "node-1", printed: text }] });
+  expect(verdictOf(check, observed("b\na\n"))).toBe("holds");
+  expect(verdictOf(check, observed("ab\n"))).toBe("refuted");
+  expect(verdictOf(check, observed(""))).toBe("refuted");
 });
 
 test("objects may be in a file beside the claims", () => {

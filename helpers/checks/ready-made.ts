@@ -17,6 +17,8 @@ import { everyNodeAnswers, kubeProxyRunsIn, kubeProxyTakes } from "./kube-proxy.
 import { apiOperations } from "./operations.ts";
 import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
 import { policyLetsIn } from "./policies.ts";
+import { nodesPrint } from "./prints.ts";
+import { podsAreReached } from "./reach.ts";
 import { serviceFollowsChanges, serviceIsAnswered } from "./service-changes.ts";
 import { apiWarns } from "./warns.ts";
 
@@ -26,6 +28,7 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "port-is-answered": portIsAnswered,
   "port-is-not-answered": portIsNotAnswered,
   "source-address-is-kept": sourceAddressIsKept,
+  "pods-are-reached": podsAreReached,
   "every-pod-answers": everyPodAnswers,
   "only-these-pods-answer": onlyThesePodsAnswer,
   "endpoints-follow-pods": endpointsFollowPods,
@@ -48,6 +51,7 @@ export const checks: Readonly<Record<string, ReadyMade>> = {
   "api-warns": apiWarns,
   "service-is-answered": serviceIsAnswered,
   "service-follows-changes": serviceFollowsChanges,
+  "nodes-print": nodesPrint,
 };
 
 /**

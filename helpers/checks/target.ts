@@ -1,11 +1,8 @@
 import { z } from "zod";
 import type { Lab } from "../lab/lab.ts";
-import type { NodePeer } from "../lab/peers.ts";
 import { hostPort } from "../probe/http.ts";
+import { NodeName, nodeNamed } from "./define.ts";
 import type { Made } from "./objects.ts";
-
-/** A node, by its part in the cluster. */
-export const NodeName = z.enum(["worker-1", "worker-2", "control-plane"]);
 
 /** Where a client asks. */
 export const Target = z
@@ -62,11 +59,6 @@ export async function locate(lab: Lab, made: Made, target: Target): Promise<stri
   const { spec } = await lab.services.get(nodePortOf);
   const nodePort = spec?.ports?.[0]?.nodePort;
   return nodePort === undefined ? null : hostPort(address, nodePort);
-}
-
-function nodeNamed(lab: Lab, node: NonNullable<Target["node"]>): NodePeer {
-  if (node === "control-plane") return lab.controlPlane;
-  return lab.worker(node === "worker-1" ? 0 : 1);
 }
 
 /** Returns the cluster IP of a Service of the cast's namespace, or of another, as `kube-system/kube-dns`. */

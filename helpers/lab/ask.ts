@@ -23,6 +23,7 @@ export async function whoAnswers(lab: Lab, peer: Peer, target: string, ...pods: 
  * comes.
  *
  * @param dialer the server that asks, as the client reaches it
+ * @param pods whose answer is waited for, where not everybody's will do
  */
 export async function whoAnswersByUdp(
   lab: Lab,
@@ -30,17 +31,23 @@ export async function whoAnswersByUdp(
   dialer: string,
   host: string,
   port: number,
+  ...pods: readonly string[]
 ): Promise<{ pod: string | null; source: string | null }> {
-  const ask = async (question: string) => {
+  const ask = (question: string, isWanted: (response: string) => boolean) => {
     const query = new URLSearchParams({ host, port: String(port), protocol: "udp", request: question, tries: "1" });
     const url = `http://${dialer}/dial?${query.toString()}`;
-    const { body } = await lab.eventually(
-      () => request(client, url, lab.timeouts.answer),
-      (answer) => answer.body.includes('"responses"'),
+    return lab.eventually(
+      async () => {
+        const { body } = await request(client, url, lab.timeouts.answer);
+        return body.includes('"responses"')
+          ? ((JSON.parse(body) as { responses: string[] }).responses[0] ?? null)
+          : null;
+      },
+      (response) => response !== null && isWanted(response),
     );
-    return (JSON.parse(body || "{}") as { responses?: string[] }).responses?.[0] ?? null;
   };
-  const [pod, source] = [await ask("hostname"), await ask("clientip")];
+  const pod = await ask("hostname", (name) => pods.length === 0 || pods.includes(name));
+  const source = pod === null ? null : await ask("clientip", () => true);
   return { pod, source: source?.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1") ?? null };
 }
 

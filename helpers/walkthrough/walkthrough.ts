@@ -82,9 +82,10 @@ export class Reader {
     if (image !== undefined) return lab.objects.image(image);
     if (name === "control plane") return lab.controlPlane.name;
     if (name === "node address") return hostOf(addressOf(node));
+    if (name === "other namespace") return lab.otherNamespace;
     if (name === "own label") return ownMark;
     throw new RangeError(
-      `lab.yaml, otherwise: {${name}} is unknown; known are {control plane}, {node address}, {own label}, {image …}`,
+      `lab.yaml, otherwise: {${name}} is unknown; known are {control plane}, {node address}, {other namespace}, {own label}, {image …}`,
     );
   }
 
