@@ -74,7 +74,7 @@ async function check(
 ): Promise<{ results: Results; failed: boolean; report: Promise<string> }> {
   const { settings, progress } = session;
   await beginRun(session, cluster, selection);
-  const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config", selection));
+  const failed = await progress.phase("claims", () => runSpecs(session, selection));
   writeOutput(settings, "phases.json", progress.phases);
   const results = collectResults(settings.out, article);
   writePages(settings.out, results, article);
