@@ -1,12 +1,14 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { BaseSequencer, type TestSpecification } from "vitest/node";
+import { BaseSequencer, type InlineConfig, type TestSpecification } from "vitest/node";
 import { specsIn } from "./helpers/article/specs.ts";
+import { controlsVariable } from "./helpers/claim/control.ts";
+import { recordingVariable } from "./helpers/claim/recording.ts";
 import { moduleEnding, readSettings } from "./helpers/host/settings.ts";
 import { AllureReporter, collectCases } from "./reports/bridge.ts";
+import { ControlProgress } from "./reports/controls.ts";
 import { ClaimProgress } from "./reports/progress.ts";
-import { ofArticles } from "./vitest.article.ts";
 
 /** The article's order, which the names of the spec files follow; but its lab, whose steps wait for each other, begins at once. */
 class ArticleOrder extends BaseSequencer {
@@ -18,31 +20,27 @@ class ArticleOrder extends BaseSequencer {
 
 const { article, out } = readSettings();
 
-/** The claims, on the cluster that `npm test` has made. */
-export default defineConfig({
-  resolve: ofArticles.resolve,
-  test: {
+/** Makes the pods that the specs share, on the cluster that the command has made. */
+const cast = join(import.meta.dirname, "helpers", "lab", `cast${moduleEnding}`);
+
+/** The claims, as `npm test` judges them. */
+function claims(): InlineConfig {
+  return {
     name: "claims",
     // A spec checks claims; what a run has to keep to besides is a check.
     include: specsIn(article, "{spec,check}"),
-    exclude: ofArticles.exclude,
-    globalSetup: [join(import.meta.dirname, "helpers", "lab", `cast${moduleEnding}`)],
+    globalSetup: [cast],
     // Allure's reporter would put its own in front.
     setupFiles: [
       join(import.meta.dirname, "helpers", "lab", `setup${moduleEnding}`),
       join(import.meta.dirname, "reports", `allure-setup${moduleEnding}`),
       fileURLToPath(import.meta.resolve("allure-vitest/setup")),
     ],
-    // What was seen is told in full: it is the explanation of a verdict.
-    chaiConfig: { truncateThreshold: 2_000 },
-    pool: "forks",
-    isolate: false,
     // Files are small, and their claims wait for much: so many that about thirty claims are under way.
     maxWorkers: 6,
     sequence: { concurrent: true, sequencer: ArticleOrder, setupFiles: "list" },
     // The claims share a cast of pods, and each waits for much.
     maxConcurrency: 16,
-    tags: [{ name: "slow", description: "needs a long window or many pods" }],
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
     reporters: [
@@ -51,5 +49,56 @@ export default defineConfig({
       new AllureReporter(join(out, "allure-results")),
       ["junit", { outputFile: join(out, "junit.xml") }],
     ],
+  };
+}
+
+/** The controls of all claims, on the cluster that `npm run controls` has judged a moment ago. */
+function controls(): InlineConfig {
+  return {
+    name: "controls",
+    include: [`specs/controls.run${moduleEnding}`],
+    globalSetup: [cast],
+    maxWorkers: 1,
+    // They all begin at once and wait for their turns themselves.
+    sequence: { concurrent: true },
+    maxConcurrency: 1_000,
+    teardownTimeout: 60_000,
+    reporters: [new ControlProgress(out)],
+  };
+}
+
+/** The specs' judges on a stored run: no cluster, no cast, no report; `npm run rejudge` says what came out. */
+function rejudge(): InlineConfig {
+  return {
+    name: "rejudge",
+    include: specsIn(article),
+    maxWorkers: 2,
+    // Each value of an observation is judged with others in its place, on a machine that may be busy.
+    testTimeout: 60_000,
+    reporters: ["dot"],
+  };
+}
+
+/** What the command asks for, as the specs themselves see it (helpers/claim/claim.ts). */
+function way(): InlineConfig {
+  if (process.env[recordingVariable] !== undefined) return rejudge();
+  return process.env[controlsVariable] === undefined ? claims() : controls();
+}
+
+/** An article's specs, wherever its folder is. */
+export default defineConfig({
+  resolve: {
+    // A spec gets what runs it, by the package's name: not another copy that may be installed beside it.
+    alias: { "kind-network-conformance": join(import.meta.dirname, "helpers", `index${moduleEnding}`) },
+  },
+  test: {
+    // Nothing is left out: in the package, ready-made.spec.js is below node_modules.
+    exclude: [],
+    // What was seen is told in full: it is the explanation of a verdict.
+    chaiConfig: { truncateThreshold: 2_000 },
+    pool: "forks",
+    isolate: false,
+    tags: [{ name: "slow", description: "needs a long window or many pods" }],
+    ...way(),
   },
 });

@@ -34,11 +34,9 @@ await main(async () => {
     const cluster = await makeCluster(session);
     try {
       await beginRun(session, cluster, selection);
-      const claims = () => runSpecs(session, "vitest.config", selection);
+      const claims = () => runSpecs(session, selection);
       await progress.phase("claims", claims);
-      await progress.phase("controls", () =>
-        runSpecs(session, "vitest.controls.config", selection, { [controlsVariable]: "1" }),
-      );
+      await progress.phase("controls", () => runSpecs(session, selection, { [controlsVariable]: "1" }));
       // The report is of the last judging, on the cluster as the changes left it.
       removeOutput(settings, ["allure-results", "claims", "junit.xml"]);
       const failed = await progress.phase("claims", claims);

@@ -5,7 +5,6 @@ import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { findBrowser } from "../helpers/source/browser.ts";
-import { vitestWith } from "./vitest.ts";
 
 /** Tries the pages in a real browser, as recorded runs give them, and leaves pictures of them in `screenshots/`. */
 await main(async () => {
@@ -13,19 +12,19 @@ await main(async () => {
   const settings = readSettings();
   const progress = new Progress();
   const { program, environment } = await progress.phase("browser", (say) => findBrowser(settings, say));
-  const run = (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-    execa(process.execPath, words, {
+  const run = (program: string, words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    execa(program, words, {
       cwd: projectRoot,
+      preferLocal: true,
       env,
       stdin: "ignore",
       stdout: "inherit",
       stderr: "inherit",
       reject: false,
     });
-  const demo = await run([join("commands", "run.js"), "demo"]);
+  const demo = await run(process.execPath, [join("commands", "run.js"), "demo"]);
   if (demo.failed) return 2;
-  const [, ...words] = vitestWith("vitest.pages.config");
-  const tested = await run(words, {
+  const tested = await run("vitest", ["run", "--config", "vitest.tests.config.ts", "--mode", "pages"], {
     BROWSER_PROGRAM: program,
     BROWSER_ENVIRONMENT: JSON.stringify(environment),
     BROWSER_PAGES: join(settings.out, "demo"),

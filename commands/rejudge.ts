@@ -22,7 +22,7 @@ import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { missingCapability } from "../helpers/world/capabilities.ts";
 import { whatIsWrong } from "../reports/results.ts";
-import { vitestWith } from "./vitest.ts";
+import { vitestOfSpecs } from "./vitest.ts";
 
 /** By claims: the places of their observations that no judge looks at. */
 const Survivors = z.record(z.string(), z.array(z.string()));
@@ -131,7 +131,7 @@ async function judgeAgain(observations: Observations, stored: Results, article: 
   const folder = mkdtempSync(join(tmpdir(), "rejudge-"));
   try {
     recordObservations(join(folder, "run"), observations);
-    const [program, ...words] = vitestWith("vitest.rejudge.config");
+    const [program, ...words] = vitestOfSpecs();
     const result = await execa(program, words, {
       cwd: projectRoot,
       // The variables of a vitest that runs this command are none of its business.

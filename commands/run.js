@@ -20,7 +20,7 @@ const [major = 0] = process.versions.node.split(".").map(Number);
 const [asked = "", ...words] = process.argv.slice(2);
 const command = asked === "check" ? "test" : asked;
 const commands = new Set(
-  "new new-claim claims test controls worlds matrix rejudge soak demo cluster doctor clean verify pages checks conformance rooms bench build".split(
+  "new new-claim claims test controls worlds matrix rejudge soak demo cluster doctor clean verify pages api checks conformance rooms bench build".split(
     " ",
   ),
 );

@@ -22,7 +22,7 @@ import type { Say } from "../helpers/host/progress.ts";
 import { projectRoot, type Settings } from "../helpers/host/settings.ts";
 import { compareWithCell } from "../helpers/world/compare.ts";
 import { detectWorld } from "../helpers/world/detect.ts";
-import { vitestWith } from "./vitest.ts";
+import { vitestOfSpecs } from "./vitest.ts";
 
 /** Results of an earlier run would read as this one's. */
 const ofARun = [
@@ -157,16 +157,15 @@ export async function beginRun(
 /**
  * Runs the specs of the run that was begun and returns whether something failed.
  *
- * @param config the vitest configuration, such as `vitest.config`
+ * @param environment what they are run for: nothing else than to judge the claims, if it is empty
  * @throws the signal's reason when aborted; UserError where vitest was ended by a signal
  */
 export async function runSpecs(
   { settings, run, engine, signal }: Session,
-  config: string,
   selection: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<boolean> {
-  const [command, ...rest] = inEngineNetwork(engine, [...vitestWith(config), ...selection]);
+  const [command, ...rest] = inEngineNetwork(engine, [...vitestOfSpecs(), ...selection]);
   const result = await execa(command, rest, {
     cwd: projectRoot,
     env: {

@@ -116,7 +116,7 @@ async function check(
 ): Promise<Checked> {
   const { settings, progress, run } = session;
   await beginRun(session, cluster, selection, oneOfSeveral ? join(run.folder, "cast.json") : undefined);
-  const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config", selection));
+  const failed = await progress.phase("claims", () => runSpecs(session, selection));
   writeOutput(settings, "phases.json", progress.phases);
   const results = collectResults(settings.out, article);
   writePages(settings.out, results, article);

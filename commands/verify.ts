@@ -41,7 +41,7 @@ const checks: Readonly<Record<string, readonly string[]>> = {
     ]),
   ),
   workflows: ["go", "run", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12", ...workflows],
-  "unit tests": ["vitest", "run", "--config", "vitest.unit.config.ts"],
+  "unit tests": ["vitest", "run", "--config", "vitest.tests.config.ts", "--mode", "unit"],
 };
 
 /** What checks need that npm does not bring, by the checks' names. */

@@ -176,7 +176,9 @@ export interface Article extends z.infer<ReturnType<typeof articleIn>> {
   readonly id: string;
   /** The folder, as an absolute path. */
   readonly folder: string;
+  /** Its Markdown. */
   readonly text: string;
+  /** In the text's order. */
   readonly claims: readonly Claim[];
 }
 

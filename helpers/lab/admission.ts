@@ -18,7 +18,7 @@ const resources = {
 } as const satisfies Readonly<Record<string, readonly [group: string, resource: string]>>;
 
 /** Which objects the API server is to treat otherwise. */
-export interface Objects {
+interface Affected {
   readonly kind: keyof typeof resources;
   /** Their name, as CEL compares it; others are left alone. */
   readonly name: string;
@@ -36,7 +36,7 @@ const specimenNamespace = "kube-public";
 const specimenMark = "kind-network-conformance/specimen";
 
 /** What may be asked of the API server without anything coming of it, to see whether a policy is in force; it is marked as such. */
-const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesObject>> = {
+const specimens: Readonly<Record<Affected["kind"], (name: string) => KubernetesObject>> = {
   Service: (name) => ({
     ...{ apiVersion: "v1", kind: "Service", metadata: { name, namespace: specimenNamespace } },
     spec: { ports: [{ port: 80 }] },
@@ -89,7 +89,7 @@ const specimens: Readonly<Record<Objects["kind"], (name: string) => KubernetesOb
   }),
 };
 
-function matching({ kind, name, namespace, operations = ["CREATE"], subresource }: Objects) {
+function matching({ kind, name, namespace, operations = ["CREATE"], subresource }: Affected) {
   const [group, resource] = resources[kind];
   const rule = (operation: string, of: string) => ({
     ...{ apiGroups: [group], apiVersions: ["*"], operations: [operation], resources: [of] },
@@ -118,7 +118,7 @@ function matching({ kind, name, namespace, operations = ["CREATE"], subresource 
  *
  * @param patches CEL expressions, each a `JSONPatch{op: …, path: …, value: …}`, as {@link patch} makes them
  */
-export async function storeOtherwise(lab: Lab, objects: Objects, ...patches: readonly string[]): Promise<void> {
+export async function storeOtherwise(lab: Lab, objects: Affected, ...patches: readonly string[]): Promise<void> {
   const annotations = `Object{metadata: Object.metadata{annotations: {'${mark}': 'yes'}}}`;
   await enforce(lab, "Mutating", objects, {
     reinvocationPolicy: "Never",
@@ -129,14 +129,21 @@ export async function storeOtherwise(lab: Lab, objects: Objects, ...patches: rea
   });
 }
 
-/** Has the API server store objects of that name otherwise than they are sent, until the change ends; see {@link storeOtherwise}. */
+/**
+ * Has the API server store objects of that name otherwise than they are sent, until the change ends, and waits until it does
+ * (Kubernetes ≥ 1.36); `patches` are made by {@link patch}.
+ */
 export const mutate = {
+  /** A Deployment that is created is changed so. */
   deployment: (lab: Lab, name: string, ...patches: readonly string[]) =>
     storeOtherwise(lab, { kind: "Deployment", name }, ...patches),
+  /** An Ingress that is created is changed so. */
   ingress: (lab: Lab, name: string, ...patches: readonly string[]) =>
     storeOtherwise(lab, { kind: "Ingress", name }, ...patches),
+  /** A pod that is created is changed so. */
   pod: (lab: Lab, name: string, ...patches: readonly string[]) =>
     storeOtherwise(lab, { kind: "Pod", name }, ...patches),
+  /** A Service that is created is changed so. */
   service: (lab: Lab, name: string, ...patches: readonly string[]) =>
     storeOtherwise(lab, { kind: "Service", name }, ...patches),
   /** The Service selects pods with these labels, whatever it asks for. */
@@ -147,8 +154,13 @@ export const mutate = {
     mutate.service(lab, service, patch.replace("/spec/ports/0/targetPort", port)),
 };
 
-/** Has the API server refuse objects with HTTP 422, by a ValidatingAdmissionPolicy, and waits until it does (Kubernetes ≥ 1.30). */
-export async function refuse(lab: Lab, objects: Objects, message: string, unless = "false"): Promise<void> {
+/**
+ * Has the API server refuse objects with HTTP 422, by a ValidatingAdmissionPolicy, until the change ends, and waits until it does
+ * (Kubernetes ≥ 1.30).
+ *
+ * @param unless an expression in CEL: those for which it is true are let pass
+ */
+export async function refuse(lab: Lab, objects: Affected, message: string, unless = "false"): Promise<void> {
   await enforce(lab, "Validating", objects, { validations: [{ expression: unless, message, reason: "Invalid" }] });
 }
 
@@ -208,7 +220,7 @@ export function failureOfPolicy(text: string): string | undefined {
 async function enforce(
   lab: Lab,
   verb: "Mutating" | "Validating",
-  objects: Objects,
+  objects: Affected,
   policy: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   const { metadata: named, ...rest } = specimens[objects.kind](objects.name);

@@ -3,7 +3,7 @@ import type { Peer } from "../probe/peer.ts";
 import type { Lab } from "./lab.ts";
 
 /** Returns whether something that was asked gave an answer; see {@link Outcome}. */
-export const answered = ({ outcome }: { readonly outcome: string }): boolean => outcome === "answered";
+export const answered = (asked: { readonly outcome: string }): boolean => asked.outcome === "answered";
 
 /**
  * Returns who answers a peer there: on a busy machine a first try may take too long, and a node may not have heard of a

@@ -2,12 +2,14 @@ import { outputOf } from "../probe/peer.ts";
 import type { Lab } from "./lab.ts";
 import type { NodePeer } from "./peers.ts";
 
+/** Where rules of iptables are. */
 type Table = "filter" | "mangle" | "nat" | "raw";
 
 /** Packets, by where they come from and go to; whatever is not said may be anything. */
 interface Traffic {
   /** Address or subnet. */
   readonly from?: string;
+  /** Address or subnet. */
   readonly to?: string;
   /** TCP port that they go to, or ports as `1:9`. */
   readonly port?: number | string;
@@ -28,8 +30,8 @@ export function rules(lab: Lab, node: NodePeer) {
     iptablesRule(lab, node, table, chain, ...match(traffic), "-j", ...target);
   return {
     /** The node drops it, before anything else if no other chain is named. */
-    drop: (traffic: Traffic, [table, chain]: readonly [Table, string] = ["raw", "PREROUTING"]) =>
-      insert(table, chain, traffic, "DROP"),
+    drop: (traffic: Traffic, chain: readonly [Table, string] = ["raw", "PREROUTING"]) =>
+      insert(...chain, traffic, "DROP"),
     /** The node leads what it is sent there, or what it sends itself (`OUTPUT`), to another address and port. */
     redirect: (traffic: Traffic, target: string, chain: "PREROUTING" | "OUTPUT" = "PREROUTING") =>
       insert("nat", chain, traffic, "DNAT", "--to-destination", target),

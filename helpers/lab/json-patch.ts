@@ -16,6 +16,7 @@ export const patch = {
   add: (path: string, value: Value) => `JSONPatch{op: 'add', path: ${literal(path)}, value: ${literal(value)}}`,
   /** Sets a field that is there. */
   replace: (path: string, value: Value) => `JSONPatch{op: 'replace', path: ${literal(path)}, value: ${literal(value)}}`,
+  /** Takes away a field that is there. */
   remove: (path: string) => `JSONPatch{op: 'remove', path: ${literal(path)}}`,
 };
 

@@ -23,19 +23,25 @@ import type { Stage } from "./stage.ts";
 export class Lab {
   /** The cluster as it was found before the first claim. */
   readonly world: World;
+  /** Milliseconds that this run waits for what. */
   readonly timeouts: Timeouts;
-  /** The cast's namespaces. */
+  /** Where the cast is, and what a check makes unless it names another. */
   readonly namespace: string;
+  /** A second namespace of the cast. */
   readonly otherNamespace: string;
+  /** All nodes, as places to send requests to and to run commands on. */
   readonly nodes: readonly NodePeer[];
   /** The client outside the cluster. */
   readonly outsider: Outsider;
   /** The container engine, beside the cluster. */
   readonly engine: Containers;
+  /** The Kubernetes API, for what the others do not have. */
   readonly api: ClusterApi;
   /** Makes objects as they would be created. */
   readonly objects: Objects;
+  /** Pods that a check starts, or waits for. */
   readonly pods: Pods;
+  /** Services that a check creates, or looks at. */
   readonly services: Services;
   readonly #stage: Stage;
   readonly #session: Session;
@@ -58,11 +64,12 @@ export class Lab {
     this.services = new Services(this.api, this.objects, namespace);
   }
 
-  /** One of two nodes that take pods, different ones where there are two. */
+  /** Returns one of two nodes that take pods, different ones where there are two. */
   worker(index: 0 | 1): NodePeer {
     return this.#node(workersOf(this.world)[index].name);
   }
 
+  /** The node that is the control plane. */
   get controlPlane(): NodePeer {
     return this.#node(controlPlaneOf(this.world).name);
   }
@@ -92,7 +99,7 @@ export class Lab {
     return new Service(service);
   }
 
-  /** Checks are carried out again on this stage. */
+  /** Whether checks are carried out again on the same cluster, as `npm run controls` does. */
   get again(): boolean {
     return this.#stage.again;
   }
@@ -141,7 +148,11 @@ export class Lab {
     return request;
   }
 
-  /** Returns what an experiment showed that several checks look at; see {@link together}. */
+  /**
+   * Returns what an experiment showed that several checks look at: the first of them carries it out, and each has its evidence.
+   *
+   * @param mention of it, the check has only the experiment's name, since it has only to come after it
+   */
   async together<T>(name: string, experiment: () => Promise<T>, { mention = false } = {}): Promise<T> {
     return together(this.#session, name, experiment, mention);
   }
@@ -183,7 +194,7 @@ export class Lab {
     return this.#session.eventually(look, done, milliseconds);
   }
 
-  /** Undoes what the check did; see {@link Session.close}. */
+  /** Undoes what the check did; the suite calls it when the check ends. */
   async close(): Promise<void> {
     await this.#session.close();
   }

@@ -4,7 +4,9 @@ import type { KubernetesObject } from "../probe/api.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { imageValues } from "./cast.ts";
 
+/** Labels by their names. */
 type Labels = Readonly<Record<string, string>>;
+/** A spec as a manifest has it, or a part of one. */
 type Spec = Readonly<Record<string, unknown>>;
 
 /** Port 80 of a Service leads to the port that server pods listen on. */

@@ -101,20 +101,22 @@ export class Outsider implements AddressedPeer {
     this.label = this.#peer.label;
   }
 
-  /** @throws ProbeFailed if it has none of the cluster's family */
+  /** Its address of the cluster's family. @throws ProbeFailed if it has none */
   get address(): string {
     return ofFamily(this.#family, this.addresses);
   }
 
+  /** Returns its address with that port, as a URL has them. */
   on(port: number): string {
     return hostPort(this.address, port);
   }
 
+  /** Returns how a command on it ended, after at most `timeout` milliseconds; what was run is kept as evidence. */
   async run(title: string, command: readonly string[], timeout?: number): Promise<CommandResult> {
     return this.#peer.run(title, command, timeout);
   }
 
-  /** Gives it a route to one address, in its own namespace only; it is forgotten when the check ends. */
+  /** Gives it a route to one address, in its own namespace only, as `ip route` is told; it is forgotten when the check ends. */
   async routeTo(title: string, address: string, ...way: readonly string[]): Promise<void> {
     await outputOf(this, title, ["ip", "route", "replace", hostPrefix(address), ...way]);
     this.#session.afterwards(

@@ -10,6 +10,7 @@ import type { AddressedPeer } from "./peers.ts";
 export class Service {
   readonly name: string;
   readonly namespace: string;
+  /** With the defaults that the API server has filled in. */
   readonly spec: V1ServiceSpec;
   readonly status: V1ServiceStatus;
 

@@ -18,7 +18,13 @@ export function specsOf<Sentences = Readonly<Record<string, string>>>(article: A
 /** One an article: which control may be tried beside which is a matter of all its claims. */
 const made = new Map<string, ClaimFunction<Lab>>();
 
-/** Returns a control that changes the cluster; see {@link liveOn}. */
+/**
+ * Returns a control that changes the cluster. Claims that are given the same one are judged under one change.
+ *
+ * @param name what is changed, as a sentence that could follow "what if"
+ * @param change makes the change; what it creates is deleted, and what it gives to `lab.afterwards` is done, when the change ends
+ * @param turns `alone`: no other control is tried meanwhile; those of one `lane` are tried one after another
+ */
 export const live: (
   name: string,
   change: (lab: Lab) => Promise<void>,

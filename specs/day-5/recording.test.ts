@@ -40,8 +40,7 @@ function copyOfProject(name: string): string {
     "reports",
     "specs",
     "tsconfig.json",
-    "vitest.article.ts",
-    "vitest.rejudge.config.ts",
+    "vitest.config.ts",
   ])
     cpSync(join(projectRoot, name), join(project, name), {
       recursive: true,
