@@ -45,11 +45,6 @@ export default defineConfig({
     tags: [{ name: "slow", description: "needs a long window or many pods" }],
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
-    reporters: [
-      new ClaimProgress(out),
-      collectCases,
-      new AllureReporter(join(out, "allure-results")),
-      ["junit", { outputFile: join(out, "junit.xml") }],
-    ],
+    reporters: [new ClaimProgress(out), collectCases, new AllureReporter(join(out, "allure-results"))],
   },
 });

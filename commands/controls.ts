@@ -40,7 +40,7 @@ await main(async () => {
         runSpecs(session, "vitest.controls.config", selection, { [controlsVariable]: "1" }),
       );
       // The report is of the last judging, on the cluster as the changes left it.
-      removeOutput(settings, ["allure-results", "claims", "junit.xml"]);
+      removeOutput(settings, ["allure-results", "claims", "junit.xml", "tests.json"]);
       const failed = await progress.phase("claims", claims);
       writeOutput(settings, "phases.json", progress.phases);
       const results = collectResults(settings.out, article);
