@@ -43,12 +43,7 @@ function claims(): InlineConfig {
     maxConcurrency: 16,
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
-    reporters: [
-      new ClaimProgress(out),
-      collectCases,
-      new AllureReporter(join(out, "allure-results")),
-      ["junit", { outputFile: join(out, "junit.xml") }],
-    ],
+    reporters: [new ClaimProgress(out), collectCases, new AllureReporter(join(out, "allure-results"))],
   };
 }
 

@@ -38,7 +38,7 @@ await main(async () => {
       await progress.phase("claims", claims);
       await progress.phase("controls", () => runSpecs(session, selection, { [controlsVariable]: "1" }));
       // The report is of the last judging, on the cluster as the changes left it.
-      removeOutput(settings, ["allure-results", "claims", "junit.xml"]);
+      removeOutput(settings, ["allure-results", "claims", "junit.xml", "tests.json"]);
       const failed = await progress.phase("claims", claims);
       writeOutput(settings, "phases.json", progress.phases);
       const results = collectResults(settings.out, article);

@@ -10,7 +10,10 @@ test("the demo makes every page, each marked as recorded where it is of one run,
   await execa({ cwd: projectRoot, env: { KNC_OUT: out } })`${process.execPath} commands/run.js demo`;
   const folder = join(out, "demo");
   const files = readdirSync(folder);
-  expect(files.toSorted()).toEqual(["article.html", "errata.md", "index.html", "recorded-matrix.html", "results.json"]);
+  expect(files.toSorted()).toEqual([
+    ...["article.html", "article.rdjson", "article.sarif", "errata.md", "index.html", "junit.xml"],
+    ...["recorded-matrix.html", "results.json"],
+  ]);
   for (const page of ["article.html", "index.html", "recorded-matrix.html"]) {
     const html = readFileSync(join(folder, page), "utf8");
     expect(html.length).toBeLessThan(2e6);

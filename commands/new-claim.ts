@@ -99,18 +99,19 @@ function readDraft(folder: string): Draft {
       throw new UserError(`${join(basename(folder), file)}: ${(error as Error).message.split("\n")[0]}`, "correct it");
     }
   };
-  const { languages = ["en"], sections = [], unclaimed = [] } = read(articleFile) as Partial<Draft>;
+  const about = read(articleFile) as Partial<Draft>;
+  const { text: file = textFile, languages = ["en"], sections = [], unclaimed = [] } = about;
   const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
   const claims = files
     .toSorted()
     .flatMap((file) => ((read(file) ?? []) as Draft["claims"]).map((claim) => ({ ...claim, file })));
-  return { text: readFileSync(join(folder, textFile), "utf8"), languages, sections, unclaimed, claims };
+  return { text: readFileSync(join(folder, file), "utf8"), languages, sections, unclaimed, claims };
 }
 
 function placeOf(quote: string | undefined, { text, unclaimed }: Draft): Place {
   if (quote !== undefined) {
     if (quotePosition(text, { quote, occurrence: 1 }) === -1)
-      throw new UserError(`these words are not in ${textFile}: ${quote}`, "copy them from there, with their signs");
+      throw new UserError(`these words are not in the text: ${quote}`, "copy them from there, with their signs");
     return { quote, occurrence: 1 };
   }
   const [first] = unclaimed.flatMap(({ reason, places }) => (reason === "todo" ? places : []));

@@ -1,12 +1,11 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { basename, dirname, extname, isAbsolute, join, relative, resolve } from "node:path";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import type { Nodes } from "mdast";
 import { parse, stringify } from "yaml";
-import { articleFile, textFile, todoWord } from "../helpers/article/article.ts";
+import { articleFile, todoWord } from "../helpers/article/article.ts";
 import { coverageOf } from "../helpers/article/coverage.ts";
 import { LanguageTag } from "../helpers/article/languages.ts";
-import { frontMatterOf, markdownOf } from "../helpers/article/markdown.ts";
+import { frontMatterOf } from "../helpers/article/markdown.ts";
 import { headingsOf, type Piece, piecesOf } from "../helpers/article/outline.ts";
 import { asTyped } from "../helpers/host/command.ts";
 import { UserError } from "../helpers/host/errors.ts";
@@ -14,7 +13,7 @@ import { main } from "../helpers/host/main.ts";
 
 const usage = "npm run new -- FILE.md [--languages en]";
 
-/** Makes a folder for an article beside its text: the text, and what it is, with each sentence listed as not claimed yet. */
+/** Makes a folder for an article beside its text, which stays where it is: what it is, with each sentence listed as not claimed yet. */
 await main(async () => {
   const { file, languages } = options();
   const text = readFileSync(file, "utf8");
@@ -23,10 +22,8 @@ await main(async () => {
   const pieces = piecesOf(text);
   if (pieces.length === 0) throw new UserError(`${file} has no words`, "name a file of Markdown");
   mkdirSync(folder);
-  writeFileSync(join(folder, textFile), text);
-  writeFileSync(join(folder, articleFile), articleYaml(text, languages, pieces));
+  writeFileSync(join(folder, articleFile), articleYaml({ text, file: relative(folder, file), languages, pieces }));
   writeFileSync(join(folder, ".gitignore"), "knc-out/\n");
-  for (const path of picturesOf(text, dirname(file))) cpSync(join(dirname(file), path), join(folder, path));
   const { percent } = coverageOf({ text, claims: [], unclaimed: listed(pieces) });
   const open = pieces.filter(({ reason }) => reason === "todo").length;
   const shown = relative(process.cwd(), folder) || ".";
@@ -76,7 +73,17 @@ function listed(pieces: readonly Piece[]) {
   });
 }
 
-function articleYaml(text: string, languages: readonly string[], pieces: readonly Piece[]): string {
+function articleYaml({
+  text,
+  file,
+  languages,
+  pieces,
+}: {
+  text: string;
+  file: string;
+  languages: readonly string[];
+  pieces: readonly Piece[];
+}): string {
   const headings = headingsOf(text);
   const matter = matterOf(text);
   const title = matter.title ?? headings.find(({ depth }) => depth === 1)?.title ?? headings[0]?.title ?? todoWord;
@@ -91,9 +98,9 @@ function articleYaml(text: string, languages: readonly string[], pieces: readonl
     reason,
     places: places.map((place) => ("occurrence" in place && place.occurrence === 1 ? { quote: place.quote } : place)),
   }));
-  return `# What this article is: its text is ${textFile}, its claims are in *.claims.yaml.
+  return `# What this article is: its text is beside this folder, its claims are in *.claims.yaml.
 
-${asYaml({ title: inLanguages(title, languages), languages, date, sections: unequal(sections) })}
+${asYaml({ title: inLanguages(title, languages), text: file, languages, date, sections: unequal(sections) })}
 # What states nothing that could be checked, and why: heading, announcement, instruction or metadata. A sentence is moved from
 # todo, where nobody has looked at it yet, to another reason, or becomes a claim's quote: ${asTyped("npm run new-claim -- ID")}
 ${asYaml({ unclaimed })}`;
@@ -125,22 +132,4 @@ function matterOf(text: string): { title?: string; date?: string } {
   } catch {
     return {};
   }
-}
-
-/** Returns the paths of pictures that lie beside the text, or below. */
-function picturesOf(text: string, folder: string): string[] {
-  const images = (node: Nodes): string[] =>
-    node.type === "image" || node.type === "definition"
-      ? [node.url]
-      : "children" in node
-        ? node.children.flatMap(images)
-        : [];
-  return [...new Set(images(markdownOf(text)))].filter((path) => {
-    const inside = relative(folder, resolve(folder, path));
-    return (
-      !isAbsolute(path) &&
-      !inside.startsWith("..") &&
-      statSync(join(folder, path), { throwIfNoEntry: false })?.isFile() === true
-    );
-  });
 }

@@ -29,6 +29,8 @@ const ofARun = [
   "allure-report",
   "allure-results",
   "article.html",
+  "article.rdjson",
+  "article.sarif",
   "claims",
   "controls",
   "errata.md",
@@ -40,6 +42,7 @@ const ofARun = [
   "phases.json",
   "results.json",
   "run.json",
+  "tests.json",
   "waits.jsonl",
   "world.json",
 ];

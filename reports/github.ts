@@ -1,6 +1,6 @@
 import { appendFileSync } from "node:fs";
-import { join, relative } from "node:path";
-import { type Article, textFile } from "../helpers/article/article.ts";
+import { relative } from "node:path";
+import type { Article } from "../helpers/article/article.ts";
 import { furtherTexts } from "../helpers/article/languages.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
@@ -25,7 +25,7 @@ export function annotationsOf(results: Results, article: Article): string[] {
   return notAsExpected(results).map((claim) => {
     const { id, verdict, expected, en, why = "" } = claim;
     const properties = Object.entries({
-      file: relative(process.cwd(), join(article.folder, textFile)),
+      file: relative(process.cwd(), article.file),
       line: String(lineOf(claim, article)),
       title: `${id}: expected ${expected}, got ${verdict}`,
     }).map(([name, value]) => `${name}=${escaped(value).replaceAll(":", "%3A").replaceAll(",", "%2C")}`);

@@ -13,7 +13,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function shown(text: string, marked = ""): string {
   const start = marked === "" ? -1 : text.indexOf(marked);
   const end = start + marked.length;
-  const tree = articleTree({ text, folder });
+  const tree = articleTree({ text, file: join(folder, "article.md") });
   const blocks = tree.show({
     words: ({ text: words, places }) =>
       places.flatMap((place, index) => {

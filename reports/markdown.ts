@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { extname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import type { Element, Nodes, Text } from "hast";
 import { toHast } from "mdast-util-to-hast";
 import { type ComponentChild, h } from "preact";
@@ -38,7 +38,7 @@ const pictureTypes: Readonly<Record<string, string>> = {
 };
 
 /** Returns the Markdown of an article: what its words are, and how to show them. Pictures beside it become part of the page. */
-export function articleTree({ text, folder }: Pick<Article, "text" | "folder">): ArticleTree {
+export function articleTree({ text, file }: Pick<Article, "text" | "file">): ArticleTree {
   const tree = toHast(markdownOf(text), { allowDangerousHtml: true });
   const words = new Map<Nodes, Words>();
   collect(tree, undefined);
@@ -66,7 +66,7 @@ export function articleTree({ text, folder }: Pick<Article, "text" | "folder">):
           // The article's line ends are line ends for its readers.
           return known === undefined ? node.value : h("span", { class: "lines" }, shown.words(known));
         }
-        if (node.type === "element") return element(node, node.children.map(of), { shown, folder });
+        if (node.type === "element") return element(node, node.children.map(of), { shown, folder: dirname(file) });
         return null;
       };
       return "children" in tree ? tree.children.map(of) : [];

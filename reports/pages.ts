@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { type Article, type Claim } from "../helpers/article/article.ts";
 import { type ClaimResult, previousResults, type Results } from "../helpers/claim/results.ts";
 import { placesInAllure } from "./allure.ts";
@@ -7,11 +7,14 @@ import { articlePage } from "./article-page.ts";
 import type { ClaimEvidence } from "./claim-details.ts";
 import { decidingLines } from "./deciding.ts";
 import { errataAsMarkdown } from "./errata.ts";
+import { junitOf } from "./junit.ts";
 import { type Bilingual, recordedMatrixPage } from "./look.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { matrixPage } from "./matrix-page.ts";
 import { entryOf } from "./places.ts";
+import { rdjsonOf } from "./rdjson.ts";
 import { resultsAt } from "./results.ts";
+import { sarifOf } from "./sarif.ts";
 import { piecesOf, type Shown, shownOf } from "./shown.ts";
 import { startPage } from "./start-page.ts";
 import { recordedVerdicts } from "./when.ts";
@@ -28,8 +31,8 @@ export function recordedRun({ folder }: Pick<Article, "folder">): Results | unde
 }
 
 /**
- * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`, and the matrix of
- * recorded runs to compare with.
+ * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`, the matrix of
+ * recorded runs to compare with, and what other programs read: SARIF, reviewdog's format and JUnit.
  *
  * @param recorded said on top where the run is not the reader's own
  */
@@ -52,6 +55,10 @@ export function writePages(out: string, results: Results, article: Article, reco
     }),
   );
   if (matrix !== undefined) writeFileSync(join(out, recordedMatrixPage), matrixPage(matrix));
+  const file = relative(process.cwd(), article.file);
+  writeFileSync(join(out, "article.sarif"), `${JSON.stringify(sarifOf(results, article, file), undefined, 2)}\n`);
+  writeFileSync(join(out, "article.rdjson"), `${JSON.stringify(rdjsonOf(results, article, file), undefined, 2)}\n`);
+  writeFileSync(join(out, "junit.xml"), junitOf(results, article, file));
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, mostTelling(evidence)));
   const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.

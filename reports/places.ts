@@ -47,6 +47,30 @@ export function entryOf(id: string, { claims }: Pick<Article, "claims">): Claim 
   return entry;
 }
 
+/** Words in the saved article: lines and columns from 1, columns in UTF-16 code units as JavaScript and SARIF count them; the end is behind the last. */
+export interface Region {
+  readonly startLine: number;
+  readonly startColumn: number;
+  readonly endLine: number;
+  readonly endColumn: number;
+}
+
+/** Returns where a claim is made in the saved article, then where it is made again. @throws RangeError for a claim that is not in it */
+export function regionsOf(id: string, article: Article): [Region, ...Region[]] {
+  const entry = entryOf(id, article);
+  const [first, ...others] = [entry, ...entry.also].flatMap((place) => spanOf(article.text, place) ?? []);
+  if (first === undefined) throw new RangeError(`the article does not have the words of ${id}`);
+  const region = ({ start, end }: { start: number; end: number }) => {
+    const [from, to] = [positionAt(article.text, start), positionAt(article.text, end)];
+    return { startLine: from.line, startColumn: from.column, endLine: to.line, endColumn: to.column };
+  };
+  return [region(first), ...others.map(region)];
+}
+
+function positionAt(text: string, index: number): { line: number; column: number } {
+  return { line: lineAt(text, index), column: index - text.lastIndexOf("\n", index - 1) };
+}
+
 function lineAt(text: string, position: number): number {
   return text.slice(0, position).split("\n").length;
 }

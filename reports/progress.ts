@@ -1,9 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { styleText } from "node:util";
 import type { Reporter, TestCase, TestModule } from "vitest/node";
+import type { z } from "zod";
 import { ClaimResult } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
+import { type TestsFile, testsFile } from "./results.ts";
 import { type Tally, tallyOf } from "./tally.ts";
 
 /** Where the output goes, and what it may be. */
@@ -79,6 +81,11 @@ export class ClaimProgress implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly { readonly message: string }[]): void {
     this.#takeBack();
+    const tests = modules
+      .filter(({ moduleId }) => !/\.check\.[jt]s$/.test(moduleId))
+      .flatMap((module) => [...module.children.allTests()]);
+    const run = tests.filter((test) => test.result().state !== "skipped").length;
+    writeFileSync(join(this.#out, testsFile), JSON.stringify({ run } satisfies z.infer<typeof TestsFile>));
     for (const module of modules) {
       for (const { message } of module.errors()) {
         this.#line(false, relative(process.cwd(), module.moduleId));

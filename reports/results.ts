@@ -16,6 +16,9 @@ export function textDigest({ text }: Pick<Article, "text">): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
+/** The file that says how many tests of claims ended. */
+export const testsFile = "tests.json";
+
 /** What was asked for, and when; written when a run begins. */
 export const RunFile = z.strictObject({
   started: z.iso.datetime(),
@@ -99,15 +102,12 @@ function lastChange(out: string, files: readonly string[]): Date {
   return new Date(Math.max(...files.map((file) => statSync(join(out, file)).mtimeMs)));
 }
 
-/** Returns how many claims' tests the JUnit report tells of, skipped ones aside; undefined where the run did not get to write it. */
+/** How many tests of claims a run has ended, skipped ones aside; written when it ends. */
+export const TestsFile = z.strictObject({ run: z.int().nonnegative() });
+
+/** Returns how many tests of claims ended; undefined where the run did not get to write it. */
 function testsRun(out: string): number | undefined {
-  const file = join(out, "junit.xml");
-  if (!existsSync(file)) return undefined;
-  const all = readFileSync(file, "utf8").match(/<testsuite .*?>/g) ?? [];
-  const suites = all.filter((suite) => !/ name="[^"]*\.check\.ts"/.test(suite));
-  const sum = (attribute: string) =>
-    suites.reduce((total, suite) => total + Number(new RegExp(` ${attribute}="(\\d+)"`).exec(suite)?.[1] ?? 0), 0);
-  return sum("tests") - sum("skipped");
+  return existsSync(join(out, testsFile)) ? read(out, testsFile, TestsFile).run : undefined;
 }
 
 function withoutVerdict(claim: Claim, article: Article): ClaimResult {

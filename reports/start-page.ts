@@ -46,6 +46,8 @@ const links: readonly (readonly [file: string, words: Bilingual])[] = [
   [recordedMatrixPage, { en: "Claims by version, as recorded runs found them", zh: "各版本的判定（錄下的執行）" }],
   ["allure-report/index.html", { en: "Allure report", zh: "Allure 報告" }],
   ["results.json", { en: "Results for programs (JSON)", zh: "給程式用的結果（JSON）" }],
+  ["article.sarif", { en: "Results for code scanning (SARIF)", zh: "給程式碼掃描用的結果（SARIF）" }],
+  ["article.rdjson", { en: "Corrections as suggestions (reviewdog)", zh: "可直接採用的修改建議（reviewdog）" }],
   ["junit.xml", { en: "Results for CI (JUnit)", zh: "給 CI 用的結果（JUnit）" }],
 ];
 

@@ -150,9 +150,13 @@ const InWorld = z.strictObject({
     .describe("claims whose sentence really speaks of it, with their verdict there"),
 });
 
+/** Where an article's text is unless it says otherwise. */
+export const textFile = "article.md";
+
 function articleIn(languages: readonly string[]) {
   return z.strictObject({
     title: texts(languages, 1, 1),
+    text: z.string().default(textFile).describe("the file of its text, from this folder"),
     languages: Languages,
     date: z.iso.date(),
     versions: z
@@ -172,6 +176,8 @@ function articleIn(languages: readonly string[]) {
 
 /** An article: its text, and what its folder says of it. Sections and claims are in the article's order. */
 export interface Article extends z.infer<ReturnType<typeof articleIn>> {
+  /** The file of its text, as an absolute path. */
+  readonly file: string;
   /** Its folder's name. */
   readonly id: string;
   /** The folder, as an absolute path. */
@@ -182,8 +188,7 @@ export interface Article extends z.infer<ReturnType<typeof articleIn>> {
   readonly claims: readonly Claim[];
 }
 
-/** The file of an article's text, and of what it is, in its folder. */
-export const textFile = "article.md";
+/** The file of what an article is, in its folder. */
 export const articleFile = "article.yaml";
 
 /** What a command leaves to be filled in begins with this word. */
@@ -202,24 +207,24 @@ export function readArticle(folder: string): Article {
       `there is no article in ${folder}, or more than one`,
       "npm run new -- FILE.md makes a folder for one, and --article FOLDER names one",
     );
-  const text = read(folder, textFile);
   const { languages } = parsed(z.looseObject({ languages: Languages }), folder, articleFile);
   const field = languages.find((language) => language in claimIn([]).shape);
   if (field !== undefined && field !== "en")
     throw wrongIn(folder, articleFile, `languages: ${field} is a field of claims too; write it with its region`);
   const article = parsed(articleIn(languages), folder, articleFile);
+  const text = read(folder, article.text);
   const files = readdirSync(folder).filter((name) => name.endsWith(".claims.yaml"));
   const claims = files.toSorted().flatMap((file) => parsed(z.array(claimIn(languages)), folder, file));
   if (claims.length === 0)
     throw new UserError(`${basename(folder)}: there is no claim in *.claims.yaml`, "npm run new-claim -- ID adds one");
   checkClaims(folder, { ...article, text, claims });
   if (existsSync(join(folder, labFile))) readLabText({ folder, text });
-  return { ...article, id: basename(folder), folder, text, claims };
+  return { ...article, id: basename(folder), folder, file: join(folder, article.text), text, claims };
 }
 
 function checkClaims(
   folder: string,
-  { title, languages, sections, sentinels, worlds, unclaimed, text, claims }: Omit<Article, "id" | "folder">,
+  { title, languages, sections, sentinels, worlds, unclaimed, text, claims }: Omit<Article, "id" | "folder" | "file">,
 ): void {
   const wrong = (what: string) => wrongIn(folder, "", what);
   for (const [where, value] of [
