@@ -1,5 +1,10 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Article, readArticle } from "../helpers/article/article.ts";
+import type { Corrected } from "../helpers/article/corrected.ts";
+import { correctedOn, correctedVariable } from "../helpers/claim/correction.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
+import { World } from "../helpers/claim/world.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
   howToUse,
@@ -15,8 +20,10 @@ import { asTyped } from "../helpers/host/command.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
-import { readSettings } from "../helpers/host/settings.ts";
+import { readSettings, type Settings } from "../helpers/host/settings.ts";
+import { missingCapability } from "../helpers/world/capabilities.ts";
 import { generateAllureReport } from "../reports/allure.ts";
+import { writeCorrected } from "../reports/corrected.ts";
 import { tellGitHub } from "../reports/github.ts";
 import { writePages } from "../reports/pages.ts";
 import { collectResults, usualPhases } from "../reports/results.ts";
@@ -24,12 +31,20 @@ import { summaryOf } from "../reports/summary.ts";
 import { selectionOf } from "./selection.ts";
 import { beginRun, runSpecs, takeOutput, writeOutput } from "./specs.ts";
 
-/** The main job: a cluster, all claims, the reports, and nothing left behind. Arguments go to vitest. */
+/**
+ * The main job: a cluster, all claims, the reports, and nothing left behind. `--corrected` judges the corrected text instead of the
+ * article's own; other arguments go to vitest.
+ */
 await main(async () => {
   const settings = readSettings();
   // Before anything is started: a broken catalogue or lock file must not cost a cluster.
   const article = readArticle(settings.article);
-  const selection = await selectionOf(process.argv.slice(2), article.claims);
+  const words = process.argv.slice(2);
+  const corrected = words.includes("--corrected");
+  const selection = await selectionOf(
+    words.filter((word) => word !== "--corrected"),
+    article.claims,
+  );
   imageLockFor(settings);
   const worlds = worldsOf(settings);
   const progress = new Progress(undefined, () => usualPhases(settings.out, selection.join(" ")));
@@ -42,7 +57,7 @@ await main(async () => {
       await progress.phase("worlds", async (say) => {
         undo = await changeCluster(worlds, cluster, say);
       });
-      const found = await check(session, cluster, { article, selection, interrupt });
+      const found = await check(session, cluster, { article, selection, corrected, interrupt });
       if (exitCodeOf(found.results) !== 0) await saveLogs(session, cluster);
       if (settings.keepCluster && cluster.fresh) keep(session, cluster);
       return found;
@@ -57,8 +72,8 @@ await main(async () => {
     }
   });
   progress.say("reports", `report: ${await value.report}`);
-  process.stdout.write(asTyped(`\n${summaryOf(value.results, article)}\n`));
-  tellGitHub(value.results, article);
+  process.stdout.write(asTyped(`\n${summaryOf(value.results, value.article)}\n`));
+  tellGitHub(value.results, value.article);
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
   const code = exitCodeOf(value.results);
   if (code === 2 && !value.results.claims.some(({ verdict }) => verdict === "holds" || verdict === "refuted"))
@@ -70,18 +85,33 @@ await main(async () => {
 async function check(
   session: Session,
   cluster: RunningCluster,
-  { article, selection, interrupt }: { article: Article; selection: readonly string[]; interrupt: AbortSignal },
-): Promise<{ results: Results; failed: boolean; report: Promise<string> }> {
+  {
+    article: original,
+    selection,
+    corrected,
+    interrupt,
+  }: { article: Article; selection: readonly string[]; corrected: boolean; interrupt: AbortSignal },
+): Promise<{ article: Article; results: Results; failed: boolean; report: Promise<string> }> {
   const { settings, progress } = session;
-  await beginRun(session, cluster, selection);
-  const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config", selection));
+  await beginRun(session, cluster, selection, corrected);
+  const variables = corrected ? { [correctedVariable]: "1" } : {};
+  const failed = await progress.phase("claims", () => runSpecs(session, "vitest.config", selection, variables));
   writeOutput(settings, "phases.json", progress.phases);
+  const text = corrected ? correctedText(original, settings) : undefined;
+  const article = text?.article ?? original;
   const results = collectResults(settings.out, article);
+  if (text !== undefined) writeCorrected(settings.out, results, original, text);
   writePages(settings.out, results, article);
   // Made while the cluster is deleted: it reads only what is on disk.
   const report = generateAllureReport(settings.out, interrupt);
   report.catch(() => {});
-  return { results, failed, report };
+  return { article, results, failed, report };
+}
+
+/** The article with all corrections that are to hold on the cluster of this run. */
+function correctedText(article: Article, { out }: Settings): Corrected {
+  const world = World.parse(JSON.parse(readFileSync(join(out, "world.json"), "utf8")));
+  return correctedOn(article, world, (needs) => missingCapability(needs, world));
 }
 
 function keep(session: Session, cluster: RunningCluster): void {

@@ -5,6 +5,7 @@ import { type ClaimResult, previousResults, type Results } from "../helpers/clai
 import { placesInAllure } from "./allure.ts";
 import { articlePage } from "./article-page.ts";
 import type { ClaimEvidence } from "./claim-details.ts";
+import { correctedIn, writeCorrected } from "./corrected.ts";
 import { decidingLines } from "./deciding.ts";
 import { errataAsMarkdown } from "./errata.ts";
 import { type Bilingual, recordedMatrixPage } from "./look.ts";
@@ -28,8 +29,8 @@ export function recordedRun({ folder }: Pick<Article, "folder">): Results | unde
 }
 
 /**
- * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`, and the matrix of
- * recorded runs to compare with.
+ * Writes the pages of a run beside its results: `index.html` to begin with, `article.html`, `errata.md` and the corrected
+ * text, and the matrix of recorded runs to compare with.
  *
  * @param recorded said on top where the run is not the reader's own
  */
@@ -52,6 +53,8 @@ export function writePages(out: string, results: Results, article: Article, reco
     }),
   );
   if (matrix !== undefined) writeFileSync(join(out, recordedMatrixPage), matrixPage(matrix));
+  // Where the corrected text was judged, it is there already.
+  if (results.corrected !== true) writeCorrected(out, results, article, correctedIn(results, article));
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, mostTelling(evidence)));
   const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.
