@@ -19,8 +19,8 @@ export interface Corrected {
 /**
  * Returns an article as its corrections make it; all other words stay as they are.
  *
- * @param inForce by the ids of claims that are refuted, the expectations that have their corrections; one that repeats another is
- *   corrected where that is. Of corrections of the same words the first in the article counts, and the others are left out.
+ * @param inForce by the ids of claims that are refuted, the expectations that have their corrections; one that repeats another
+ *   may be corrected where that is. Of corrections of the same words the first in the article counts, and the others are left out.
  */
 export function correctedArticle(article: Article, inForce: ReadonlyMap<string, Expectation>): Corrected {
   const changes: Change[] = [];
@@ -30,8 +30,10 @@ export function correctedArticle(article: Article, inForce: ReadonlyMap<string, 
     (a, b) => Number(a.repeats !== undefined) - Number(b.repeats !== undefined),
   )) {
     const expectation = inForce.get(claim.id);
-    if (expectation === undefined || (claim.repeats !== undefined && !ids.has(claim.repeats))) continue;
+    if (expectation === undefined) continue;
     const own = changesOf(article, claim, expectation);
+    // Without words of its own to change, it is corrected where the other is.
+    if (own.length === 0 && !ids.has(claim.repeats ?? "")) continue;
     if (own.some((one) => changes.some((other) => one.start < other.end && other.start < one.end))) continue;
     changes.push(...own);
     ids.add(claim.id);
