@@ -117,7 +117,6 @@ function asCorrected<Lab extends Workspace, Observation>(
   environment: Environment<Lab>,
 ): Specified<Lab, Observation> {
   const { article, entry, check } = specified;
-  const { corrected: judgeCorrection } = check;
   const corrected = correctedOn(article, environment.world, (needs) => environment.missing(needs));
   const said = corrected.article.claims.find(({ id }) => id === entry.id);
   if (said === undefined) throw new RangeError(`the corrected text does not have ${entry.id}`);
@@ -129,8 +128,8 @@ function asCorrected<Lab extends Workspace, Observation>(
     check: {
       ...check,
       judge: (observation) => {
-        if (judgeCorrection === undefined) throw new Inconclusive("its check does not judge its correction");
-        judgeCorrection(observation, words);
+        if (check.corrected === undefined) throw new Inconclusive("its check does not judge its correction");
+        check.corrected(observation, words);
       },
     },
   };

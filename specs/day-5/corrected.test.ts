@@ -88,7 +88,7 @@ test("on no version, mode and family are there two corrections of the same words
   const most = Math.max(...refuted.map(({ expect: all = [] }) => all.length));
   for (let place = 0; place < most; place++) {
     const inForce = refuted.flatMap(({ id, expect: all = [] }) => {
-      const [expectation] = [all[place], ...all].filter((each) => each?.verdict === "refuted");
+      const expectation = [all[place], ...all].find((each) => each?.verdict === "refuted");
       return expectation === undefined ? [] : [[id, expectation] as const];
     });
     const left = new Map(inForce);
