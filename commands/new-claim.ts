@@ -169,7 +169,7 @@ function claimYaml({
       },
     ],
   };
-  return `${stringify([claim], { lineWidth: 120 })}  # If it is refuted: instead: { … } beside because, and tried: { … } beside expect.\n`;
+  return `${stringify([claim], { lineWidth: 120 })}  # If it is refuted: instead: { … } beside because, and tried: { … } beside expect; in a spec, corrected.\n`;
 }
 
 function specWith(before: string, id: string): string {

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { z } from "zod";
 import { type Article, readArticle } from "../helpers/article/article.ts";
+import { wordsOf } from "../helpers/claim/correction.ts";
 import { expectationIn, expectedResult, statementResult } from "../helpers/claim/expected.ts";
 import {
   type Observations,
@@ -39,6 +40,8 @@ await main(async () => {
   // npm changes to the project's folder; what was typed is meant from where it was typed.
   const recording = resolve(process.env["INIT_CWD"] ?? process.cwd(), folder);
   const stored = readResults(recording);
+  if (stored.corrected === true)
+    throw new UserError("the run judged the corrected text, not the article", "name the output folder of another run");
   if (record && !isWhole(stored))
     throw new UserError(
       "nothing was recorded: the run is not whole, or not as expected, or its controls were not tried",
@@ -54,7 +57,9 @@ await main(async () => {
   const before = new Map(stored.claims.map((claim) => [claim.id, claim]));
   const changed = judged.flatMap((claim) => differences(before.get(claim.id), claim));
   // Where the verdict is another, all else is too.
-  const alike = judged.filter((claim) => outcome(before.get(claim.id)) === outcome(claim)).map(({ id }) => id);
+  const alike = judged
+    .filter((claim) => outcome(before.get(claim.id)) === outcome(claim))
+    .flatMap(({ id }) => [id, correctionIn(id)]);
   const unlisted = differencesInSurvivors(alike, listedSurvivors(recording), unseen);
   for (const line of [...changed, ...unlisted]) process.stdout.write(`${line}\n`);
   const count = judged.filter(({ observation }) => observation !== undefined).length;
@@ -154,16 +159,23 @@ async function judgeAgain(observations: Observations, stored: Results, article: 
       if (entry === undefined)
         throw new UserError(`the catalogue has no claim ${claim.id} any more`, "record a run anew");
       if (entry.excluded !== undefined) return claim;
-      const { since: _, instead: __, tried: ___, note: ____, repeats: _____, ...rest } = claim;
+      const { since: _, instead: __, tried: ___, note: ____, repeats: _____, correction: ______, ...rest } = claim;
       const again = rejudged(folder, claim.id);
+      const expectation = expectationIn(entry, stored.world, missingCapability(entry.needs, stored.world));
+      const correction = expectation.verdict === "refuted" ? again?.corrections[wordsOf(expectation)] : undefined;
       if (again !== undefined && again.survivors.length > 0) unseen[claim.id] = again.survivors;
+      if (correction !== undefined && correction.survivors.length > 0)
+        unseen[correctionIn(claim.id)] = correction.survivors;
       return {
         ...rest,
         ...statementResult(entry, article),
         ...again?.untouched,
         ...(again === undefined ? {} : { deciding: again.deciding }),
-        controls: claim.controls.map((control) => (again === undefined ? control : controlAgain(control, again))),
-        ...expectedResult(expectationIn(entry, stored.world, missingCapability(entry.needs, stored.world))),
+        ...(correction === undefined ? {} : { correction: correction.untouched }),
+        controls: claim.controls.map((control) =>
+          again === undefined ? control : { ...controlAgain(control, again), ...under(correction) },
+        ),
+        ...expectedResult(expectation),
       };
     });
     return { judged, unseen };
@@ -173,13 +185,22 @@ async function judgeAgain(observations: Observations, stored: Results, article: 
 }
 
 /** A control that was proven is judged again too: what was seen under it has to turn the verdict still. */
-function controlAgain(
-  control: ControlResult,
-  { untouched, changed }: NonNullable<ReturnType<typeof rejudged>>,
-): ControlResult {
+function controlAgain(control: ControlResult, { untouched, changed }: Again): ControlResult {
   if (!control.proven || changed === undefined) return control;
   const turned = untouched.verdict === "holds" ? "refuted" : "holds";
   return { ...control, proven: changed.verdict === turned, verdict: changed.verdict, why: changed.why };
+}
+
+type Again = NonNullable<ReturnType<typeof rejudged>>;
+
+/** What a control did to the correction. */
+function under(correction: Again["corrections"][string] | undefined): Pick<ControlResult, "correction"> {
+  return correction?.changed === undefined ? {} : { correction: correction.changed };
+}
+
+/** The name in the list of survivors under which those of a claim's correction stand. */
+function correctionIn(id: string): string {
+  return `${id}, corrected`;
 }
 
 function differences(before: ClaimResult | undefined, after: ClaimResult): string[] {
@@ -192,6 +213,17 @@ function differences(before: ClaimResult | undefined, after: ClaimResult): strin
     ...(was?.verdict === is?.verdict
       ? []
       : [[`✗ ${after.id}, if ${is?.name}: was ${was?.verdict}, is ${is?.verdict}`, ...because(is?.why)].join("\n")]),
+    ...(before?.correction?.verdict === after.correction?.verdict
+      ? []
+      : [
+          [
+            `✗ ${correctionIn(after.id)}: was ${before?.correction?.verdict}, is ${after.correction?.verdict}`,
+            ...because(after.correction?.why),
+          ].join("\n"),
+        ]),
+    ...(was?.correction === is?.correction
+      ? []
+      : [`✗ ${correctionIn(after.id)}, if ${is?.name}: was ${was?.correction}, is ${is?.correction}`]),
   ];
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { execa } from "execa";
 import { readArticle } from "../helpers/article/article.ts";
 import { previousResults } from "../helpers/claim/results.ts";
@@ -22,6 +22,7 @@ import type { Say } from "../helpers/host/progress.ts";
 import { projectRoot, type Settings } from "../helpers/host/settings.ts";
 import { compareWithCell } from "../helpers/world/compare.ts";
 import { detectWorld } from "../helpers/world/detect.ts";
+import { correctedFiles } from "../reports/corrected.ts";
 import { vitestOfSpecs } from "./vitest.ts";
 
 /** Results of an earlier run would read as this one's. */
@@ -65,7 +66,8 @@ export function emptyOutput(settings: Settings): void {
   const { out } = settings;
   mkdirSync(out, { recursive: true });
   if (existsSync(join(out, "results.json"))) renameSync(join(out, "results.json"), join(out, previousResults));
-  removeOutput(settings, ofARun);
+  const { text, diff } = correctedFiles({ id: basename(settings.article) });
+  removeOutput(settings, [...ofARun, text, diff]);
 }
 
 /** Removes files and folders from the output folder. */
@@ -100,7 +102,7 @@ export async function beginRun(
     ...cluster
   }: RunningCluster,
   selection: readonly string[],
-  castFile?: string,
+  { castFile, corrected = false }: { readonly castFile?: string; readonly corrected?: boolean } = {},
 ): Promise<void> {
   const [controlPlane] = await controlPlaneContainers(engine, name);
   if (controlPlane === undefined)
@@ -139,6 +141,7 @@ export async function beginRun(
     started: new Date().toISOString(),
     selection: selection.join(" "),
     claims: article.claims.filter(({ expect }) => expect !== undefined).length,
+    ...(corrected ? { corrected } : {}),
   });
   writeContext(join(run.folder, "context.json"), {
     run: cluster.run.id,

@@ -1,6 +1,10 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Article, readArticle } from "../helpers/article/article.ts";
+import type { Corrected } from "../helpers/article/corrected.ts";
+import { correctedOn, correctedVariable } from "../helpers/claim/correction.ts";
 import { exitCodeOf, type Results } from "../helpers/claim/results.ts";
+import { World } from "../helpers/claim/world.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import {
   howToUse,
@@ -17,7 +21,9 @@ import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettingsOfAll, type Settings } from "../helpers/host/settings.ts";
+import { missingCapability } from "../helpers/world/capabilities.ts";
 import { generateAllureReport } from "../reports/allure.ts";
+import { writeCorrected } from "../reports/corrected.ts";
 import { tellGitHub } from "../reports/github.ts";
 import { writePages } from "../reports/pages.ts";
 import { collectResults, usualPhases } from "../reports/results.ts";
@@ -30,6 +36,8 @@ interface Asked {
   readonly settings: Settings;
   readonly article: Article;
   readonly selection: readonly string[];
+  /** Its corrected text is judged. */
+  readonly corrected: boolean;
 }
 
 interface Checked extends Pick<Asked, "settings" | "article"> {
@@ -39,7 +47,7 @@ interface Checked extends Pick<Asked, "settings" | "article"> {
 
 /**
  * The main job: a cluster, all claims, the reports, and nothing left behind; of several articles one after another on the same
- * cluster. Arguments go to vitest.
+ * cluster. `--corrected` judges the corrected text instead of the article's own; other arguments go to vitest.
  */
 await main(async () => {
   // Before anything is started: a broken catalogue or lock file must not cost a cluster.
@@ -91,13 +99,15 @@ await main(async () => {
 });
 
 /** Returns the articles that are meant; of several, those of which `-t` names a claim. @throws UserError where none is */
-async function articlesAsked(words: readonly string[]): Promise<[Asked, ...Asked[]]> {
+async function articlesAsked(given: readonly string[]): Promise<[Asked, ...Asked[]]> {
+  const corrected = given.includes("--corrected");
+  const words = given.filter((word) => word !== "--corrected");
   const asked: Asked[] = [];
   let refused: unknown;
   for (const settings of readSettingsOfAll()) {
     const article = readArticle(settings.article);
     try {
-      asked.push({ settings, article, selection: await selectionOf(words, article.claims) });
+      asked.push({ settings, article, corrected, selection: await selectionOf(words, article.claims) });
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       refused = error;
@@ -111,14 +121,19 @@ async function articlesAsked(words: readonly string[]): Promise<[Asked, ...Asked
 async function check(
   session: Session,
   cluster: RunningCluster,
-  { article, selection }: Asked,
+  { article: original, selection, corrected }: Asked,
   oneOfSeveral: boolean,
 ): Promise<Checked> {
   const { settings, progress, run } = session;
-  await beginRun(session, cluster, selection, oneOfSeveral ? join(run.folder, "cast.json") : undefined);
-  const failed = await progress.phase("claims", () => runSpecs(session, selection));
+  const cast = oneOfSeveral ? { castFile: join(run.folder, "cast.json") } : {};
+  await beginRun(session, cluster, selection, { ...cast, corrected });
+  const variables = corrected ? { [correctedVariable]: "1" } : {};
+  const failed = await progress.phase("claims", () => runSpecs(session, selection, variables));
   writeOutput(settings, "phases.json", progress.phases);
+  const text = corrected ? correctedText(original, settings) : undefined;
+  const article = text?.article ?? original;
   const results = collectResults(settings.out, article);
+  if (text !== undefined) writeCorrected(settings.out, results, original, text);
   writePages(settings.out, results, article);
   if (exitCodeOf(results) !== 0) await saveLogs(session, cluster);
   return { settings, article, results, failed };
@@ -138,6 +153,12 @@ function codeOf({ results, failed }: Checked): number {
     process.stdout.write("nothing was tested: no claim holds or is refuted here\n");
   // Something broke beside the verdicts, such as a clean-up: they may be right, the run is not.
   return code === 0 && failed ? 2 : code;
+}
+
+/** The article with all corrections that are to hold on the cluster of this run. */
+function correctedText(article: Article, { out }: Settings): Corrected {
+  const world = World.parse(JSON.parse(readFileSync(join(out, "world.json"), "utf8")));
+  return correctedOn(article, world, (needs) => missingCapability(needs, world));
 }
 
 function keep(session: Session, cluster: RunningCluster): void {

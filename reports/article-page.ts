@@ -7,6 +7,7 @@ import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
 import {
   type Bilingual,
   both,
+  correctedText,
   howWeKnow,
   inEach,
   inSourceLanguage,
@@ -19,7 +20,7 @@ import {
 } from "./look.ts";
 import { type ArticleTree, articleTree } from "./markdown.ts";
 import { linesInWords, linesOf } from "./places.ts";
-import { wrongSentences } from "./sentences.ts";
+import { correctionOf, wrongSentences } from "./sentences.ts";
 import { whenWrong } from "./when.ts";
 import { wrongList } from "./wrong-list.ts";
 
@@ -81,6 +82,7 @@ export function articlePage(page: ArticlePage): string {
       h("header", {}, [
         h("h1", {}, both(article)),
         recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
+        results.corrected === true ? h("p", { class: "verdict inconclusive" }, both(correctedText)) : null,
         h("p", {}, both(summaryOf(results, judged, wrong.length))),
         h("p", {}, both(whenInWords(wrong, page))),
         h("p", { class: "small" }, both(whereFrom(results))),
@@ -286,7 +288,8 @@ function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChil
       "ol",
       {},
       wrong.map((claim) => {
-        const { quote, instead, because, tried, why } = claim;
+        const { quote, because, tried, why } = claim;
+        const instead = correctionOf(claim);
         const lines = linesInWords(linesOf(claim, article));
         const when = whenWrong(claim, page.results, page.recordedVerdicts);
         return h("li", {}, [

@@ -12,6 +12,7 @@ import {
   verdictMark,
   verdictWords,
 } from "./look.ts";
+import { correctionOf } from "./sentences.ts";
 import type { Shown } from "./shown.ts";
 import { type RecordedVerdicts, sinceInWords, whenWrong } from "./when.ts";
 
@@ -61,13 +62,13 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
     tried,
     why,
     because,
-    instead,
     note,
     since,
     link,
     standIns,
     deciding = [],
   } = claim;
+  const instead = correctionOf(claim);
   const when = whenWrong(claim, known.results, known.recordedVerdicts);
   const controls = controlsInWords(claim, known);
   // The others are told as what was seen.
@@ -116,7 +117,16 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
       ...(note === undefined || verdict !== "holds" ? [] : entry({ en: "Note", zh: "附註" }, both(note))),
       ...(instead === undefined || verdict !== "refuted"
         ? []
-        : entry({ en: "It could say", zh: "可改寫為" }, h("ins", {}, both(instead)))),
+        : entry({ en: "It could say", zh: "可改寫為" }, [
+            h("ins", {}, both(instead)),
+            claim.correction === undefined
+              ? null
+              : h(
+                  "p",
+                  { class: "small" },
+                  both({ en: "That holds here, by the same observation.", zh: "依同一項觀察，改寫後在此成立。" }),
+                ),
+          ])),
       ...(standIns.length === 0 ? [] : entry({ en: "With stand-ins", zh: "替代品" }, standIns.join("; "))),
       ...controls.flatMap((words) => entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, words)),
       ...worldsInWords(claim, known).flatMap((words) =>

@@ -5,7 +5,7 @@ import type { Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
 import { type Bilingual, howWeKnow, inSourceLanguage, joined, sourceLanguage } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
-import { notedClaims, wrongSentences } from "./sentences.ts";
+import { correctionOf, notedClaims, wrongSentences } from "./sentences.ts";
 import type { Shown } from "./shown.ts";
 import { sinceInWords } from "./when.ts";
 
@@ -35,7 +35,6 @@ export function errataAsMarkdown(
       const {
         id,
         quote,
-        instead,
         because,
         tried,
         why = "",
@@ -43,6 +42,7 @@ export function errataAsMarkdown(
         evidence: [first],
         link = "",
       } = claim;
+      const instead = correctionOf(claim);
       const lines = linesInWords(linesOf(claim, article));
       const { path, line } = deciding.get(id) ?? { path: first === undefined ? "" : `${dirname(first)}/` };
       const file = path === "" ? "" : `[${path}](${path})${line === undefined ? "" : ` (line ${line})`}`;

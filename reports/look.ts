@@ -33,6 +33,12 @@ export const howWeKnow = {
   seen: { en: "Seen in this run", zh: "這次看到" },
 } satisfies Record<string, Bilingual>;
 
+/** Said on top of pages of a run that judged the corrected text. */
+export const correctedText: Bilingual = {
+  en: "This is the corrected text: the article with its corrections in place.",
+  zh: "這是訂正後的文字：文章中各處勘誤皆已改正。",
+};
+
 /** What all pages look like, dark where the reader's system is, and in the language that was chosen. */
 const common = `
 :root { color-scheme: light dark; --ink: light-dark(#22303c, #dde6ee); --paper: light-dark(#fff, #14191e); --soft: light-dark(#f4f6f8, #1d242b); --line: light-dark(#c8d0d8, #3a454f);

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import axe from "axe-core";
@@ -9,7 +9,9 @@ const { BROWSER_PROGRAM, BROWSER_ENVIRONMENT, BROWSER_PAGES } = process.env;
 if (BROWSER_PROGRAM === undefined || BROWSER_PAGES === undefined) throw new Error("run it by `npm run pages`");
 const folder = BROWSER_PAGES;
 const screenshots = join(dirname(folder), "screenshots");
-const pages = ["index", "article", "recorded-matrix"] as const;
+/** It has the article's name. */
+const diff = readdirSync(folder).flatMap((file) => /^(.+\.diff)\.html$/.exec(file)?.[1] ?? []);
+const pages = ["index", "article", "recorded-matrix", ...diff];
 
 let browser: Browser;
 
@@ -147,6 +149,19 @@ test("only what is wrong can be marked", async () => {
   await page.getByText("only what is wrong").click();
   expect(await sign.isVisible()).toBe(false);
   expect(await page.locator("main a.word.refuted > .sign").first().isVisible()).toBe(true);
+  await page.close();
+});
+
+test("on a telephone the page of what corrections change shows them, and the lines between them on demand", async () => {
+  expect(diff).toHaveLength(1);
+  const { page } = await open(diff[0] ?? "", { viewport: { width: 390, height: 800 } });
+  const changes = page.locator(".changed ins");
+  expect(await changes.count()).toBeGreaterThan(10);
+  expect(await changes.first().isVisible()).toBe(true);
+  const between = page.locator("details p").first();
+  expect(await between.isVisible()).toBe(false);
+  await page.locator("summary").first().click();
+  expect(await between.isVisible()).toBe(true);
   await page.close();
 });
 

@@ -5,6 +5,7 @@ import { type ClaimResult, previousResults, type Results } from "../helpers/clai
 import { placesInAllure } from "./allure.ts";
 import { articlePage } from "./article-page.ts";
 import type { ClaimEvidence } from "./claim-details.ts";
+import { correctedIn, writeCorrected } from "./corrected.ts";
 import { decidingLines } from "./deciding.ts";
 import { errataAsMarkdown } from "./errata.ts";
 import { junitOf } from "./junit.ts";
@@ -31,8 +32,8 @@ export function recordedRun({ folder }: Pick<Article, "folder">): Results | unde
 }
 
 /**
- * Writes the pages of a run beside its results: `index.html` to begin with, `article.html` and `errata.md`, the matrix of
- * recorded runs to compare with, and what other programs read: SARIF, reviewdog's format and JUnit.
+ * Writes the pages of a run beside its results: `index.html` to begin with, `article.html`, `errata.md` and the corrected
+ * text, the matrix of recorded runs to compare with, and what other programs read: SARIF, reviewdog's format and JUnit.
  *
  * @param recorded said on top where the run is not the reader's own
  */
@@ -59,6 +60,8 @@ export function writePages(out: string, results: Results, article: Article, reco
   writeFileSync(join(out, "article.sarif"), `${JSON.stringify(sarifOf(results, article, file), undefined, 2)}\n`);
   writeFileSync(join(out, "article.rdjson"), `${JSON.stringify(rdjsonOf(results, article, file), undefined, 2)}\n`);
   writeFileSync(join(out, "junit.xml"), junitOf(results, article, file));
+  // Where the corrected text was judged, it is there already.
+  if (results.corrected !== true) writeCorrected(out, results, article, correctedIn(results, article));
   writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, mostTelling(evidence)));
   const previous = resultsAt(join(out, previousResults));
   // Allure's report is made last, from the same results.

@@ -24,6 +24,7 @@ export const RunFile = z.strictObject({
   started: z.iso.datetime(),
   selection: z.string(),
   claims: z.int().describe("that the article has and that are checked"),
+  corrected: z.literal(true).optional().describe("there where the corrected text is judged"),
 });
 
 /**
@@ -65,6 +66,7 @@ export function collectResults(out: string, article: Article): Results {
       ? article.claims.every(({ id, excluded }) => excluded !== undefined || judged.has(id))
       : testsRun(out) === judged.size,
     selection: run.selection,
+    ...(run.corrected === undefined ? {} : { corrected: run.corrected }),
     world: read(out, "world.json", World),
     phases: read(out, "phases.json", z.array(Phase)),
     controls: controlScoreOf(claims),

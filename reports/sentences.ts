@@ -1,3 +1,4 @@
+import type { Texts } from "../helpers/article/languages.ts";
 import type { ClaimResult } from "../helpers/claim/results.ts";
 
 /** A sentence that misleads: the claim that has its correction, and others that look at the same mistake. */
@@ -22,4 +23,14 @@ export function notedClaims(claims: readonly ClaimResult[]): ClaimResult[] {
   return claims.filter(
     ({ verdict, expected, note }) => verdict === "holds" && expected === "holds" && note !== undefined,
   );
+}
+
+/** Returns whether a claim is refuted as expected, and its correction was not found wrong; older runs did not judge corrections. */
+export function isCorrected({ verdict, expected, correction }: ClaimResult): boolean {
+  return verdict === "refuted" && expected === "refuted" && (correction?.verdict ?? "holds") === "holds";
+}
+
+/** Returns what a refuted sentence could say, unless that does not hold in the run either. */
+export function correctionOf(claim: ClaimResult): Texts | undefined {
+  return (claim.correction?.verdict ?? "holds") === "holds" ? claim.instead : undefined;
 }

@@ -3,9 +3,11 @@ import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
 import { changesBetween } from "./changes.ts";
+import { correctedFiles } from "./corrected.ts";
 import {
   type Bilingual,
   both,
+  correctedText,
   inSourceLanguage,
   languageSwitch,
   pageOf,
@@ -51,6 +53,14 @@ const links: readonly (readonly [file: string, words: Bilingual])[] = [
   ["junit.xml", { en: "Results for CI (JUnit)", zh: "給 CI 用的結果（JUnit）" }],
 ];
 
+function linksToCorrected(article: Article): (typeof links)[number][] {
+  const { text, diff } = correctedFiles(article);
+  return [
+    [diff, { en: "The corrected text, word by word beside the article's", zh: "訂正後的文字，逐字對照" }],
+    [text, { en: "The corrected text, as Markdown", zh: "訂正後的文字（Markdown）" }],
+  ];
+}
+
 /** Returns the page that a reader of a run opens first; it needs nothing from elsewhere. */
 export function startPage(page: Pages): string {
   const { results, previous, recorded, recordedControls, files } = page;
@@ -65,6 +75,7 @@ export function startPage(page: Pages): string {
     h("main", {}, [
       h("h1", {}, both(article)),
       recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
+      results.corrected === true ? h("p", { class: "verdict inconclusive" }, both(correctedText)) : null,
       h("p", {}, where(results)),
       languageSwitch(),
       h("p", { class: "mislead" }, [
@@ -100,6 +111,7 @@ export function startPage(page: Pages): string {
         "ul",
         {},
         links
+          .flatMap((link) => (link[0] === "errata.md" ? [link, ...linksToCorrected(page.article)] : [link]))
           .filter(([file]) => files.includes(file))
           .map(([file, words]) => h("li", {}, h("a", { href: file }, both(words)))),
       ),
@@ -174,6 +186,8 @@ function since(results: Results, previous: Results | undefined): ComponentChild[
   const title = h("h2", {}, both({ en: "Since the run before", zh: "與上次相比" }));
   if (previous === undefined)
     return [title, h("p", {}, both({ en: "There was none in this folder.", zh: "此資料夾沒有更早的執行結果。" }))];
+  if (previous.corrected !== results.corrected)
+    return [title, h("p", {}, both({ en: "It judged another text.", zh: "上次檢查的是另一份文字。" }))];
   if (previous.selection !== results.selection)
     return [title, h("p", {}, both({ en: "It was asked for other claims.", zh: "上次檢查的是其他主張。" }))];
   const { added, flipped, slower } = changesBetween(previous, results);

@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
+import { correctedFiles } from "./corrected.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { entryOf, linesOf } from "./places.ts";
 import { notedClaims, wrongSentences } from "./sentences.ts";
@@ -73,6 +75,7 @@ export function summaryOf(results: Results, article: Article, out: string): stri
     ...(wrong.length === 0
       ? []
       : [`errata:  ${shown(out, "errata.md")}: under the same numbers, what each sentence could say`]),
+    ...correctedTextOf(results, article, out),
     ...(noted === 0
       ? []
       : [`notes:   ${noted} claims hold with something to know beside: ${shown(out, "errata.md")}, at its end`]),
@@ -83,12 +86,41 @@ export function summaryOf(results: Results, article: Article, out: string): stri
   ].join("\n");
 }
 
+/** Where the corrected text is, and which corrections it does not have. */
+function correctedTextOf({ claims, corrected }: Results, article: Article, out: string): string[] {
+  const { text, diff } = correctedFiles(article);
+  const notHeld = claims.filter(
+    (claim) => claim.verdict === "refuted" && (claim.correction?.verdict ?? "holds") !== "holds",
+  );
+  return [
+    ...(existsSync(join(out, text))
+      ? [
+          `${corrected === true ? "judged: " : "text:   "} ${shown(out, text)}: the article with its corrections in place; ${shown(out, diff)} shows them`,
+        ]
+      : []),
+    ...named("corrections that do not hold here either, and are not shown", notHeld),
+  ];
+}
+
 /** Nothing where no controls were tried. */
 function controlsOf({ claims, controls: { executed, proven, live } }: Results): string[] {
   if (claims.every(({ controls }) => controls.length === 0)) return [];
   const percent = executed === 0 ? 0 : Math.floor((100 * proven) / executed);
   return [
     `controls: ${proven} of ${executed} checks proven able to fail (${percent} %), ${live} of them by a change to the cluster`,
+    ...correctionsUnderControl(claims),
+  ];
+}
+
+/** How many corrections are the opposite of their claims; the others can be right beside them. */
+function correctionsUnderControl(claims: readonly ClaimResult[]): string[] {
+  const under = claims.flatMap(({ id, controls }) =>
+    controls.flatMap(({ correction }) => (correction === undefined ? [] : [{ id, correction }])),
+  );
+  if (under.length === 0) return [];
+  const beside = under.filter(({ correction }) => correction !== "refuted").map(({ id }) => id);
+  return [
+    `corrections: ${under.length - beside.length} of ${under.length} are wrong under the control of their claim${beside.length === 0 ? "" : `; right beside it, too: ${beside.join(", ")}`}`,
   ];
 }
 

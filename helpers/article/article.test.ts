@@ -93,6 +93,21 @@ test.each([
     'claim first-claim: expect.0.verdict: Invalid option: expected one of "holds"|"refuted"|"external"',
   ],
   [
+    "an edit of a sentence that holds",
+    good.replace("{ verdict: holds,", "{ verdict: holds, edits: [{ quote: Pod, to: 容器 }],"),
+    "claim first-claim: expect.0: only a refuted claim is corrected: 'edits'",
+  ],
+  [
+    "an edit of words that are not in the article",
+    good
+      .replace("  expect:", "  tried: { en: Two pods were asked for it., zh: 詢問了兩個 Pod 的情形。 }\n  expect:")
+      .replace(
+        "{ verdict: holds,",
+        "{ verdict: refuted, instead: { en: Some pods, zh: 某些 Pod 可以 }, edits: [{ quote: Pot, to: 某些 }],",
+      ),
+    "claim first-claim: quote not in the article (occurrence 1): Pot",
+  ],
+  [
     "what is still to be filled in",
     good.replace("All pods do something.", '"TODO: what they do"'),
     "claim first-claim: is to be filled in: TODO: what they do",

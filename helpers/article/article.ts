@@ -48,6 +48,15 @@ const Condition = z.strictObject({
 });
 export type Condition = z.infer<typeof Condition>;
 
+const Quote = z.strictObject({ quote: z.string().min(1), occurrence: z.int().min(1).default(1) });
+const Lines = z.strictObject({ lines: z.string().regex(/^[1-9]\d*(-[1-9]\d*)?$/, "must be a line or lines as 60-64") });
+/** A place in the article: words, or whole lines where it prints a manifest, a command or an output. */
+const Place = z.union([Quote, Lines]);
+export type Place = z.infer<typeof Place>;
+
+/** Words of the article, and what stands in their place once it is corrected, in the article's own language. */
+const Edit = Quote.extend({ to: z.string() });
+
 function expectationIn(languages: readonly string[]) {
   return z
     .strictObject({
@@ -55,6 +64,11 @@ function expectationIn(languages: readonly string[]) {
       verdict: ExpectedVerdict,
       because: texts(languages, 20, 8),
       instead: texts(languages, 5, 5).optional().describe("what the article could say in the quote's place"),
+      edits: z
+        .array(Edit)
+        .min(1)
+        .optional()
+        .describe("what the corrected text has in the place of which words, where that is not 'instead' for the quote"),
       note: texts(languages, 20, 8)
         .optional()
         .describe(
@@ -66,17 +80,14 @@ function expectationIn(languages: readonly string[]) {
     .refine(({ verdict, instead }) => verdict === "refuted" || instead === undefined, {
       error: "only a refuted claim says what would be right: 'instead'",
     })
+    .refine(({ verdict, edits }) => verdict === "refuted" || edits === undefined, {
+      error: "only a refuted claim is corrected: 'edits'",
+    })
     .refine(({ verdict, note }) => verdict === "holds" || note === undefined, {
       error: "only a claim that holds has a 'note'; a refuted one is corrected: 'instead'",
     });
 }
 export type Expectation = z.infer<ReturnType<typeof expectationIn>>;
-
-const Quote = z.strictObject({ quote: z.string().min(1), occurrence: z.int().min(1).default(1) });
-const Lines = z.strictObject({ lines: z.string().regex(/^[1-9]\d*(-[1-9]\d*)?$/, "must be a line or lines as 60-64") });
-/** A place in the article: words, or whole lines where it prints a manifest, a command or an output. */
-const Place = z.union([Quote, Lines]);
-export type Place = z.infer<typeof Place>;
 
 const pattern = z.string().transform((text, context) => {
   try {
@@ -265,7 +276,7 @@ function checkClaims(
     for (const { verdict, instead } of claim.expect ?? [])
       if (verdict === "refuted" && (instead === undefined) !== (claim.repeats !== undefined))
         throw wrong(`claim ${claim.id}: is refuted somewhere, and needs either 'instead' or 'repeats'`);
-    for (const place of [claim, ...claim.also])
+    for (const place of [claim, ...claim.also, ...(claim.expect ?? []).flatMap(({ edits = [] }) => edits)])
       if (spanOf(text, place) === undefined) throw wrong(`claim ${claim.id}: ${notThere(place)}`);
   }
   for (const [where, ids] of [
@@ -318,4 +329,12 @@ export function quotePosition(article: string, { quote, occurrence }: Pick<Claim
     if (position === -1) return -1;
   }
   return position;
+}
+
+/** Returns the words between two string indices of a text as a place. */
+export function placeAt(text: string, start: number, end: number): Place & { quote: string; occurrence: number } {
+  const quote = text.slice(start, end);
+  let occurrence = 1;
+  while (quotePosition(text, { quote, occurrence }) < start) occurrence++;
+  return { quote, occurrence };
 }

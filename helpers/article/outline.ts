@@ -1,6 +1,6 @@
 import type { Nodes, Parents, Root } from "mdast";
 import { toString as wordsOf } from "mdast-util-to-string";
-import { type Place, quotePosition } from "./article.ts";
+import { type Place, placeAt } from "./article.ts";
 import { frontMatterOf, markdownOf } from "./markdown.ts";
 
 /** A heading of a text, and the string index at which its words begin. */
@@ -111,14 +111,6 @@ function sentences(text: string, { start, end }: Span): Span[] {
     begun = until;
   }
   return found;
-}
-
-/** Returns the words between two string indices of a text as a place. */
-function placeAt(text: string, start: number, end: number): Place & { quote: string } {
-  const quote = text.slice(start, end);
-  let occurrence = 1;
-  while (quotePosition(text, { quote, occurrence }) < start) occurrence++;
-  return { quote, occurrence };
 }
 
 function linesAt(text: string, node: Nodes): Place {

@@ -14,6 +14,12 @@ export interface Check<Lab, Observation> {
   observe(lab: Lab): Promise<Observation>;
   /** Looks at that JSON only. A failed assertion is the refutation, and its message the explanation. */
   judge(observation: Observation): void;
+  /**
+   * Judges the correction of a claim that is refuted, by the same JSON: a failed assertion says that the correction is wrong, too.
+   *
+   * @param words the correction in English (`instead`); empty where the claim repeats another, which has it
+   */
+  corrected?(observation: Observation, words: string): void;
   /** Proves that the check can give the opposite verdict; every check that can hold or be refuted has one. */
   readonly control?: Control<Lab, Observation>;
 }

@@ -4,6 +4,7 @@ import { expect, type TestContext, type TestFunction, test } from "vitest";
 import { type Article, type Claim, todoWord } from "../article/article.ts";
 import { type Check, type CheckedClaim, claimTimeout, decide } from "./check.ts";
 import { controlsVariable } from "./control.ts";
+import { correctedOn, correctedVariable, correctionOf, wordsOf } from "./correction.ts";
 import type { Environment, Workspace } from "./environment.ts";
 import { Evidence } from "./evidence.ts";
 import { expectationIn, expectedResult, statementResult } from "./expected.ts";
@@ -88,7 +89,7 @@ function wayOf<Lab extends Workspace, Observation>({
   readonly carryOut: TestFunction;
 } {
   const { entry, check } = specified;
-  if (recorded !== undefined) return { carryOut: () => judgeRecording(recorded, entry.id, check) };
+  if (recorded !== undefined) return { carryOut: () => judgeRecording(recorded, entry, check) };
   const named = ({ task }: TestContext) => void ((task.meta as { claim?: string }).claim = entry.id);
   const environment = openEnvironment();
   if (process.env[controlsVariable] !== undefined)
@@ -110,11 +111,37 @@ function wayOf<Lab extends Workspace, Observation>({
   };
 }
 
+/** Returns what is to be judged where the corrected text is: the correction of a claim that is refuted here. */
+function asCorrected<Lab extends Workspace, Observation>(
+  specified: Specified<Lab, Observation>,
+  environment: Environment<Lab>,
+): Specified<Lab, Observation> {
+  const { article, entry, check } = specified;
+  const corrected = correctedOn(article, environment.world, (needs) => environment.missing(needs));
+  const said = corrected.article.claims.find(({ id }) => id === entry.id);
+  if (said === undefined) throw new RangeError(`the corrected text does not have ${entry.id}`);
+  if (!corrected.ids.has(entry.id)) return { article: corrected.article, entry: said, check };
+  const words = wordsOf(expectationIn(entry, environment.world, environment.missing(entry.needs)));
+  return {
+    article: corrected.article,
+    entry: said,
+    check: {
+      ...check,
+      judge: (observation) => {
+        if (check.corrected === undefined) throw new Inconclusive("its check does not judge its correction");
+        check.corrected(observation, words);
+      },
+    },
+  };
+}
+
 async function run<Lab extends Workspace, Observation>(
-  { article, entry, check }: Specified<Lab, Observation>,
+  specified: Specified<Lab, Observation>,
   environment: Environment<Lab>,
   signal: AbortSignal,
 ): Promise<void> {
+  const corrected = process.env[correctedVariable] !== undefined;
+  const { article, entry, check } = corrected ? asCorrected(specified, environment) : specified;
   const { world, out } = environment;
   const index = article.sections.findIndex(({ id }) => id === entry.section);
   const section = article.sections[index];
@@ -138,6 +165,7 @@ async function run<Lab extends Workspace, Observation>(
       : {
           observation: observationFile(id),
           deciding: decidingValues(observation as Observation, (seen) => check.judge(seen)),
+          ...correctionOf(check, expectation, observation as Observation),
         }),
     standIns: [...evidence.standIns],
     milliseconds: Math.round(performance.now() - started),

@@ -34,6 +34,6 @@ export function statementResult(
 export function expectedResult(
   expectation: Expectation,
 ): Pick<ClaimResult, "expected" | "because" | "instead" | "note" | "since" | "link"> {
-  const { when: _, verdict, ...known } = expectation;
+  const { when: _, edits: __, verdict, ...known } = expectation;
   return { expected: verdict, ...known };
 }

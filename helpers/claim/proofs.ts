@@ -4,6 +4,7 @@ import { Mutex, Semaphore } from "async-mutex";
 import type { Claim, Expectation } from "../article/article.ts";
 import { type CheckedClaim, claimTimeout, type Decision, decide } from "./check.ts";
 import { type AlteredControl, isLive, type LiveControl } from "./control.ts";
+import { judgeCorrection } from "./correction.ts";
 import type { Environment, Workspace } from "./environment.ts";
 import { Evidence } from "./evidence.ts";
 import { expectationIn } from "./expected.ts";
@@ -14,8 +15,8 @@ import { type Judgement, judgementOf, type Verdict } from "./verdict.ts";
 /** So many changes at a time; one that others would feel takes all places. */
 const places = 4;
 
-/** What a change did: the judgements under it, by the claims' ids. */
-type Judgements = ReadonlyMap<string, Judgement>;
+/** What a change did: what was observed and judged under it, by the claims' ids. */
+type Judgements = ReadonlyMap<string, Decision>;
 
 /**
  * Proves that checks can give the opposite verdict: each gave the expected one on the untouched cluster, gives the opposite
@@ -55,7 +56,7 @@ export class Proofs<Lab extends Workspace> {
     if (control === undefined) throw new Error("it has no control");
     const result = isLive(control)
       ? (await this.#inGroup(control, environment, signal)).get(id)
-      : proveByAltering(out, claim, control, before);
+      : proveByAltering(claim, control, before, environment);
     if (result === undefined) throw new Error("it was not judged under its control");
     storeJson(join(out, "controls", `${id}.json`), result);
     if (!result.proven) throw new Error(`${result.name}: ${result.why}`);
@@ -116,8 +117,9 @@ export class Proofs<Lab extends Workspace> {
     const milliseconds = Math.round(performance.now() - started);
     const own = new Set(members.map(({ entry }) => entry.id));
     return new Map(
-      members.map(({ entry }) => {
-        const { verdict: expected } = expectedOf(entry, environment);
+      members.map(({ entry, check }) => {
+        const expectation = expectedOf(entry, environment);
+        const { verdict: expected } = expectation;
         const { verdict, why } = judgementIn(under, entry.id);
         const again = judgementIn(after, entry.id);
         const hasTurned = verdict === opposite(expected);
@@ -131,6 +133,7 @@ export class Proofs<Lab extends Workspace> {
               : hasTurned
                 ? `once the change was undone it was ${again.verdict}: ${again.why}`
                 : notTurned(verdict, why),
+            ...correctionUnder(check, expectation, under.get(entry.id)?.observation),
             turned: turned.filter((id) => !own.has(id)),
           },
         ];
@@ -173,15 +176,26 @@ function opposite(verdict: Verdict): Verdict {
   return verdict === "holds" ? "refuted" : "holds";
 }
 
-function proveByAltering<Lab>(
-  out: string,
-  { check }: CheckedClaim<Lab>,
+/** Returns what a claim's result tells of its correction under its control. */
+function correctionUnder<Lab>(
+  check: CheckedClaim<Lab>["check"],
+  expectation: Expectation,
+  observation: unknown,
+): Pick<ControlResult, "correction"> {
+  const judgement = observation === undefined ? undefined : judgeCorrection(check, expectation, observation);
+  return judgement === undefined ? {} : { correction: judgement.verdict };
+}
+
+function proveByAltering<Lab extends Workspace>(
+  { entry, check }: CheckedClaim<Lab>,
   control: AlteredControl<unknown>,
   before: ClaimResult,
+  environment: Environment<Lab>,
 ): ControlResult {
   const started = performance.now();
-  const observation: unknown = JSON.parse(readFileSync(join(out, before.observation ?? ""), "utf8"));
-  const { verdict, why } = judgementOf(() => check.judge(control.alter(observation)));
+  const observation: unknown = JSON.parse(readFileSync(join(environment.out, before.observation ?? ""), "utf8"));
+  const altered = control.alter(observation);
+  const { verdict, why } = judgementOf(() => check.judge(altered));
   const proven = verdict === opposite(before.verdict ?? "inconclusive");
   const milliseconds = Math.round(performance.now() - started);
   return {
@@ -190,6 +204,7 @@ function proveByAltering<Lab>(
     proven,
     verdict,
     why: proven ? why : notTurned(verdict, why),
+    ...correctionUnder(check, expectedOf(entry, environment), altered),
     turned: [],
     milliseconds,
   };
@@ -200,7 +215,7 @@ function notTurned(verdict: Verdict, why: string): string {
 }
 
 function judgementIn(judgements: Judgements, id: string): Judgement {
-  return judgements.get(id) ?? { verdict: "inconclusive", why: "it was not judged" };
+  return judgements.get(id)?.judgement ?? { verdict: "inconclusive", why: "it was not judged" };
 }
 
 async function judgeAll<Lab extends Workspace>(
@@ -229,7 +244,7 @@ async function judgeAll<Lab extends Workspace>(
       return [entry.id, decision];
     }),
   );
-  return new Map(decisions.map(([id, { judgement }]) => [id, judgement]));
+  return new Map(decisions);
 }
 
 function storeJson(file: string, value: unknown): void {

@@ -1,11 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
+import type { Claim } from "../article/article.ts";
 import { linePerEntry } from "../host/json.ts";
 import type { Check } from "./check.ts";
 import { isLive } from "./control.ts";
+import { correctionOf, judgeCorrection, wordsOf } from "./correction.ts";
 import { decidingValues, survivors } from "./mutants.ts";
-import { Deciding } from "./results.ts";
+import { CorrectionResult, Deciding } from "./results.ts";
 import { judgementOf, Verdict } from "./verdict.ts";
 
 /** Environment variables that have the specs judge a stored run instead of a cluster: its folder, and where to write. */
@@ -13,11 +15,19 @@ export const recordingVariable = "KIND_NETWORK_CONFORMANCE_RECORDING";
 export const rejudgedVariable = "KIND_NETWORK_CONFORMANCE_REJUDGED";
 
 const Judged = z.strictObject({ verdict: Verdict, why: z.string() });
+/** What came out for a claim's correction. */
+const RejudgedCorrection = z.strictObject({
+  untouched: CorrectionResult,
+  changed: Verdict.optional(),
+  survivors: z.array(z.string()),
+});
 const Rejudged = z.strictObject({
   untouched: Judged,
   changed: Judged.optional(),
   deciding: z.array(Deciding),
   survivors: z.array(z.string()),
+  /** By the correction's words: which of them are in force, the run's world tells. */
+  corrections: z.record(z.string(), RejudgedCorrection),
 });
 type Rejudged = z.infer<typeof Rejudged>;
 
@@ -74,7 +84,7 @@ function readJson(file: string): unknown {
 /** Judges what was observed of a claim and writes what comes out; does nothing where nothing was. */
 export function judgeRecording<Lab, Observation>(
   observations: Observations,
-  id: string,
+  { id, expect = [] }: Claim,
   check: Check<Lab, Observation>,
 ): void {
   const folder = process.env[rejudgedVariable];
@@ -86,7 +96,20 @@ export function judgeRecording<Lab, Observation>(
     control === undefined || isLive(control)
       ? (observations[id]?.changed as Observation | undefined)
       : control.alter(structuredClone(untouched));
+  const corrections: Rejudged["corrections"] = {};
+  for (const expectation of expect) {
+    const words = wordsOf(expectation);
+    const { correction } = correctionOf(check, expectation, untouched);
+    if (correction === undefined || words in corrections) continue;
+    const under = changed === undefined ? undefined : judgeCorrection(check, expectation, changed);
+    corrections[words] = {
+      untouched: correction,
+      survivors: survivors(untouched, (observation) => check.corrected?.(observation, words)),
+      ...(under === undefined ? {} : { changed: under.verdict }),
+    };
+  }
   const outcome: Rejudged = {
+    corrections,
     untouched: judgementOf(() => check.judge(untouched)),
     deciding: decidingValues(untouched, (observation) => check.judge(observation)),
     survivors: survivors(untouched, (observation) => check.judge(observation)),

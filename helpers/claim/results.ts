@@ -6,20 +6,6 @@ import { World } from "./world.ts";
 
 const Texts = withTexts({ en: z.string() }).describe("in English, and in further languages under their tags");
 
-/** What came of the change that has to turn a claim's verdict. */
-export const ControlResult = z.strictObject({
-  name: z.string().describe("what was changed"),
-  live: z.boolean().describe("true: the cluster was changed; false: the observation was"),
-  proven: z
-    .boolean()
-    .describe("the verdict was as expected before, the opposite under the change, and as before again"),
-  verdict: Verdict.describe("under the change"),
-  why: z.string().describe("what was seen under the change, or why nothing is proven"),
-  turned: z.array(z.string()).describe("sentinel claims whose verdict changed with it"),
-  milliseconds: z.int().nonnegative(),
-});
-export type ControlResult = z.infer<typeof ControlResult>;
-
 /** A value of an observation without which the verdict would be another. */
 export const Deciding = z.strictObject({
   place: z
@@ -29,6 +15,33 @@ export const Deciding = z.strictObject({
   value: z.string(),
 });
 export type Deciding = z.infer<typeof Deciding>;
+
+/** Whether the correction of a sentence is right. */
+export const CorrectionResult = z.strictObject({
+  verdict: Verdict.describe("holds: the correction is right here; by the claim's own observation"),
+  why: z.string().describe("what was seen otherwise; empty where the correction holds"),
+  deciding: z
+    .array(Deciding)
+    .describe("values of the observation; with another in the place of one, the correction is wrong"),
+});
+export type CorrectionResult = z.infer<typeof CorrectionResult>;
+
+/** What came of the change that has to turn a claim's verdict. */
+export const ControlResult = z.strictObject({
+  name: z.string().describe("what was changed"),
+  live: z.boolean().describe("true: the cluster was changed; false: the observation was"),
+  proven: z
+    .boolean()
+    .describe("the verdict was as expected before, the opposite under the change, and as before again"),
+  verdict: Verdict.describe("under the change"),
+  why: z.string().describe("what was seen under the change, or why nothing is proven"),
+  correction: Verdict.optional().describe(
+    "of the claim's correction under the change: refuted where it is the opposite of the claim, holds where both can be right",
+  ),
+  turned: z.array(z.string()).describe("sentinel claims whose verdict changed with it"),
+  milliseconds: z.int().nonnegative(),
+});
+export type ControlResult = z.infer<typeof ControlResult>;
 
 /** What a run found out about one claim. Paths are relative to the results file. */
 export const ClaimResult = withTexts({
@@ -46,6 +59,9 @@ export const ClaimResult = withTexts({
   because: Texts.optional().describe("the known reason for the expected verdict"),
   instead: Texts.optional().describe(
     "what the article could say in the quote's place, where it is expected to be refuted",
+  ),
+  correction: CorrectionResult.optional().describe(
+    "whether what it could say is right, where the claim is expected to be refuted; absent in older results and where the check does not judge it",
   ),
   note: Texts.optional().describe("what to know beside a sentence that is expected to hold"),
   repeats: z
@@ -89,6 +105,10 @@ export const Results = z.strictObject({
   finished: z.iso.datetime(),
   complete: z.boolean().describe("false where the run ended before every claim had its result"),
   selection: z.string().describe("which claims were asked for; empty means all"),
+  corrected: z
+    .literal(true)
+    .optional()
+    .describe("there where the text that was judged is the article with its corrections in place"),
   world: World,
   phases: z.array(Phase),
   controls: z

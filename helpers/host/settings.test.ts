@@ -15,6 +15,7 @@ test("what is not set has a default", () => {
     install: "auto",
     cache: "/var/cache/kind-network-conformance",
     out: join(projectRoot, "reports", "out"),
+    footnotes: false,
     timeoutFactor: 1,
     worlds: [],
   });

@@ -77,6 +77,7 @@ const Variables = z.strictObject({
   KNC_INSTALL: z.enum(["auto", "never"], "must be auto or never").default("auto"),
   KNC_CACHE: absolutePath.optional(),
   KNC_OUT: absolutePath.optional(),
+  KNC_FOOTNOTES: flag.default(false),
   KNC_TIMEOUT_FACTOR: z.coerce
     .number("must be a number")
     .min(0.1, "must be at least 0.1")
@@ -106,6 +107,8 @@ export interface Settings {
   readonly cache: string;
   /** Folder for results and reports. */
   readonly out: string;
+  /** Whether the corrected text has the notes on sentences that hold, as footnotes. */
+  readonly footnotes: boolean;
   /** Every time-out is multiplied by this. */
   readonly timeoutFactor: number;
 }
@@ -165,6 +168,7 @@ export function readSettings(environment: NodeJS.ProcessEnv = process.env): Sett
     install: value.KNC_INSTALL,
     cache: value.KNC_CACHE ?? join(cacheHome, "kind-network-conformance"),
     out: value.KNC_OUT ?? outOf(article),
+    footnotes: value.KNC_FOOTNOTES,
     timeoutFactor: value.KNC_TIMEOUT_FACTOR,
   };
 }

@@ -131,6 +131,13 @@ claim("docker-containers-need-port-mapping", {
       `another container of the default bridge, asked at its address (${body.split("\n")[0]})`,
     ).not.toBe("answered");
   },
+  corrected: ({ published, exitCode }) => {
+    expect(published, "ports that the other container has mapped").toBe("");
+    expect(
+      exitCode === 0 ? "answered" : `curl exit ${exitCode}`,
+      "another container of the default bridge, asked at its address",
+    ).toBe("answered");
+  },
   control: live(
     "the default bridge keeps its containers apart, as with --icc=false",
     async (lab) => {

@@ -186,6 +186,14 @@ claim("kindnet-allots-the-subnet", {
       expect(writers, `who wrote ${subnet} into spec.podCIDR of ${node}`).toContain("kindnetd");
     }
   },
+  corrected: (nodes) => {
+    for (const { node, subnet, writers } of nodes) {
+      positiveControl(subnet !== null, `${node} has a subnet in spec.podCIDR`);
+      expect([...new Set(writers)], `who wrote ${subnet} into spec.podCIDR of ${node}`).toEqual([
+        "kube-controller-manager",
+      ]);
+    }
+  },
   control: live("kindnetd writes the nodes' subnets too", async (lab) => {
     const write = (title: string, node: string, spec: object) =>
       outputOf(lab.outsider, title, [

@@ -47,6 +47,14 @@ claim("cross-node-traffic-by-iptables", {
       "rules of iptables",
     );
   },
+  corrected: ({ farAddresses, before, withoutItsRules, route, withoutItsRoute }) => {
+    positiveControl(answered(before), "the pods talk as things are");
+    expect(farAddresses, `addresses of the other node; the route to its subnet ${route?.dst} is by one`).toContain(
+      route?.gateway,
+    );
+    expect(withoutItsRoute.outcome, `${before.to} on another node, with that route closed`).not.toBe("answered");
+    expect(withoutItsRules.outcome, `${before.to} on another node, with no rule of iptables asked`).toBe("answered");
+  },
   control: live(
     "a rule of iptables marks what the pod sends to the other node's, and only the mark leads it there",
     async (lab) => {

@@ -200,6 +200,15 @@ claim("environment-variables-for-every-service", {
     ];
     expect(untold, "Services that variables do not tell of").toEqual([]);
   },
+  corrected: ({ sameNamespace, otherNamespace }) => {
+    expect(sameNamespace, "variables of a pod of the Service web's own namespace").toContain("WEB_SERVICE_HOST");
+    expect(otherNamespace, "variables of a pod of another namespace").not.toContain("WEB_SERVICE_HOST");
+    expect(sameNamespace, "variables of a pod of the namespace of database, without ClusterIP").not.toContain(
+      "DATABASE_SERVICE_HOST",
+    );
+    for (const told of [sameNamespace, otherNamespace])
+      expect(told, "variables of a pod").toContain("KUBERNETES_SERVICE_HOST");
+  },
   control: live("a pod is told of Services of other namespaces and of such without a clusterIP", (lab) =>
     mutate.pod(
       lab,

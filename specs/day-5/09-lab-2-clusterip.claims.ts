@@ -34,6 +34,12 @@ claim("sample-of-get-svc", {
   control: otherPorts,
 });
 
+function isIn(address: string, subnet: string): boolean {
+  if (!ipaddr.isValid(address) || !ipaddr.isValidCIDR(subnet)) return false;
+  const [parsed, range] = [ipaddr.parse(address), ipaddr.parseCIDR(subnet)];
+  return parsed.kind() === range[0].kind() && parsed.match(range);
+}
+
 claim("sample-cluster-ips-are-possible", {
   observe: async (lab) => {
     const samples = ["look at the ClusterIP Service", "look at the NodePort Service"].map((step) =>
@@ -65,6 +71,18 @@ claim("sample-cluster-ips-are-possible", {
       expect(
         isAnAddress || code === 201 ? "possible" : "no IP address, and refused",
         `what ${clusterIP} is as the clusterIP of a Service (HTTP ${code} ${message})`,
+      ).toBe("possible");
+  },
+  corrected: ({ subnet, possible }, words) => {
+    positiveControl(
+      possible.isAnAddress && !possible.message.includes("must be a valid IP"),
+      `an address of ${subnet} is not refused for being none`,
+    );
+    const addresses = words.split(" and ");
+    for (const address of addresses)
+      expect(
+        isIn(address, subnet) ? "possible" : "none of its addresses",
+        `${address}, in a cluster whose Services have ${subnet}`,
       ).toBe("possible");
   },
   control: {
@@ -175,6 +193,10 @@ claim("welcome-page-by-the-printed-ip", {
       `what ${temporary.further("by the printed address").text} printed in the temporary pod`,
     ).toContain(welcome);
   },
+  corrected: ({ outputs: [, , byAddress], clusterIP }) =>
+    expect(byAddress?.trim(), `what wget -O- printed with ${clusterIP}, which the output has as CLUSTER-IP`).toContain(
+      welcome,
+    ),
   control: live(
     "the temporary pod has the Service's address under the printed one, as if that were a name",
     async (lab) => {

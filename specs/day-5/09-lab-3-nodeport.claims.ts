@@ -173,6 +173,15 @@ claim("nodeport-on-localhost-of-the-host", {
       "answered",
     );
   },
+  corrected: ({ onTheNode, onLocalhost: { asked, servedBy } }) => {
+    positiveControl(onTheNode.length > 0, "the nodes were asked");
+    for (const { to, outcome } of onTheNode) expect(outcome, `${to}, asked beside the nodes`).toBe("answered");
+    const leadsThere = asked.outcome === "answered" && servedBy.length > 0;
+    expect(
+      leadsThere ? "answered by the Service" : "not led to the Service",
+      "http://localhost:30080, asked on the host",
+    ).toBe("not led to the Service");
+  },
   control: published,
 });
 
@@ -201,6 +210,18 @@ claim("only-the-api-server-is-published", {
       [],
     );
   },
+  corrected: ({ ports, range: [first = 0, last = 0] }) => {
+    const published = ports.flatMap((entry) => entry.published);
+    positiveControl(
+      published.some((line) => line.startsWith("6443/tcp")),
+      "the API server's port is published",
+    );
+    const nodePorts = published.filter((line) => {
+      const port = Number.parseInt(line, 10);
+      return port >= first && port <= last && port !== 6443;
+    });
+    expect(nodePorts, "node ports that are published to the host").toEqual([]);
+  },
   control: {
     name: "a node port is published too (only a new container can)",
     alter: ({ ports, range }) => ({
@@ -221,17 +242,29 @@ claim("node-ip-answers-on-linux", {
 });
 
 claim("inspect-template-shows-node-ip", {
-  observe: async (lab) => ({ inspected: await walk(lab, "inspect the node"), node: lab.controlPlane }),
+  observe: async (lab) => {
+    const inspected = await walk(lab, "inspect the node");
+    const node = lab.controlPlane;
+    if (lab.family === "ipv4") return { inspected, node };
+    const template = "{{.NetworkSettings.Networks.kind.GlobalIPv6Address}}";
+    const inspect = ["container", "inspect", node.name, "-f", template];
+    const byOtherField = (await outputOf(lab.engine, "the same with the field for IPv6", inspect)).trim();
+    return { inspected, node, byOtherField };
+  },
   judge: ({ inspected, node }) => {
     expect(node.addresses, `addresses of ${node.name}, of which the command printed one ${inspected.stderr}`).toContain(
       inspected.stdout.trim(),
     );
   },
+  corrected: ({ node, byOtherField }) => {
+    positiveControl(byOtherField !== undefined, "the command was typed with GlobalIPv6Address");
+    expect(node.addresses, `addresses of ${node.name}, of which the command printed one`).toContain(byOtherField);
+  },
   control: {
     name: "the node is in two networks (a node that changes networks is lost)",
-    alter: ({ inspected, node }) => ({
+    alter: ({ inspected, ...rest }) => ({
+      ...rest,
       inspected: { ...inspected, stdout: `${inspected.stdout.trim()}172.17.0.9\n` },
-      node,
     }),
   },
 });

@@ -43,6 +43,13 @@ claim("port-forward-simulates-a-loadbalancer", {
       `30 requests by the port-forward were served by ${pods.join(", ")}, and it was ${afterwards.outcome} once ${serving} was gone: the load is`,
     ).toBe("balanced");
   },
+  corrected: ({ counts, serving, afterwards, page }) => {
+    expect(page.outcome, "the Service by the port-forward").toBe("answered");
+    expect(Object.keys(counts), "the pods that served requests by the port-forward: one of them").toEqual([serving]);
+    expect(afterwards.outcome, `the port-forward once ${serving} was gone, which a Service would replace`).not.toBe(
+      "answered",
+    );
+  },
   control: live(
     "a port-forward leads to a proxy that asks the Service anew each time, instead of to a pod of the Service's",
     async (lab) => {

@@ -102,6 +102,12 @@ claim("eth0-port-80-shows-the-nodeport-traffic", {
       `packets of the requests that the article's tcpdump printed, beside ${byAddress?.withNodePort} in a capture with port 30080`,
     ).toBeGreaterThan(0);
   },
+  corrected: ({ seen }) => {
+    const byAddress = seen.find(({ name }) => name.startsWith("the node's address"));
+    positiveControl((byAddress?.answered ?? 0) > 0, "the node port answers");
+    expect(byAddress?.asPrinted, "packets of the requests with port 80").toEqual([]);
+    expect(byAddress?.withNodePort, "packets of the requests that a capture with port 30080 shows").toBeGreaterThan(0);
+  },
   control: podsOnTheNode,
 });
 
@@ -117,6 +123,10 @@ claim("localhost-in-the-node-reaches-the-nodeport", {
     expect(asked.body, `http://localhost:30080, asked inside the control plane, was ${asked.outcome}`).toContain(
       welcome,
     );
+  },
+  corrected: ({ atItsAddress, asked }) => {
+    expect(atItsAddress?.outcome, "the node port at the node's IP").toBe("answered");
+    expect(asked.outcome, "http://localhost:30080, asked inside the control plane").toBe("refused");
   },
   control: live(
     "the rules for node ports are not for localhost on the control plane",
@@ -144,6 +154,14 @@ claim("curl-in-another-terminal-shows-packets", {
     expect(
       onTheHost?.asPrinted.length,
       `packets that the article's tcpdump printed while the host asked 20 times for http://localhost:30080, which answered ${onTheHost?.answered} times`,
+    ).toBeGreaterThan(0);
+  },
+  corrected: ({ seen }) => {
+    const byAddress = seen.find(({ name }) => name.startsWith("the node's address"));
+    positiveControl((byAddress?.answered ?? 0) > 0, "the node port answers at the node's address");
+    expect(
+      byAddress?.asPrinted.length,
+      "packets that the article's tcpdump printed while the node port was asked 20 times at the node's address",
     ).toBeGreaterThan(0);
   },
   control: publishedAndWatched,

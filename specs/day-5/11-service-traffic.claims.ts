@@ -6,6 +6,7 @@ import { live } from "../../helpers/lab/spec.ts";
 import { iptablesNaming } from "../../helpers/probe/rules.ts";
 import { claim } from "./article.ts";
 import { labService, lane } from "./lab-changes.ts";
+import { shownElsewhere } from "./rules-elsewhere.ts";
 import { articleNamespace, walk } from "./walkthrough.ts";
 
 claim("rules-of-a-clusterip-service", {
@@ -18,6 +19,13 @@ claim("rules-of-a-clusterip-service", {
         iptablesNaming(lines.join("\n"), `${articleNamespace}/web-clusterip`).length,
         `rules of ${node} for the Service: a series is more than one`,
       ).toBeGreaterThan(1);
+  },
+  corrected: (nodes, words) => {
+    positiveControl(nodes.length > 0, "the grep was typed");
+    for (const { elsewhere } of nodes) {
+      shownElsewhere(elsewhere);
+      expect(`${elsewhere?.command} shows`, "where they were found").toBe(/^.* shows\b/.exec(words)?.[0]);
+    }
   },
   // Then there is one rule, which refuses.
   control: live(

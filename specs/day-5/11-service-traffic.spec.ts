@@ -17,6 +17,7 @@ import { processOf } from "../../helpers/probe/processes.ts";
 import { iptablesNaming, rulesNaming } from "../../helpers/probe/rules.ts";
 import { missingCapability } from "../../helpers/world/capabilities.ts";
 import { claim } from "./article.ts";
+import { rulesElsewhere, shownElsewhere } from "./rules-elsewhere.ts";
 
 /**
  * What a Service that was there, and one that is made meanwhile, are to a client on a node whose kube-proxy stands still; and the
@@ -150,9 +151,11 @@ claim("iptables-save-shows-the-service", {
     const object = lab.objects.service("shown", leadsTo({ app: "server" }));
     await lab.api.create("a ClusterIP Service", object);
     const during = await lab.eventually(rules, ({ length }) => length > 1);
+    const { clusterIP } = await lab.services.get("shown");
+    const elsewhere = during.length > 0 ? {} : { elsewhere: await rulesElsewhere(lab, lab.worker(0), name, clusterIP) };
     await lab.api.delete("the Service", object);
     const after = await lab.until("its rules to be gone", rules, ({ length }) => length === 0);
-    return { before, during, after };
+    return { before, during, after, ...elsewhere };
   },
   judge: ({ before, during, after }) => {
     positiveControl(
@@ -161,6 +164,7 @@ claim("iptables-save-shows-the-service", {
     );
     expect(during.length, "rules of the Service: a series is more than one").toBeGreaterThan(1);
   },
+  corrected: ({ elsewhere }) => shownElsewhere(elsewhere),
   // Then there is one rule, which refuses.
   control: live("the Service selects a label that no pod has", (lab) =>
     mutate.selector(lab, "shown", { app: "nobody" }),
@@ -266,6 +270,13 @@ claim("kube-proxy-has-three-modes", {
     );
     expect(accepted, "modes that kube-proxy takes on Linux").toEqual(["userspace", "iptables", "ipvs"]);
   },
+  corrected: ({ accepted }, words) => {
+    const count = { 2: "two", 3: "three" }[accepted.length] ?? accepted.length;
+    expect(
+      `it has ${count} modes: ${new Intl.ListFormat("en-GB").format(accepted)}`,
+      "what kube-proxy takes on Linux",
+    ).toBe(words);
+  },
   control: {
     name: "kube-proxy takes userspace, iptables and ipvs (what it takes is in its program)",
     alter: ({ refusals, ...rest }) => ({
@@ -282,6 +293,10 @@ claim("userspace-mode-exists", {
     positiveControl(accepted.includes("iptables"), "kube-proxy takes iptables");
     const refusal = refusals.find(({ mode }) => mode === "userspace");
     expect(accepted, `modes that kube-proxy takes; of userspace it says: ${refusal?.said}`).toContain("userspace");
+  },
+  corrected: ({ accepted }) => {
+    positiveControl(accepted.includes("iptables"), "kube-proxy takes iptables");
+    expect(accepted, "modes that kube-proxy takes").not.toContain("userspace");
   },
   control: {
     name: "kube-proxy takes userspace too (what it takes is in its program)",

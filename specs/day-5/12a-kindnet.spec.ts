@@ -198,6 +198,11 @@ claim("kindnet-is-light", {
 claim("kindnet-has-no-network-policy", {
   observe: (lab) => underPolicy(lab, "policy"),
   judge: letsEverybodyIn,
+  corrected: (found) => {
+    const { before, under, after } = found;
+    positiveControl(answered(before) && answered(after), "the pod is answered before and after the policy");
+    expect(under.outcome, "the pod, asked under a policy that lets nobody in").not.toBe("answered");
+  },
   control: {
     name: "under the policy the pod's end is the other one (which one it is, is in kindnetd's program)",
     alter: ({ under, ...found }) => ({

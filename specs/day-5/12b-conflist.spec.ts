@@ -186,6 +186,13 @@ claim("conflist-routes", {
         sample.plugins[0]?.ipam?.routes,
       );
   },
+  corrected: (nodes, words) => {
+    positiveControl(nodes.length > 0, "configurations were read");
+    for (const { node, conflist } of nodes) {
+      const routes = conflist.plugins[0]?.ipam?.routes ?? [];
+      expect(routes.map(({ dst }) => `{ "dst": "${dst}" }`).join(", "), `routes that pods of ${node} get`).toBe(words);
+    }
+  },
   control: withConflist(
     "pods get the routes that the article prints",
     ({ nodes }) => nodes,

@@ -9,6 +9,7 @@ import { hostPort, type Request, request } from "../../helpers/probe/http.ts";
 import { outputOf, type Peer, ProbeFailed } from "../../helpers/probe/peer.ts";
 import { addressOf, type Reader, titleOf, urlIn, walkOf } from "../../helpers/walkthrough/walkthrough.ts";
 import { printed } from "./article.ts";
+import { rulesElsewhere } from "./rules-elsewhere.ts";
 
 /** The namespace that the article works in. */
 export const articleNamespace = printed.namespace;
@@ -113,14 +114,20 @@ export const walk = walkOf(printed, {
   "capture packets": capture,
   "read the rules": ({ lab }, step) =>
     Promise.all(
-      lab.nodes.map(async (node) => ({
-        node: node.name,
+      lab.nodes.map(async (node) => {
         // kube-proxy writes up to a second later, and a reader types no faster.
-        lines: await lab.eventually(
+        const lines = await lab.eventually(
           async () => (await node.run(titleOf(step), ["sh", "-c", step.text])).stdout.split("\n").filter(Boolean),
-          (lines) => lines.filter((line) => line.includes("-j DNAT")).length === 3,
-        ),
-      })),
+          (found) => found.filter((line) => line.includes("-j DNAT")).length === 3,
+        );
+        if (lines.length > 0) return { node: node.name, lines };
+        const clusterIP = clusterIpOf(await serviceOf(lab, "web-clusterip"));
+        return {
+          node: node.name,
+          lines,
+          elsewhere: await rulesElsewhere(lab, node, `${articleNamespace}/web-clusterip`, clusterIP),
+        };
+      }),
     ),
 });
 

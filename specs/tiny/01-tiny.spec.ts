@@ -18,11 +18,19 @@ claim("cluster-ip-answers-outside", {
     return {
       inside: await meet(lab.pod("client-1"), target, lab.timeouts.answer),
       outside: await meet(lab.outsider, target, lab.timeouts.silence),
+      atNodePort: await meet(
+        lab.outsider,
+        (await lab.services.get("web-nodeport")).at(lab.worker(0)),
+        lab.timeouts.answer,
+      ),
     };
   },
   judge: ({ inside, outside }) => {
     positiveControl(answered(inside), "a pod is answered at the cluster IP");
     expect(outside.outcome, `http://${outside.to}, asked from outside`).toBe("answered");
+  },
+  corrected: ({ atNodePort }) => {
+    expect(atNodePort.outcome, `http://${atNodePort.to}, asked from outside`).toBe("answered");
   },
   control: live("the client outside has a route to the cluster IP by a node", async (lab) => {
     const { clusterIP } = await lab.services.get("web");
