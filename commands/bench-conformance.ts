@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { execa } from "execa";
@@ -114,13 +114,10 @@ async function runTests(
     say("Kubernetes' own conformance tests of the network, one after another");
     const begun = performance.now();
     const telling = setInterval(() => say("running"), tellEveryMs);
-    const output = openSync(log, "w");
-    const result = await execa(command, words, {
-      ...{ cancelSignal: signal, reject: false, stdin: "ignore", stdout: output, stderr: output },
-    }).finally(() => {
-      clearInterval(telling);
-      closeSync(output);
-    });
+    rmSync(log, { force: true });
+    const output = { file: log, append: true } as const;
+    const options = { cancelSignal: signal, reject: false, stdin: "ignore", stdout: output, stderr: output } as const;
+    const result = await execa(command, words, options).finally(() => clearInterval(telling));
     const seconds = rounded((performance.now() - begun) / 1000);
     signal.throwIfAborted();
     if (result.exitCode === undefined)
