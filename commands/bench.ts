@@ -11,18 +11,20 @@ import { main } from "../helpers/host/main.ts";
 import { runMarker } from "../helpers/host/process.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { benchConformance } from "./bench-conformance.ts";
 
 const defaultRounds = 3;
 
 /**
  * Seconds of `npm test`, without what is tagged slow and whole, against a bare `kind create cluster --wait` of the same
- * image and configuration, in turn.
+ * image and configuration, in turn. With `--conformance`: the article beside Kubernetes' own conformance tests.
  */
 await main(async () => {
+  if (process.argv[2] === "--conformance") return benchConformance();
   const settings = readSettings();
   const rounds = Number(process.argv[2] ?? defaultRounds);
   if (!Number.isInteger(rounds) || rounds < 1)
-    throw new UserError(`${process.argv[2]} is no number of rounds`, "npm run bench [-- 3]");
+    throw new UserError(`${process.argv[2]} is no number of rounds`, "npm run bench [-- 3 | -- --conformance]");
   if (keptRun(settings.cache) !== undefined)
     throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
   const memory = watchMemory();

@@ -201,7 +201,7 @@ async function build(
   name: string,
   cwd: string,
   programs: readonly (readonly [program: string, path: string])[],
-  { tags, ldflags, cgo = false }: Pick<GoModule, "tags" | "ldflags" | "cgo">,
+  { tags, ldflags, cgo = false, test = false }: Pick<GoModule, "tags" | "ldflags" | "cgo" | "test">,
   { cache, say, signal }: GoBuild,
   into = cwd,
 ): Promise<void> {
@@ -211,10 +211,12 @@ async function build(
   const [only, ...others] = programs;
   // All at a time, so that one is linked while another is compiled; Go then names each after the last part of its path.
   const output = others.length === 0 && only !== undefined ? join(bin, only[0]) : `${bin}/`;
-  const flags = ["-v", "-mod=mod", "-trimpath", `-tags=${tags.join(",")}`, "-ldflags", `-s -w ${ldflags}`.trim()];
+  // Its -v is not for the compiler, but for the tests.
+  const verb = test ? ["test", "-c", "-vet=off"] : ["build", "-v"];
+  const flags = ["-mod=mod", "-trimpath", `-tags=${tags.join(",")}`, "-ldflags", `-s -w ${ldflags}`.trim()];
   const names = programs.map(([program]) => program);
   say(`${name}: compiling ${names.join(" ")}`);
-  const command = execa("go", ["build", ...flags, "-o", output, ...programs.map(([, path]) => path)], {
+  const command = execa("go", [...verb, ...flags, "-o", output, ...programs.map(([, path]) => path)], {
     ...{ cwd, cancelSignal: signal, reject: false, stdin: "ignore" },
     env: { ...goEnvironment(cache), CGO_ENABLED: cgo ? "1" : "0" },
   });

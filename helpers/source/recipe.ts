@@ -5,6 +5,7 @@ import { z } from "zod";
 
 const file = new URL("../../fixtures/images/recipe.yaml", import.meta.url);
 const cniFile = new URL("../../fixtures/images/cni.yaml", import.meta.url);
+const conformanceFile = new URL("../../fixtures/images/conformance.yaml", import.meta.url);
 
 const programs = z.record(z.string(), z.string());
 
@@ -12,6 +13,7 @@ const GoModule = z.strictObject({
   module: z.string(),
   version: z.string(),
   programs: programs.describe("program -> package below the module"),
+  test: z.boolean().optional().describe("the program is that of the package's tests"),
   tags: z.array(z.string()),
   ldflags: z.string(),
   replace: z.record(z.string(), z.string()).optional().describe("required module -> the version to take instead"),
@@ -66,17 +68,29 @@ export type BuildRecipe = z.infer<typeof BuildRecipe>;
 /** Returns the build recipe for a Kubernetes version such as `v1.37.0`. */
 export function readRecipe(kubernetes: string): BuildRecipe {
   const version = new SemVer(kubernetes);
-  const text = readFileSync(file, "utf8")
-    .replaceAll("${kubernetes}", kubernetes)
-    .replaceAll("${major}", String(version.major))
-    .replaceAll("${minor}", String(version.minor));
-  const { modules, ...rest } = parse(text) as { modules: unknown };
+  const { modules, ...rest } = parse(withVersion(readFileSync(file, "utf8"), version)) as { modules: unknown };
   const fitting = Object.entries(Modules.parse(modules)).map(([name, { otherwise, ...module }]) => {
     const changes = otherwise.filter((each) => semver.satisfies(version, each.kubernetes));
     const { kubernetes: _, ...changed } = Object.assign({}, module, ...changes) as z.infer<typeof Otherwise>;
     return [name, changed] as const;
   });
   return BuildRecipe.parse({ ...rest, modules: Object.fromEntries(fitting) });
+}
+
+function withVersion(text: string, { version, major, minor }: SemVer): string {
+  return text
+    .replaceAll("${kubernetes}", `v${version}`)
+    .replaceAll("${major}", String(major))
+    .replaceAll("${minor}", String(minor));
+}
+
+const ConformanceRecipe = z.strictObject({ tests: WrittenModule, rootfs: RootFs, images: z.array(z.string()).min(1) });
+/** What it takes to run Kubernetes' own conformance tests; see fixtures/images/conformance.yaml. */
+export type ConformanceRecipe = z.infer<typeof ConformanceRecipe>;
+
+/** Returns what it takes to run the conformance tests of a Kubernetes version such as `v1.37.0`. */
+export function readConformanceRecipe(kubernetes: string): ConformanceRecipe {
+  return ConformanceRecipe.parse(parse(withVersion(readFileSync(conformanceFile, "utf8"), new SemVer(kubernetes))));
 }
 
 const CniRecipe = z.strictObject({
