@@ -51,7 +51,7 @@ export async function benchConformance(): Promise<number> {
     const { program, image } = await testsFor(session, cluster);
     await beginRun(session, cluster, []);
     const begun = performance.now();
-    await progress.phase("claims", () => runSpecs(session, "vitest.config", []));
+    await progress.phase("claims", () => runSpecs(session, []));
     const seconds = (performance.now() - begun) / 1000;
     const { claims, world } = collectResults(settings.out, article);
     const judged = claims.filter(({ verdict }) => verdict !== undefined);
