@@ -530,14 +530,6 @@ test.each([
   expect(make).not.toThrow(/\n/);
 });
 
-test("what a node has to print is found line by line", () => {
-  const check = example("nodes-print", { prints: ["^a$"], never: [], besides: undefined });
-  const observed = (text: string) => ({ prints: ["^a$"], never: [], nodes: [{ node: "node-1", printed: text }] });
-  expect(verdictOf(check, observed("b\na\n"))).toBe("holds");
-  expect(verdictOf(check, observed("ab\n"))).toBe("refuted");
-  expect(verdictOf(check, observed(""))).toBe("refuted");
-});
-
 test("objects may be in a file beside the claims", () => {
   const text = "services: { shared: { selector: { app: server }, ports: [{ port: 80 }] } }";
   writeFileSync(join(folder, "shared.yaml"), text);

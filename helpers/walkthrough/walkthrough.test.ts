@@ -17,6 +17,7 @@ namespace: kitchen
 otherwise:
   - { printed: "image: clay:1", typed: "image: {image clay}", why: nodes have another one }
   - { printed: <here>, typed: "{node address}", why: a placeholder of the text's }
+  - { printed: <elsewhere>, typed: "{other namespace}", why: one of the suite's own }
   - { printed: <there>, typed: "{somewhere}", why: nobody knows what that is }
 manifests:
   pot: { below: pot.yaml, block: 1, file: pot.yaml }
@@ -40,6 +41,7 @@ docker ps -f 'name=a b'
 stir
 curl http://<here>:80/tea
 find <there>
+It may be <elsewhere>.
 `,
 });
 
@@ -57,6 +59,7 @@ function labOf(differences: { readonly again?: boolean; readonly taken?: readonl
     again: differences.again ?? false,
     world: { features: { spoons: false }, taken: differences.taken ?? [] },
     controlPlane: node,
+    otherNamespace: "elsewhere-1",
     outsider: { label: "client", run: run("client") },
     engine: { label: "engine", run: run("engine") },
     objects: { image: (name: string) => `registry/${name}` },
@@ -111,6 +114,10 @@ test("a URL is asked at a node's own address, in brackets where it is IPv6", () 
   expect(() => urlIn(text.step("list"))).toThrow("there is no URL in: docker ps");
   expect(() => addressOf({ ...node, addresses: [] })).toThrow("the node node-1 has no address");
   expect(titleOf(text.step("ask"))).toBe("line 9 of the article");
+});
+
+test("words in braces are found out on the cluster", () => {
+  expect(labOf().reader.words("look <elsewhere>").typed).toBe("look elsewhere-1");
 });
 
 test("words in braces that nobody knows are an error that names them", async () => {

@@ -111,7 +111,7 @@ claim("pod-has-a-link-of-its-own", {
     expect(new Set(pods.map(({ link }) => link)).size, "different links of three pods").toBe(pods.length);
   },
   control: live(
-    "the links of the pods are ports of one bridge",
+    "a pod's link is part of a bridge",
     async (lab) => {
       const node = lab.worker(0);
       const bridge = "knc-for-pods";
