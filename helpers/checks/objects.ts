@@ -100,7 +100,7 @@ function sliceOf(
   { of, pods, ports }: z.infer<typeof Slice>,
   addressOf: (pod: string) => string,
 ): KubernetesObject {
-  const labels = { "kubernetes.io/service-name": of };
+  const labels = { "kubernetes.io/service-name": of, "endpointslice.kubernetes.io/managed-by": "conformance.test" };
   return {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",

@@ -2,7 +2,6 @@ import { performance } from "node:perf_hooks";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate } from "../../helpers/lab/admission.ts";
-import { meanwhile } from "../../helpers/lab/changes.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
@@ -22,25 +21,19 @@ claim("slices-go-with-the-service", {
     positiveControl(before.length > 0, "the Service has an EndpointSlice");
     expect(after.join(", "), "EndpointSlices once the Service was deleted").toBe("");
   },
-  control: live("a finalizer keeps the EndpointSlice", async (lab) => {
-    const labels = { "kubernetes.io/service-name": "gone-with-it" };
-    const finalize = async (finalizers: readonly string[] | null) => {
-      const slices = await lab.api.list("its slices", "EndpointSlice", { namespace: lab.namespace, labels });
-      for (const { metadata } of slices)
-        await lab.api.patch(
-          "its finalizers",
-          {
-            apiVersion: "discovery.k8s.io/v1",
-            kind: "EndpointSlice",
-            metadata: { name: metadata?.name ?? "", namespace: lab.namespace },
-          },
-          { metadata: { finalizers } },
-        );
-      return slices.length > 0;
-    };
-    lab.afterwards(async () => void (await finalize(null)));
-    meanwhile(lab, "an EndpointSlice to keep", () => finalize(["conformance.test/kept"]));
-  }),
+  control: live("an EndpointSlice of the Service has no owner, so that nobody deletes it", (lab) =>
+    lab.api.create("an EndpointSlice without an owner", {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: {
+        name: "gone-with-nobody",
+        namespace: lab.namespace,
+        labels: { "kubernetes.io/service-name": "gone-with-it" },
+      },
+      addressType: "IPv4",
+      endpoints: [],
+    }),
+  ),
 });
 
 /** As many as Kubernetes' own test needs at least, and as many at a time as it makes. */
