@@ -169,11 +169,11 @@ export const serviceFollowsChanges = readyMade({
             patch: z
               .record(z.string(), z.unknown())
               .describe("of its `spec`: a merge patch, in which null takes a field away"),
-            then: State.describe("how it is after that"),
+            after: State.describe("how it is then"),
           }),
         )
         .min(1)
-        .describe("one after another: `patch` of its `spec`, and how it is `then`"),
+        .describe("one after another: `patch` of its `spec`, and how it is `after` that"),
       control: StoredOtherwise.describe(
         "`name`, what is changed in words, and `patch`, a JSON Patch of the stored Service",
       ),
@@ -189,7 +189,7 @@ export const serviceFollowsChanges = readyMade({
     changes: [
       {
         patch: { type: "ExternalName", externalName: "kubernetes.default.svc.cluster.local" },
-        then: { "cluster-ip": false, cname: "kubernetes.default.svc.cluster.local", freed: true },
+        after: { "cluster-ip": false, cname: "kubernetes.default.svc.cluster.local", freed: true },
       },
     ],
     control: {
@@ -208,16 +208,16 @@ export const serviceFollowsChanges = readyMade({
       const look = async (wanted: State, before?: Seen) =>
         seenOf(lab, made, await lab.services.get(service), { port, from, wanted, before });
       const seen: Seen[] = [await look(created)];
-      for (const { patch, then } of changes) {
+      for (const { patch, after } of changes) {
         const { code } = await lab.api.patch(`change the Service ${service}`, object, { spec: patch });
-        seen.push({ code, ...(await look(then, seen.at(-1))) });
+        seen.push({ code, ...(await look(after, seen.at(-1))) });
       }
       return { seen };
     },
     judge: ({ seen }) => {
       const states = [
         { wanted: created, when: "as it was created" },
-        ...changes.map(({ patch, then }) => ({ wanted: then, when: `after the change ${JSON.stringify(patch)}` })),
+        ...changes.map(({ patch, after }) => ({ wanted: after, when: `after the change ${JSON.stringify(patch)}` })),
       ];
       for (const [index, { wanted, when }] of states.entries()) judgeState(seen[index], wanted, when);
     },
@@ -293,11 +293,10 @@ async function givenToOthers(lab: Lab, name: string, { clusterIP, nodePort }: Se
     if (code === 201) return nodePort === null ? [true] : [true, true];
     // Somebody else may have been given one meanwhile.
     const others = (await lab.api.list("all Services", "Service")).filter(({ metadata }) => metadata?.name !== name);
-    const taken = others.flatMap(({ spec }) => [
-      ...(spec?.clusterIPs ?? []),
-      ...(spec?.ports ?? []).map((each) => each.nodePort),
-    ]);
-    return [clusterIP, ...(nodePort === null ? [] : [nodePort])].map((each) => taken.includes(each));
+    const taken = new Set<string | number | undefined>(
+      others.flatMap(({ spec }) => [...(spec?.clusterIPs ?? []), ...(spec?.ports ?? []).map((each) => each.nodePort)]),
+    );
+    return [clusterIP, ...(nodePort === null ? [] : [nodePort])].map((each) => taken.has(each));
   };
   return lab.eventually(look, (given) => given.every(Boolean));
 }
