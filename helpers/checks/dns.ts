@@ -72,7 +72,7 @@ interface Observation {
 }
 
 export const dnsRecords = readyMade({
-  says: "Asked for a name in the namespace of the cast, the cluster's DNS answers with exactly these records.",
+  says: "Asked for a name in the namespace of the cast or in another, the cluster's DNS answers with exactly these records.",
   turnedBy: "CoreDNS answers with another address, or `control` has the API server store another Service",
   parameters: z
     .strictObject({
