@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import { z } from "zod";
+import type { LiveControl } from "../claim/control.ts";
 import { positiveControl } from "../claim/verdict.ts";
 import { uncached } from "../lab/ask.ts";
 import { answerReverseWithAddress, answerWithAddress } from "../lab/changes.ts";
@@ -8,8 +9,8 @@ import { live } from "../lab/spec.ts";
 import { type DnsAnswer, type DnsTransport, lookUp } from "../probe/dns.ts";
 import { reverseName } from "../probe/ip.ts";
 import type { Peer } from "../probe/peer.ts";
-import { readyMade } from "./define.ts";
-import { type Made, makeObjects, Objects, pace } from "./objects.ts";
+import { readyMade, ServiceName } from "./define.ts";
+import { type Made, makeObjects, Objects, pace, StoredOtherwise, storePatched } from "./objects.ts";
 import { clusterIpOf } from "./target.ts";
 
 /** What a record has to say: in full, or by what the cluster decides. */
@@ -71,8 +72,8 @@ interface Observation {
 }
 
 export const dnsRecords = readyMade({
-  says: "Asked for a name in the namespace of the cast, the cluster's DNS answers with exactly these records.",
-  turnedBy: "CoreDNS answers with another address",
+  says: "Asked for a name in the namespace of the cast or in another, the cluster's DNS answers with exactly these records.",
+  turnedBy: "CoreDNS answers with another address, or `control` has the API server store another Service",
   parameters: z
     .strictObject({
       of: z
@@ -110,7 +111,16 @@ export const dnsRecords = readyMade({
         .min(1)
         .default(["client-1"])
         .describe("pods of the cast or of `objects` that ask, one after another"),
+      control: StoredOtherwise.extend({ service: ServiceName })
+        .optional()
+        .describe(
+          "in the place of the usual one: `service`, one of `objects.services`, `name`, what is changed in words, and `patch`, a JSON Patch of the Service that is stored",
+        ),
       objects: Objects,
+    })
+    .refine(({ control, objects }) => control === undefined || control.service in objects.services, {
+      error: "must be one of objects.services: it is stored otherwise",
+      path: ["control", "service"],
     })
     .refine(({ from }) => !from.includes("outside"), {
       error: "must be pods: outside nobody asks the cluster's DNS",
@@ -136,7 +146,7 @@ export const dnsRecords = readyMade({
       services: { named: { selector: { app: "server" }, ports: [{ name: "http", port: 80, targetPort: 8080 }] } },
     },
   },
-  make: ({ of, type, are, namespace: elsewhere, as, over, "not-of": notOf, from, objects }) => {
+  make: ({ of, type, are, namespace: elsewhere, as, over, "not-of": notOf, from, control, objects }) => {
     const names = [of].flat();
     const besideIt = notOf ?? (are.length === 0 ? "web" : "nobody-has-this-name");
     return {
@@ -195,14 +205,26 @@ export const dnsRecords = readyMade({
           expect(saidBy(each), `the ${each.type} records of ${each.name}${asked}`).toEqual(wanted);
         }
       },
-      control: live(
-        `CoreDNS answers with another address than ${names.join(" and ")} has`,
-        (lab) =>
-          type === "PTR"
-            ? answerReverseWithAddress(lab)
-            : answerWithAddress(lab, ...names.map((name) => name.replaceAll(".", "[.]"))),
-        { alone: true },
-      ),
+      control: control === undefined ? answeredOtherwise(type, names) : storedOtherwise(control),
     };
   },
 });
+
+function answeredOtherwise(type: z.infer<typeof RecordType>, names: readonly string[]): LiveControl<Lab> {
+  return live(
+    `CoreDNS answers with another address than ${names.join(" and ")} has`,
+    (lab) =>
+      type === "PTR"
+        ? answerReverseWithAddress(lab)
+        : answerWithAddress(lab, ...names.map((name) => name.replaceAll(".", "[.]"))),
+    { alone: true },
+  );
+}
+
+function storedOtherwise({
+  service,
+  name,
+  patch,
+}: z.infer<typeof StoredOtherwise> & { readonly service: string }): LiveControl<Lab> {
+  return live(name, (lab) => storePatched(lab, "Service", service, patch));
+}

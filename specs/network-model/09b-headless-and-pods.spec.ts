@@ -112,5 +112,5 @@ claim("pod-finds-its-own-names", {
 /** Returns the address at which a program finds a name, by the system's own resolver as `getent hosts` does, or null. */
 async function addressFound(peer: Peer, name: string): Promise<string | null> {
   const { stdout } = await peer.run(`where is ${name}`, ["ping", "-n", "-c", "1", "-W", "1", name]);
-  return /^PING .*\(([\da-f.:]+)\)/m.exec(stdout)?.[1] ?? null;
+  return /^PING .*?\(([\da-f.:]+)\)/m.exec(stdout)?.[1] ?? null;
 }
