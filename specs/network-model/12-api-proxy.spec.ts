@@ -136,7 +136,9 @@ async function proxied(lab: Lab) {
     await Promise.all(
       answers.map(async (place) => {
         const path = `${base}/${place.at}/proxy/`;
-        const { code, body } = await lab.api.request(`round ${round}`, "GET", path, { silent: round > 0 });
+        const { code, body } = await lab.api.request(`the first of ${rounds} times`, "GET", path, {
+          silent: round > 0,
+        });
         place.answers.push(`HTTP ${code} ${typeof body === "string" ? body : JSON.stringify(body)}`);
       }),
     );
