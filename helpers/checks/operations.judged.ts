@@ -1,4 +1,4 @@
-export const written = (stored: unknown) => ({ code: 200, message: "", stored });
+export const written = (stored: unknown) => ({ code: 200, message: "", stored, readAgain: stored });
 export const annotatedWith = (name: string) => ({ metadata: { annotations: { [name]: "true" } } });
 export const operated = {
   created: [201, 201, 201],
@@ -11,7 +11,7 @@ export const operated = {
   versions: [1, 2, 3, 4],
   deleted: { code: 200, there: false, left: ["operated-too"] },
   collected: { code: 200, message: "", left: [], beside: 200 },
-  watched: [["ADDED", "MODIFIED patched", "MODIFIED changed", "MODIFIED updated", "DELETED"]],
+  watched: [["ADDED", "MODIFIED patched", "MODIFIED changed", "MODIFIED updated", "DELETED", "DELETED operated-too"]],
 };
 export const found = (otherwise: object) => ({ discovered: true, found: { ...operated, ...otherwise } });
 export const asked = {

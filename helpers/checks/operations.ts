@@ -14,11 +14,12 @@ const Fields = z.record(z.string(), z.unknown());
 const label = "operated";
 const annotated = (name: string) => ({ metadata: { annotations: { [name]: "true" } } });
 
-/** How one write ended, with what was written as the answer has it. */
+/** How one write ended, with what was written as the answer has it, and the object when it is read again. */
 interface Written {
   readonly code: number;
   readonly message: string;
   readonly stored: unknown;
+  readonly readAgain: unknown;
 }
 
 export const apiOperations = readyMade({
@@ -64,9 +65,10 @@ export const apiOperations = readyMade({
       );
       expect(found.read, `${name}, read, is the one that was created`).toEqual({ code: 200, same: true });
       for (const listed of found.listed) expect(listed, `those with the label, in a list`).toEqual(all);
-      const wrote = (what: string, { code, message, stored }: Written, wanted: unknown) => {
+      const wrote = (what: string, { code, message, stored, readAgain }: Written, wanted: unknown) => {
         expect(code, `the HTTP status of ${what} ${name}: ${code} ${message}`).toBe(200);
         expect(stored, `what the answer has of it, ${what} ${name}`).toEqual(wanted);
+        expect(readAgain, `what is read of it afterwards, ${what} ${name}`).toEqual(wanted);
       };
       wrote("patching", found.patched, annotated("patched"));
       wrote("changing", found.changed, change);
@@ -96,7 +98,7 @@ export const apiOperations = readyMade({
       expect(found.collected.beside, `the HTTP status of reading ${beside} then`).toBe(200);
       for (const watched of found.watched)
         expect(watched, `what a watch told of ${name}`).toEqual(
-          expect.arrayContaining([...events({ change, status })]),
+          expect.arrayContaining(events({ more, change, status })),
         );
     },
     control: live(`the API server refuses ${inWords[refused]}`, (lab) => {
@@ -122,9 +124,10 @@ const inWords = {
 };
 
 /** Returns what a watch has to tell: each kind of change, as {@link eventsOf} names it. */
-function events({ change, status }: Pick<Operated, "change" | "status">): string[] {
+function events({ more, change, status }: Pick<Operated, "more" | "change" | "status">): string[] {
   const writes = [annotated("patched"), change, annotated("updated"), status?.patch, status?.update];
-  return ["ADDED", ...writes.flatMap((write) => marksOf(write ?? {}).map((mark) => `MODIFIED ${mark}`)), "DELETED"];
+  const modified = writes.flatMap((write) => marksOf(write ?? {}).map((mark) => `MODIFIED ${mark}`));
+  return ["ADDED", ...modified, "DELETED", ...more.map((name) => `DELETED ${name}`)];
 }
 
 /** Returns the names of an object's annotations and labels. */
@@ -196,7 +199,9 @@ async function operate(lab: Lab, { object, more, beside, change, status }: Opera
     // A controller may write meanwhile.
     const answer = await lab.eventually(ask, ({ code }) => code !== 409);
     versions.push(answer.body);
-    return { code: answer.code, message: refusalOf(answer), stored: partOf(answer.body, wanted) };
+    const { body: again } = await lab.api.request("read it again", "GET", one);
+    const [stored, readAgain] = [answer.body, again].map((each) => partOf(each, wanted));
+    return { code: answer.code, message: refusalOf(answer), stored, readAgain };
   };
   const patch = (title: string, at: string, type: string, changes: unknown) =>
     write(changes, () => lab.api.request(title, "PATCH", at, { type, body: changes }));
@@ -235,7 +240,7 @@ async function operate(lab: Lab, { object, more, beside, change, status }: Opera
     lists.map((each) =>
       lab.eventually(
         () => eventsOf(lab, each, since, name),
-        (seen) => events({ change, status }).every((event) => seen.includes(event)),
+        (seen) => events({ more, change, status }).every((event) => seen.includes(event)),
       ),
     ),
   );
@@ -268,27 +273,26 @@ async function labelled(lab: Lab, title: string, list: string): Promise<string[]
     .toSorted();
 }
 
-/** Returns what a watch from a resourceVersion on tells of an object: each kind of event, with the annotations and labels that it has then. */
+/**
+ * Returns what a watch from a resourceVersion on tells: each kind of event of an object, with the annotations and labels that it
+ * has then, and of others with their names.
+ */
 async function eventsOf(lab: Lab, list: string, since: string, name: string): Promise<string[]> {
   const path = `${list}&watch=true&resourceVersion=${since}&timeoutSeconds=1`;
   const { body } = await lab.api.request("watch those with the label", "GET", path);
   // One event a line; a single one is JSON as a whole.
-  const told =
-    typeof body === "string"
-      ? body
-          .split("\n")
-          .filter(Boolean)
-          .map((line) => JSON.parse(line))
-      : [body];
-  return (
-    (told as { type: string; object: Stored }[])
-      .filter(({ object }) => object.metadata.name === name)
-      // Somebody may still have a finalizer on what is deleted.
-      .flatMap(({ type, object: { metadata } }) => [
-        metadata.deletionTimestamp === undefined ? type : "DELETED",
-        ...marksOf({ metadata }).map((mark) => `${type} ${mark}`),
-      ])
-  );
+  const told: unknown[] = typeof body === "string" ? body.split("\n").filter(Boolean).map(parsed) : [body];
+  return (told as { type: string; object: Stored }[]).flatMap(({ type, object: { metadata } }) => {
+    // Somebody may still have a finalizer on what is deleted.
+    const kind = metadata.deletionTimestamp === undefined ? type : "DELETED";
+    return metadata.name === name
+      ? [kind, ...marksOf({ metadata }).map((mark) => `${type} ${mark}`)]
+      : [`${kind} ${metadata.name}`];
+  });
+}
+
+function parsed(line: string): unknown {
+  return JSON.parse(line);
 }
 
 /** Returns of a value what has the shape of another: its keys and as many items, null where there is nothing. */

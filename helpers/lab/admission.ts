@@ -89,7 +89,8 @@ const specimens: Readonly<Record<Affected["kind"], (name: string) => KubernetesO
   }),
 };
 
-function matching({ kind, name, namespace, operations = ["CREATE"], subresource }: Affected) {
+/** Returns which requests a policy is for: those that mean the objects, and those with a specimen. */
+export function matching({ kind, name, namespace, operations = ["CREATE"], subresource }: Affected) {
   const [group, resource] = resources[kind];
   const rule = (operation: string, of: string) => ({
     ...{ apiGroups: [group], apiVersions: ["*"], operations: [operation], resources: [of] },

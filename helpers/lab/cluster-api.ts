@@ -12,7 +12,14 @@ import type {
   V1Service,
 } from "@kubernetes/client-node";
 import { shellCommand } from "../claim/evidence.ts";
-import { type ApiAnswer, collectionPath, type KubernetesObject, type Method, type WatchEvent } from "../probe/api.ts";
+import {
+  type ApiAnswer,
+  collectionPath,
+  type KubernetesObject,
+  type Method,
+  refusalOf,
+  type WatchEvent,
+} from "../probe/api.ts";
 import type { Session } from "./session.ts";
 
 /** What checks look at, by its kind. */
@@ -164,7 +171,11 @@ export class ClusterApi {
 
   /** Returns the server's answer to an attempt to create an object, or with `dryRun` to the question whether it would. */
   async tryCreate(title: string, object: KubernetesObject, { dryRun = false } = {}): Promise<ApiAnswer> {
-    const answer = await this.#api.tryCreate(object, { dryRun });
+    const answer = await this.#session.eventually(
+      () => this.#api.tryCreate(object, { dryRun }),
+      // A dry run asks the allocator of any range, even of one that is being deleted (kubernetes, MetaAllocator.DryRun).
+      (tried) => !(dryRun && refusalOf(tried).includes("allocator not ready")),
+    );
     if (answer.code < 300 && !dryRun) this.#session.deleteAfterwards(object);
     const warnings = answer.warnings.map((text) => `Warning: ${text}\n`).join("");
     this.#session.evidence.add(

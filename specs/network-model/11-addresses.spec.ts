@@ -184,7 +184,7 @@ claim("further-servicecidr-adds-addresses", {
 claim("leading-zeros-may-be-octal", {
   observe: async (lab) => {
     const read = async (address: string) =>
-      (await outputOf(lab.outsider, `what is ${address}`, ["ipcalc", "-n", `${address}/32`])).trim();
+      (await outputOf(lab.pod("client-1"), `what is ${address}`, ["ipcalc", "-n", `${address}/32`])).trim();
     return { plain: await read("10.0.0.5"), zero: await read("010.0.0.5") };
   },
   judge: ({ plain, zero }) => {
@@ -192,6 +192,6 @@ claim("leading-zeros-may-be-octal", {
     expect(zero, "what ipcalc reads 010.0.0.5 as").toBe("NETWORK=8.0.0.5");
   },
   control: live("ipcalc leaves out leading zeros", (lab) =>
-    wrapProgram(lab, lab.outsider, "ipcalc", () => ['exec busybox ipcalc "$1" "${2#0}"']),
+    wrapProgram(lab, lab.pod("client-1"), "ipcalc", () => ['exec busybox ipcalc "$1" "${2#0}"']),
   ),
 });

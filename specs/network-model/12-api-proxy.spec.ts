@@ -67,7 +67,16 @@ function configuration(family: Lab["family"]): string {
   });
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((of) => `${of}_temp_path /work/${of};`);
   return [
-    ...["daemon off;", "pid /work/nginx.pid;", "error_log /dev/stderr;", "events {}", "http {", "access_log off;"],
+    // Which other user there is depends on whose nginx it is.
+    ...[
+      "daemon off;",
+      "user root;",
+      "pid /work/nginx.pid;",
+      "error_log stderr;",
+      "events {}",
+      "http {",
+      "access_log off;",
+    ],
     ...[...temporary, "ssl_certificate /work/front-proxy-ca.crt;", "ssl_certificate_key /work/front-proxy-ca.key;"],
     ...[...servers, "}", ""],
   ].join("\n");
@@ -127,7 +136,9 @@ async function proxied(lab: Lab) {
     await Promise.all(
       answers.map(async (place) => {
         const path = `${base}/${place.at}/proxy/`;
-        const { code, body } = await lab.api.request(`round ${round}`, "GET", path, { silent: round > 0 });
+        const { code, body } = await lab.api.request(`the first of ${rounds} times`, "GET", path, {
+          silent: round > 0,
+        });
         place.answers.push(`HTTP ${code} ${typeof body === "string" ? body : JSON.stringify(body)}`);
       }),
     );
