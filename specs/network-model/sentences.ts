@@ -33,8 +33,8 @@ export interface Sentences {
   readonly "headless-service-has-no-address": "A Service with clusterIP: None is given no cluster IP, and no node has rules for it.";
   readonly "internal-local-drops-elsewhere": "With internalTrafficPolicy: Local, connections from a node without such a pod are dropped, without an answer.";
   readonly "node-port-hides-the-client": "A pod that is asked by way of another node's node port sees an address of that node, and not the client's.";
-  readonly "external-local-keeps-the-client": "With externalTrafficPolicy: Local, only nodes with a pod of the Service answer at the node port, and the pod sees the client's own address.";
-  readonly "health-check-port-tells-the-nodes": "A LoadBalancer Service with externalTrafficPolicy: Local has a health check port, where nodes with a ready pod say 200, and others 503.";
+  readonly "external-local-keeps-the-client": "With externalTrafficPolicy: Local, only nodes with a pod of the Service answer, and it sees the client's own address.";
+  readonly "health-check-port-tells-the-nodes": "A LoadBalancer Service with externalTrafficPolicy: Local has a port where nodes with a ready pod say 200, others 503.";
   readonly "same-node-is-no-condition": "With trafficDistribution: PreferSameNode, a client on a node without such a pod is answered by pods elsewhere.";
   readonly "same-zone-without-zones": "With trafficDistribution: PreferSameZone, all pods answer, since the nodes are not in different zones.";
   readonly "external-ips-are-answered": "At an address of its externalIPs a Service answers pods, and a client outside that has a way to it by a node.";
