@@ -218,7 +218,10 @@ test.each(articles)("$id: each entry of its lab is in the text, and some spec us
   const manifests = unused(names.manifests, "printedObject(", ".manifest(");
   expect(manifests.filter((name) => !saved.has(manifest(name).text))).toEqual([]);
   const made = steps.flatMap(({ makes }) => (makes === undefined ? [] : `${makes.kind}/${makes.name}`));
-  expect(new Set(made)).toEqual(new Set(article.lab?.objects.map((object) => object.toLowerCase())));
+  // What is typed in a namespace of the suite's own is in nobody's way.
+  const apart = readFileSync(join(article.folder, labFile), "utf8").includes("{other namespace}");
+  const inDefault = article.lab?.objects.map((object) => object.toLowerCase());
+  expect(new Set(apart ? [] : made)).toEqual(new Set(inDefault));
   const further = steps.flatMap(({ furtherNames }) => furtherNames);
   expect(unused(further, ".further(")).toEqual([]);
 });
