@@ -1,19 +1,7 @@
 import { expect, test } from "vitest";
 import { readArticle, spanOf } from "../../helpers/article/article.ts";
-import { capabilityNames, missingCapability } from "../../helpers/world/capabilities.ts";
 
 const article = readArticle(import.meta.dirname);
-
-test("the catalogue has many claims, and every need of theirs is known", () => {
-  expect(article.claims.length).toBeGreaterThan(40);
-  for (const { needs } of article.claims)
-    expect(() => missingCapability(needs, { nodes: [], engine: {}, features: {} } as never)).not.toThrow(RangeError);
-});
-
-test("every capability is needed by a claim", () => {
-  const needed = new Set(article.claims.flatMap(({ needs }) => needs));
-  expect(capabilityNames.filter((name) => !needed.has(name))).toEqual([]);
-});
 
 test("nothing that holds a number, a command, a field or a 'can' is passed over as stating nothing", () => {
   const passedOver = article.unclaimed

@@ -2,7 +2,12 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readArticle } from "../../helpers/article/article.ts";
-import { conformanceAsMarkdown, conformanceCoverage, conformanceListOf } from "../../helpers/article/conformance.ts";
+import {
+  conformanceAsMarkdown,
+  conformanceCoverage,
+  conformanceListOf,
+  untagged,
+} from "../../helpers/article/conformance.ts";
 import { projectRoot } from "../../helpers/host/settings.ts";
 
 const article = readArticle(import.meta.dirname);
@@ -16,4 +21,9 @@ test("claims cover tests that Kubernetes has", () => {
 test("the page has the claims and the tests as they are; npm run conformance writes it anew", () => {
   const page = readFileSync(join(projectRoot, "docs", "conformance.md"), "utf8");
   expect(page).toBe(conformanceAsMarkdown(article, list, "../specs/network-model"));
+});
+
+test("every conformance test is covered", () => {
+  const { tests } = conformanceCoverage(article, list);
+  expect(tests.flatMap(({ test: each, by }) => (by.length === 0 ? [untagged(each)] : []))).toEqual([]);
 });
