@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { z } from "zod";
 import { storeOtherwise } from "../lab/admission.ts";
-import { uncached } from "../lab/ask.ts";
+import { uncached, whoAnswers } from "../lab/ask.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { Service } from "../lab/services.ts";
 import { live } from "../lab/spec.ts";
@@ -270,10 +270,11 @@ async function seenOf(lab: Lab, made: Made, service: Service, { port, from, want
   if (spread !== undefined) {
     const enough = ({ length }: readonly string[]) => (spread === "one" ? length === 1 : length > 1);
     seen.pods = await Promise.all(
-      [...inside, ...atNodes].map(async ({ where, target }) => ({
-        where,
-        pods: await lab.eventually(() => podsAt(lab, client, target, connections), enough),
-      })),
+      [...inside, ...atNodes].map(async ({ where, target }) => {
+        // Connections that nobody answers yet would be missing among those that are counted.
+        if (target !== null) await whoAnswers(lab, client, target);
+        return { where, pods: await lab.eventually(() => podsAt(lab, client, target, connections), enough) };
+      }),
     );
   }
   if (wanted.freed === true && before !== undefined) seen.given = await givenToOthers(lab, name, before);
