@@ -78,7 +78,7 @@ export const environmentVariables = readyMade({
         told: found[ofKubernetes] ?? null,
         variables: Object.fromEntries(names.map((name) => [name, found[name] ?? null])),
         others: Object.keys(found).filter(
-          (name) => name.endsWith("_SERVICE_HOST") && name !== ofKubernetes && !names.includes(name),
+          (name) => exactly && name.endsWith("_SERVICE_HOST") && name !== ofKubernetes && !names.includes(name),
         ),
         ...(inEarlier === undefined
           ? {}
@@ -94,7 +94,7 @@ export const environmentVariables = readyMade({
       positiveControl(told !== null, "the container has the variables of the Service kubernetes");
       for (const [name, value] of Object.entries(wanted))
         expect(found[name], `${name} in a container that started after the Service ${service}`).toBe(value);
-      if (exactly) expect(others, "variables of other Services in that container").toEqual([]);
+      expect(others, "variables of other Services in that container").toEqual([]);
       if (earlier === undefined) return;
       positiveControl(earlier.told !== null, `the earlier pod ${notIn} has the variables of the Service kubernetes`);
       expect(earlier.variables, `variables of the Service ${service} in the earlier pod ${notIn}`).toEqual([]);
