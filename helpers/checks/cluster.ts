@@ -208,6 +208,13 @@ export const rulesOnEveryNode = readyMade({
   }),
 });
 
+/** Returns the ranges that cluster IPs are of: since Kubernetes 1.33 more can be added while the cluster runs (KEP-1880). */
+async function serviceRanges(lab: Lab): Promise<string[]> {
+  const { body } = await lab.api.request("all ServiceCIDRs", "GET", "/apis/networking.k8s.io/v1/servicecidrs");
+  const { items = [] } = body as { items?: { spec: { cidrs: string[] } }[] };
+  return [...new Set([...lab.world.serviceSubnets, ...items.flatMap(({ spec }) => spec.cidrs)])];
+}
+
 export const addressIsIn = readyMade({
   says: "The cluster IP of a Service, or the address of a pod, is in a range of the cluster.",
   turnedBy: "the Service is stored without a cluster IP, or the pod with its node's network (or without it)",
@@ -239,7 +246,7 @@ export const addressIsIn = readyMade({
       const made = await makeObjects(lab, objects);
       if (service !== undefined) {
         const { spec } = await lab.services.get(service);
-        return { address: spec?.clusterIP ?? "", ranges: lab.world.serviceSubnets };
+        return { address: spec?.clusterIP ?? "", ranges: await serviceRanges(lab) };
       }
       const address = made.addressOf(pod ?? "");
       if (range === "pods") return { address, ranges: lab.world.podSubnets };
