@@ -44,14 +44,27 @@ function anchorsOf(nodes: readonly Nodes[]): string[] {
   });
 }
 
+function lineOf(anchor: string): number {
+  return Number(/^L(\d+)$/.exec(anchor)?.[1]);
+}
+
+function linesIn(path: string): number {
+  return readFileSync(join(projectRoot, path), "utf8").trimEnd().split("\n").length;
+}
+
 /** Links and pictures of a page that lead nowhere in the package. */
 function brokenOf(page: string): string[] {
   return (nodes.get(page) ?? []).flatMap((node) => {
     if (!("url" in node) || /^[a-z]+:/.test(node.url)) return [];
-    const [path = "", anchor] = node.url.split("#");
+    const [place = "", anchor] = node.url.split("#");
+    // As GitHub leads to a line of a file's source.
+    const [path = "", line] = place.split("?plain=1");
     const target = path === "" ? page : normalize(join(dirname(page), path));
     const there = shipped.has(target) || files.some((file) => file.path.startsWith(`${target}/`));
-    return there && (anchor === undefined || anchors.get(target)?.includes(anchor) === true) ? [] : [node.url];
+    const known =
+      anchor === undefined ||
+      (line === undefined ? anchors.get(target)?.includes(anchor) === true : lineOf(anchor) <= linesIn(target));
+    return there && known ? [] : [node.url];
   });
 }
 
