@@ -130,7 +130,7 @@ const State = z.strictObject({
     .enum(["one", "several"])
     .optional()
     .describe(
-      "to how many pods new connections of a client go, at its cluster IP and, if it is to have one, at its node port",
+      "to how many pods new connections of a client go, at its cluster IP and, if it is to have one, at its node port on every node",
     ),
   freed: z
     .literal(true)
