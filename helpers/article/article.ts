@@ -274,8 +274,8 @@ function checkClaims(
     if (claim.repeats !== undefined && (repeated === undefined || repeated.repeats !== undefined))
       throw wrong(`claim ${claim.id}: repeats ${claim.repeats}, which has to be a claim that repeats no other`);
     for (const { verdict, instead } of claim.expect ?? [])
-      if (verdict === "refuted" && (instead === undefined) !== (claim.repeats !== undefined))
-        throw wrong(`claim ${claim.id}: is refuted somewhere, and needs either 'instead' or 'repeats'`);
+      if (verdict === "refuted" && instead === undefined && claim.repeats === undefined)
+        throw wrong(`claim ${claim.id}: is refuted somewhere, and needs 'instead', or 'repeats'`);
     for (const place of [claim, ...claim.also, ...(claim.expect ?? []).flatMap(({ edits = [] }) => edits)])
       if (spanOf(text, place) === undefined) throw wrong(`claim ${claim.id}: ${notThere(place)}`);
   }

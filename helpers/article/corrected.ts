@@ -70,7 +70,7 @@ export function correctedArticle(article: Article, inForce: ReadonlyMap<string, 
 function changesOf({ text, languages }: Article, claim: Claim, { edits, instead }: Expectation): Change[] {
   const [own = "en"] = languages;
   const whole =
-    instead === undefined
+    instead === undefined || claim.repeats !== undefined
       ? []
       : [{ quote: claim.quote, occurrence: claim.occurrence, to: textIn(instead, own) ?? instead.en }];
   return (edits ?? whole).flatMap((edit) => {

@@ -17,7 +17,7 @@ export interface Check<Lab, Observation> {
   /**
    * Judges the correction of a claim that is refuted, by the same JSON: a failed assertion says that the correction is wrong, too.
    *
-   * @param words the correction in English (`instead`); empty where the claim repeats another, which has it
+   * @param words the correction in English (`instead`); empty where only the claim has it that is repeated
    */
   corrected?(observation: Observation, words: string): void;
   /** Proves that the check can give the opposite verdict; every check that can hold or be refuted has one. */

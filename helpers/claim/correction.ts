@@ -10,7 +10,7 @@ import { type Judgement, judgementOf } from "./verdict.ts";
 /** Environment variable that has the specs judge the corrected text instead of the article's own. */
 export const correctedVariable = "KIND_NETWORK_CONFORMANCE_CORRECTED";
 
-/** Returns the words of an expectation's correction that a check is given; empty where another claim has it. */
+/** Returns the words of an expectation's correction that a check is given; empty where only the claim has it that is repeated. */
 export function wordsOf({ instead }: Expectation): string {
   return instead?.en ?? "";
 }
