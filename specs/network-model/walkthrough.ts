@@ -9,14 +9,14 @@ import { printed } from "./article.ts";
 /** Follows the article's lab as far as one of its steps, each step once per run, and returns what that step showed. */
 export const walk = walkOf(printed, {
   "create the Deployment": async (reader, step) => {
-    await forget(reader, step);
+    await forget(reader.lab, "deployment/web");
     const created = await reader.type(step);
     const deployment = await readyReplicas(reader.lab, 2);
     return { created, replicas: deployment.spec?.replicas ?? 0, ready: deployment.status?.readyReplicas ?? 0 };
   },
   "expose it": async (reader, step) => {
     const { lab } = reader;
-    await forget(reader, step);
+    await forget(lab, "service/web");
     const exposed = await reader.type(step);
     if (exposed.exitCode !== 0) return { exposed, service: null };
     const service = await lab.services.get("web", { namespace: lab.otherNamespace });
@@ -65,7 +65,7 @@ const selected = ({ otherNamespace: namespace }: Lab) => ({ namespace, labels: {
 /** Types the question, and returns what became of it and whether its pod is still there in the end. */
 async function ask(reader: Reader, step: LabStep) {
   const { lab } = reader;
-  await forget(reader, step);
+  await forget(lab, "pod/ask");
   const asked = await reader.type(step);
   const left = await lab.eventually(
     () => lab.outsider.run("is the pod still there", kubectl(lab, "get", "pod", "ask")),
@@ -85,9 +85,8 @@ async function readyReplicas(lab: Lab, count: number): Promise<V1Deployment> {
 }
 
 /** Takes away what a step made when the lab was typed before; the namespace is the suite's own. */
-async function forget({ lab }: Reader, { makes }: LabStep): Promise<void> {
-  if (!lab.again || makes === undefined) return;
-  const object = `${makes.kind}/${makes.name}`;
+async function forget(lab: Lab, object: string): Promise<void> {
+  if (!lab.again) return;
   const words = kubectl(lab, "delete", object, "--ignore-not-found", "--cascade=foreground");
   await outputOf(lab.outsider, `${object} as it was typed before`, words);
 }
