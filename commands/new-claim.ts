@@ -2,12 +2,21 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { isMap, isSeq, parse, parseDocument, stringify } from "yaml";
-import { articleFile, type Place, quotePosition, spanOf, textFile, todoWord } from "../helpers/article/article.ts";
+import {
+  articleFile,
+  type Claim,
+  type Place,
+  quotePosition,
+  spanOf,
+  textFile,
+  todoWord,
+} from "../helpers/article/article.ts";
 import { headingsOf } from "../helpers/article/outline.ts";
+import { sentencesFile, sentencesOf } from "../helpers/article/sentences.ts";
 import { asTyped } from "../helpers/host/command.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
-import { readSettings } from "../helpers/host/settings.ts";
+import { articleOption, readSettings } from "../helpers/host/settings.ts";
 
 const usage = "npm run new-claim -- ID [--quote 'words of the text'] [--check '{ name-is-answered: { … } }']";
 
@@ -17,12 +26,12 @@ interface Draft {
   readonly languages: readonly string[];
   readonly sections: readonly ({ readonly id: string } & Readonly<Record<string, string>>)[];
   readonly unclaimed: readonly { readonly reason: string; readonly places: readonly Place[] }[];
-  readonly claims: readonly {
-    readonly id: string;
-    readonly ref: number;
-    readonly section: string;
+  readonly claims: readonly (Pick<
+    Claim,
+    "id" | "ref" | "section" | "en" | "expect" | "check" | "quote" | "occurrence"
+  > & {
     readonly file: string;
-  }[];
+  })[];
 }
 
 /**
@@ -40,12 +49,18 @@ await main(async () => {
   const claims = join(folder, `${base}.claims.yaml`);
   const spec = join(folder, `${base}.spec.ts`);
   const entry = claimYaml({ id, place, check, section: sectionAt(draft, place), draft });
-  change(claims, (before) => (before.trim() === "" ? entry : `${before.trimEnd()}\n\n${entry}`));
+  change(claims, (before) => claimsWith(before, entry, firstAfter(draft, place, `${base}.claims.yaml`)));
   if (check === undefined) change(spec, (before) => specWith(before, id));
+  const sentences = join(folder, sentencesFile);
+  // The specs know claims by it.
+  if (existsSync(sentences)) writeFileSync(sentences, sentencesOf({ claims: [...draft.claims, parsedEntry(entry)] }));
   noLongerOpen(join(folder, articleFile), draft.text, place);
+  const option = articleOption(folder);
   const shown = [claims, ...(check === undefined ? [spec] : [])].map((file) => relative(process.cwd(), file));
   process.stdout.write(
-    asTyped(`to be filled in, where it says ${todoWord}: ${shown.join(", ")}\nThen: npm run claims\n`),
+    asTyped(
+      `to be filled in, where it says ${todoWord}: ${shown.join(", ")}\nThen: npm run claims${option && ` --${option}`}, and npm test --${option} -t ${id}\n`,
+    ),
   );
   return 0;
 });
@@ -173,23 +188,70 @@ function claimYaml({
 }
 
 function specWith(before: string, id: string): string {
-  const head = `import { expect, live, readArticle, specsOf, todo } from "kind-network-conformance";
+  const head = `import { readArticle, specsOf } from "kind-network-conformance";
 
 const claim = specsOf(readArticle(import.meta.dirname));
 `;
-  return `${(before === "" ? head : before).trimEnd()}
+  const own = (before === "" ? head : before).trimEnd();
+  const missing = notImported(own);
+  const from = ' } from "kind-network-conformance";';
+  const importing =
+    missing.length === 0
+      ? own
+      : own.includes(from)
+        ? own.replace(
+            /import \{ (.*) \} from "kind-network-conformance";/,
+            (_whole, names: string) =>
+              `import { ${[...names.split(", "), ...missing].toSorted(byName).join(", ")}${from}`,
+          )
+        : `import { ${missing.join(", ")}${from}\n${own}`;
+  return `${importing}
 
 claim("${id}", {
-  // Ask the cluster by the lab, and return what was seen as plain JSON.
-  observe: async (lab) => todo("ask the cluster"),
+  // Ask the cluster by the lab, and return what was seen as plain JSON: async (lab) => ({ … })
+  observe: () => todo("ask the cluster"),
   // Look at that JSON only. Each expect stands for words of the quote; one that fails refutes the sentence.
   judge: (seen) => {
     expect(seen, "${todoWord}").toEqual(todo("what the sentence says"));
   },
-  // Change the cluster so that the check has to say the opposite.
-  control: live("${todoWord}: what is changed", async (lab) => todo("change the cluster")),
+  // Change the cluster so that the check has to say the opposite: async (lab) => { … }
+  control: live("${todoWord}: what is changed", () => todo("change the cluster")),
 });
 `;
+}
+
+/** Types are written among values, by their names. */
+function byName(a: string, b: string): number {
+  const name = (each: string) => each.replace("type ", "").toLowerCase();
+  return name(a) < name(b) ? -1 : 1;
+}
+
+/** Returns the names of those that a spec does not import yet, of what a check to be filled in uses. */
+function notImported(spec: string): string[] {
+  const imported = [...spec.matchAll(/^import (?:type )?\{([^}]*)\}/gm)].map(([, names = ""]) => names).join(",");
+  return ["expect", "live", "todo"].filter((name) => !new RegExp(`\\b${name}\\b`).test(imported));
+}
+
+/** Returns a claim as it is known of before it is filled in. */
+function parsedEntry(entry: string): Draft["claims"][number] {
+  const [claim] = parse(entry) as [Draft["claims"][number]];
+  return claim;
+}
+
+/** Returns the first claim of a file whose words stand after a place. */
+function firstAfter({ text, claims }: Draft, place: Place, file: string): string | undefined {
+  const { start } = spanIn(text, place);
+  return claims.find(
+    (claim) =>
+      claim.file === file && quotePosition(text, { quote: claim.quote, occurrence: claim.occurrence ?? 1 }) > start,
+  )?.id;
+}
+
+/** Returns claims with another in the text's order: before the one of that id, else at the end. */
+function claimsWith(before: string, entry: string, next: string | undefined): string {
+  const at = next === undefined ? -1 : before.search(new RegExp(`^- id: ${next}$`, "m"));
+  if (at !== -1) return `${before.slice(0, at)}${entry}\n${before.slice(at)}`;
+  return before.trim() === "" ? entry : `${before.trimEnd()}\n\n${entry}`;
 }
 
 function change(file: string, changed: (before: string) => string): void {
@@ -202,6 +264,7 @@ function noLongerOpen(file: string, text: string, place: Place): void {
   const document = parseDocument(readFileSync(file, "utf8"));
   const unclaimed = document.get("unclaimed");
   if (!isSeq(unclaimed)) return;
+  const before = document.toString();
   for (const entry of unclaimed.items) {
     if (!isMap(entry) || entry.get("reason") !== "todo") continue;
     const places = entry.get("places");
@@ -215,5 +278,5 @@ function noLongerOpen(file: string, text: string, place: Place): void {
     const places = isMap(entry) ? entry.get("places") : undefined;
     return !isSeq(places) || places.items.length > 0;
   });
-  writeFileSync(file, document.toString({ lineWidth: 120 }));
+  if (document.toString() !== before) writeFileSync(file, document.toString({ lineWidth: 120 }));
 }

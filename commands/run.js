@@ -34,7 +34,8 @@ if (major < 24) {
     `error: Node ${process.versions.node} is too old – run by way of npm or npx, which take the Node 24 that is installed with the package, or install Node 24\n`,
   );
   process.exitCode = 2;
-} else if (["help", "--help", "-h"].includes(asked)) process.stdout.write(usage);
+} else if (asked === "help" || ["--help", "-h"].some((word) => process.argv.includes(word)))
+  process.stdout.write(usage);
 else if (module === undefined) {
   process.stderr.write(
     `error: ${asked === "" ? "no command is named" : `there is no command ${asked}`} – knc --help lists them\n`,

@@ -4,6 +4,7 @@ import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import type { Verdict } from "../helpers/claim/verdict.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
+import { articleOption } from "../helpers/host/settings.ts";
 import { correctedFiles } from "./corrected.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { entryOf, linesOf } from "./places.ts";
@@ -38,8 +39,8 @@ export function summaryOf(results: Results, article: Article, out: string): stri
     ...named("without a verdict", missing),
   ];
   return [
-    ...block(`Not as expected: ${surprises.length}`, surprises, notAsExpected),
-    ...block(`Could not be tested: ${untested.length}`, untested, notAsExpected),
+    ...block(`Not as expected: ${surprises.length}`, surprises, (claim) => notAsExpected(article, claim)),
+    ...block(`Could not be tested: ${untested.length}`, untested, (claim) => notAsExpected(article, claim)),
     ...block(`Without a verdict: ${missing.length}`, missing, ({ id, en }) => [`  ${id}: ${en}`]),
     ...(results.complete ? [] : ["Not every claim has a verdict: the run is not complete.", ""]),
     ...(results.claims.every(({ controls }) => controls.length === 0)
@@ -196,14 +197,17 @@ function missingHere({ id, en, why }: ClaimResult): string[] {
   return [`  ${en}`, ...labelled("needs", why), ...labelled("claim", id)];
 }
 
-function notAsExpected({ id, quote, en, expected, verdict, why, because }: ClaimResult): string[] {
+function notAsExpected(
+  { folder }: Pick<Article, "folder">,
+  { id, quote, en, expected, verdict, why, because }: ClaimResult,
+): string[] {
   return [
     `  ${id}: expected ${expected}, got ${verdict}`,
     ...labelled("says", `「${quote}」 ${en}`),
     ...labelled("seen", why),
     ...labelled("known", verdict === "inconclusive" ? undefined : because?.en),
     // vitest takes the title for a regular expression, and a shell takes nothing here for anything.
-    `    again: npm test -- -t "${en.replaceAll(/[^\w ,:-]/g, ".")}"`,
+    `    again: npm test --${articleOption(folder)} -t "${en.replaceAll(/[^\w ,:-]/g, ".")}"`,
   ];
 }
 

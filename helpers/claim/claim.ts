@@ -55,7 +55,7 @@ export function claimsOf<Lab extends Workspace>(
     if (entry.expect === undefined) throw new RangeError(`claim ${id} is excluded: ${entry.excluded}`);
     // A check is not believed before something can turn it.
     const given = check.control?.name.startsWith(todoWord)
-      ? { ...check, observe: async () => todo("its control") }
+      ? { ...check, observe: async () => todo("its control, and what else says so in the spec") }
       : check;
     checks.set(id, { entry, check: given as Check<Lab, unknown> });
     const { timeout, carryOut } = wayOf({ article, entry, check: given, openEnvironment, proofs, recorded });

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, dirname, extname, isAbsolute, join, resolve } from "node:path";
+import { basename, dirname, extname, isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { UserError } from "./errors.ts";
@@ -49,6 +49,12 @@ function articleHere(): string {
   const [found, ...others] = folders.map(({ name }) => join(here, name)).filter(isArticle);
   if (found !== undefined && others.length === 0) return found;
   return isArticle(mainArticle) ? mainArticle : here;
+}
+
+/** Returns how a command is told of an article: ` --article tiny`; nothing for the one that is meant when none is named. */
+export function articleOption(folder: string): string {
+  if (folder === articleHere()) return "";
+  return ` --article ${dirname(folder) === ownArticles ? basename(folder) : relative(process.cwd(), folder) || "."}`;
 }
 
 /** Returns the folder for an article's results: the repository's are kept together, any other has them in its own. */

@@ -20,7 +20,7 @@ const resources = {
 /** Which objects the API server is to treat otherwise. */
 interface Affected {
   readonly kind: keyof typeof resources;
-  /** Their name, as CEL compares it; others are left alone. */
+  /** Their name, as it is; others are left alone. */
   readonly name: string;
   /** Where the others of that name are left alone. */
   readonly namespace?: string;

@@ -102,7 +102,11 @@ export class ClusterApi {
     return (await this.read<{ items: Kinds[Kind][] }>(title, listPath(kind, selection))).items;
   }
 
-  /** Calls `tell` for each event of a watch of the objects of a kind that are selected, until the signal ends it. */
+  /**
+   * Calls `tell` for each event of a watch of the objects of a kind that are selected; it returns when the signal ends it.
+   *
+   * @throws ApiUnreachable if the server ends it before
+   */
   async watch<Kind extends keyof Kinds>(
     title: string,
     kind: Kind,
@@ -230,7 +234,7 @@ export class ClusterApi {
     return answer;
   }
 
-  /** Deletes an object now and waits until it is gone. */
+  /** Deletes an object now, a pod without its grace period, and waits until it is gone. */
   async delete(title: string, object: KubernetesObject): Promise<void> {
     await this.#api.delete(object, this.#session.stage.timeouts.deletion);
     const command = `kubectl delete ${object.kind.toLowerCase()} ${object.metadata.name}`;

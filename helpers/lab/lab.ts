@@ -183,7 +183,7 @@ export class Lab {
   }
 
   /**
-   * Returns the first value of `look` that is `done`, or the last one seen after a while: for what the claim says will
+   * Returns the first value of `look` that is `done`, or the last one seen after `timeouts.claimed` unless another time is given: for what the claim says will
    * come about. A judge decides by it, beside a positive control.
    */
   async eventually<T>(

@@ -84,7 +84,7 @@ export class Services {
     return this.#api.list(`EndpointSlices of ${name}`, "EndpointSlice", { namespace, labels });
   }
 
-  /** Returns the addresses in the EndpointSlices of a Service. */
+  /** Returns the addresses in the EndpointSlices of a Service, ready or not. */
   async endpointsOf(name: string, namespace?: string): Promise<string[]> {
     const slices = await this.slicesOf(name, namespace);
     return slices.flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ addresses }) => addresses));

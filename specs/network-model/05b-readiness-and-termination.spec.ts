@@ -67,8 +67,8 @@ claim("terminating-pod-is-marked", {
     expect(unready?.terminating, "whether it is marked as terminating when the probe fails").toBe(true);
     expect(unready?.serving, "whether it is marked as serving when the probe fails").toBe(false);
   },
-  control: live("the pod has no time to end", (lab) =>
-    mutate.pod(lab, "marked-terminating", patch.replace("/spec/terminationGracePeriodSeconds", 0)),
+  control: live("the Service takes every pod for ready (publishNotReadyAddresses)", (lab) =>
+    mutate.service(lab, "marked-terminating", patch.add("/spec/publishNotReadyAddresses", true)),
   ),
 });
 
