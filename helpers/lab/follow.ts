@@ -72,8 +72,15 @@ export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): P
     );
   };
   const { there, back } = flow.silent === true ? await look() : await lab.eventually(look, isWhole);
-  if (back.length > 0 && !isWhole({ there, back }))
+  if (back.length > 0 && !isWhole({ there, back })) {
+    const pcaps = await Promise.all(
+      watches.map(async ({ name, packets }) => attachedPcap(`${slugOf(flow.title)}-${name}`, await packets.pcap())),
+    );
+    lab.note(`the captures of ${flow.title}`, `there:\n${tableOf(there)}\n\nback:\n${tableOf(back)}`, pcaps);
+    // It may be that packets were lost, which is told then.
+    await Promise.all(watches.map(({ stop }) => stop()));
     throw new ProbeFailed(`the captures of ${flow.title} do not show every hop:\n${tableOf(there)}\n${tableOf(back)}`);
+  }
   const visits = await Promise.all(
     watches.flatMap(({ name, visit }) => {
       const entering = there.find(({ node }) => node === name);

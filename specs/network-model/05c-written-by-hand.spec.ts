@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { makeObjects, Objects } from "../../helpers/checks/objects.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
+import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo, webPorts } from "../../helpers/lab/objects.ts";
@@ -158,7 +158,11 @@ claim("endpoints-written-by-hand-are-mirrored", {
     expect(only(updated), "the EndpointSlice once the Endpoints object was updated").toBe(`${addresses[1]} 8080`);
     expect(only(deleted), "the EndpointSlice once the Endpoints object was deleted").toBe("no EndpointSlice");
   },
-  control: live("the Service is stored with a selector, so that its endpoints are the control plane's", (lab) =>
-    mutate.selector(lab, "mirrored", selector),
+  control: live("the Endpoints object is stored with a label that asks for no copy", (lab) =>
+    storeOtherwise(
+      lab,
+      { kind: "Endpoints", name: "mirrored", namespace: lab.namespace },
+      patch.add("/metadata/labels", { "endpointslice.kubernetes.io/skip-mirror": "true" }),
+    ),
   ),
 });
