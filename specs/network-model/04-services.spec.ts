@@ -45,7 +45,8 @@ claim("kube-proxy-removes-the-rules", {
 claim("service-changes-the-destination-alone", {
   observe: async (lab) => {
     const name = "one-way";
-    const client = lab.pod("client-1");
+    // Another client's way to that pod is followed meanwhile (packets between nodes), and one of this to the same port would be taken for it.
+    const client = lab.pod("client-elsewhere");
     const server = lab.pod("far-server");
     await makeObjects(
       lab,
@@ -64,7 +65,7 @@ claim("service-changes-the-destination-alone", {
       lab,
       {
         ...{ title: "from a pod to a pod by a Service", protocol: "tcp", target: { address: clusterIP, port: 80 } },
-        client: { name: "client-1", address: client.address },
+        client: { name: "client-elsewhere", address: client.address },
         servers: { name: "far-server", addresses: [server.address], port: 8080 },
       },
       () => meet(client, hostPort(clusterIP, 80), lab.timeouts.answer),
@@ -83,7 +84,7 @@ claim("service-changes-the-destination-alone", {
     "the client's node gives what its pods send to that pod its own address",
     async (lab) => {
       await rules(lab, lab.worker(0)).masquerade({
-        from: lab.pod("client-1").address,
+        from: lab.pod("client-elsewhere").address,
         to: lab.pod("far-server").address,
         port: 8080,
       });
