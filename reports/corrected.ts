@@ -6,7 +6,7 @@ import { type Corrected, correctedArticle } from "../helpers/article/corrected.t
 import { expectationFor } from "../helpers/article/expectation.ts";
 import { markdownOf } from "../helpers/article/markdown.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
-import { readSettings } from "../helpers/host/settings.ts";
+import { readSettingsOfAll } from "../helpers/host/settings.ts";
 import { diffPage } from "./diff-page.ts";
 import { inSourceLanguage } from "./look.ts";
 import { isCorrected, notedClaims } from "./sentences.ts";
@@ -29,7 +29,8 @@ export function writeCorrected(
   results: Results,
   article: Article,
   { article: corrected }: Corrected,
-  { footnotes } = readSettings(),
+  // Of every article that is checked.
+  [{ footnotes }] = readSettingsOfAll(),
 ): void {
   if (corrected.text === article.text) return;
   const files = correctedFiles(article);
