@@ -145,6 +145,7 @@ export const onlyThesePodsAnswer = readyMade({
         "the pods among the endpoints",
         () => readyEndpoints(lab, service),
         (found) => addresses.every((address) => found.includes(address)) && found.length > 1,
+        lab.timeouts.claimed,
       );
       const target = await locate(
         lab,
@@ -156,6 +157,7 @@ export const onlyThesePodsAnswer = readyMade({
           `an answer of ${service}`,
           () => meetOften(client, target, 1, lab.timeouts.answer),
           (answers) => podsAmong(answers).length > 0,
+          lab.timeouts.claimed,
         );
       return {
         answered: await podsAt(lab, client, target, connections),

@@ -35,6 +35,8 @@ export interface Flow {
   readonly client: {
     readonly address: string;
     readonly name: string;
+    /** From which it asks, where others ask the same from there. */
+    readonly port?: number;
     /** It is none of the cluster's. */
     readonly outside?: true;
   };
@@ -67,8 +69,11 @@ export async function follow<T>(lab: Lab, flow: Flow, send: () => Promise<T>): P
     const texts = await Promise.all(watches.map(async ({ name, packets }) => sightingsIn(name, await packets.text())));
     return pathOf(
       texts.flat(),
-      ({ from, to, toPort }) =>
-        from === flow.client.address && to === flow.target.address && toPort === flow.target.port,
+      ({ from, fromPort, to, toPort }) =>
+        from === flow.client.address &&
+        (flow.client.port === undefined || fromPort === flow.client.port) &&
+        to === flow.target.address &&
+        toPort === flow.target.port,
     );
   };
   const { there, back } = flow.silent === true ? await look() : await lab.eventually(look, isWhole);

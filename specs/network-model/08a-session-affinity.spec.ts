@@ -17,7 +17,11 @@ claim("internal-local-drops-elsewhere", {
     return {
       // Made later: a node that knows it knows the other, too.
       beside: await whoAnswers(lab, client, beside.on(80)),
-      end: await meet(client, service.on(80), lab.timeouts.silence),
+      // Before the node knows of the pods elsewhere, it refuses.
+      end: await lab.eventually(
+        () => meet(client, service.on(80), lab.timeouts.silence),
+        ({ outcome }) => outcome !== "refused",
+      ),
     };
   },
   judge: ({ beside, end }) => {

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { forbidProxy } from "../../helpers/lab/admission.ts";
+import { answered } from "../../helpers/lab/ask.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { type Method, refusalOf } from "../../helpers/probe/api.ts";
@@ -124,7 +125,10 @@ async function serve(lab: Lab) {
 async function proxied(lab: Lab) {
   const base = `/api/v1/namespaces/${lab.namespace}`;
   const pod = await serve(lab);
-  const itself = await request(lab.pod("client-1"), `http://${pod.on(160)}/`, lab.timeouts.answer);
+  const itself = await lab.eventually(
+    () => request(lab.pod("client-1"), `http://${pod.on(160)}/`, lab.timeouts.answer),
+    answered,
+  );
   // It hears of the Services' endpoints a moment later.
   for (const at of ["services/proxied:portname1", "services/proxied-any"])
     await lab.eventually(
@@ -179,7 +183,9 @@ claim("api-server-leads-to-pods-and-services", {
       expect(all, `all answers at ${path}/`).toEqual([`HTTP 200 ${says === "page" ? page(path) : says}`]);
     }
   },
-  control: live("the API server leads nobody to the Service or the pod", (lab) => forbidProxy(lab, "proxied")),
+  control: live("the API server leads nobody to the Service or the pod", (lab) => forbidProxy(lab, "proxied"), {
+    lane: "proxied",
+  }),
 });
 
 claim("api-server-keeps-method-and-path", {
@@ -198,7 +204,9 @@ claim("api-server-keeps-method-and-path", {
       expect(seen, `how ${at} was asked, by ${method}`).toEqual({ method, path: rest === "" ? "/" : rest });
     }
   },
-  control: live("the API server leads nobody to the Service", (lab) => forbidProxy(lab, "proxied-any")),
+  control: live("the API server leads nobody to the Service", (lab) => forbidProxy(lab, "proxied-any"), {
+    lane: "proxied",
+  }),
 });
 
 /** Gives a user the right to have requests led to Services and pods of the cast's namespace. */

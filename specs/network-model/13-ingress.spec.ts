@@ -86,8 +86,10 @@ claim("ingress-leads-by-host-and-path", {
     for (const { host: asked, path, backend, status, body } of answers)
       expect(body, `who answers an outsider at ${asked}${path} (HTTP ${status})`).toBe(backend);
   },
-  control: live("the Ingress has another path", (lab) =>
-    mutate.ingress(lab, "model-routes", patch.replace("/spec/rules/0/http/paths/1/path", "/elsewhere")),
+  control: live(
+    "the Ingress has another path",
+    (lab) => mutate.ingress(lab, "model-routes", patch.replace("/spec/rules/0/http/paths/1/path", "/elsewhere")),
+    { lane: "model-routes" },
   ),
 });
 
@@ -101,11 +103,14 @@ claim("ingress-leads-nowhere-else", {
     positiveControl(named !== undefined && named.body === named.backend, "a path that the Ingress names is answered");
     expect(nobodys.status, `the HTTP status at another path of its host: ${nobodys.body}`).toBe(404);
   },
-  control: live("the Ingress has a Service for all other paths", (lab) =>
-    mutate.ingress(
-      lab,
-      "model-routes",
-      patch.add("/spec/defaultBackend", { service: { name: "back", port: { number: 80 } } }),
-    ),
+  control: live(
+    "the Ingress has a Service for all other paths",
+    (lab) =>
+      mutate.ingress(
+        lab,
+        "model-routes",
+        patch.add("/spec/defaultBackend", { service: { name: "back", port: { number: 80 } } }),
+      ),
+    { lane: "model-routes" },
   ),
 });
