@@ -79,14 +79,14 @@ test("tells first what was not expected or could not be tested, and how to run i
     "           joins each pod to its node.",
     "    seen:  no pair of the pod's",
     "    known: One end of the pair is in the pod, and the other one is on its node.",
-    '    again: npm test -- -t "A pair of interfaces .veth. joins each pod to its node."',
+    `    again: npm test -- --article ${folder} -t "A pair of interfaces .veth. joins each pod to its node."`,
     "",
     "Could not be tested: 1",
     "  restart-changes-the-address: expected refuted, got inconclusive",
     "    says:  「Un conteneur qui redémarre donne à son Pod une autre adresse.」 A restart of a container",
     "           gives its pod another address.",
     "    seen:  positive control failed: the outsider runs",
-    '    again: npm test -- -t "A restart of a container gives its pod another address."',
+    `    again: npm test -- --article ${folder} -t "A restart of a container gives its pod another address."`,
   ]);
   expect(new RegExp(/-t "(.*)"/.exec(lines[6] ?? "")?.[1] ?? "").test(holding.en)).toBe(true);
 });

@@ -54,7 +54,8 @@ function articleHere(): string {
 /** Returns how a command is told of an article: ` --article tiny`; nothing for the one that is meant when none is named. */
 export function articleOption(folder: string): string {
   if (folder === articleHere()) return "";
-  return ` --article ${dirname(folder) === ownArticles ? basename(folder) : relative(process.cwd(), folder) || "."}`;
+  const from = relative(process.cwd(), folder) || ".";
+  return ` --article ${dirname(folder) === ownArticles ? basename(folder) : from.startsWith("..") ? folder : from}`;
 }
 
 /** Returns the folder for an article's results: the repository's are kept together, any other has them in its own. */
