@@ -16,6 +16,28 @@ const ConformanceList = z.strictObject({ kubernetes: z.string(), tests: z.array(
 /** The conformance tests of a version, of networking alone, in Kubernetes' order. */
 export type ConformanceList = z.infer<typeof ConformanceList>;
 
+/** Where an article's folder has the last comparison with those tests: its claims and the tests on one cluster, in one run. */
+export const comparisonFile = join("recordings", "conformance-run.json");
+
+const Comparison = z.strictObject({
+  date: z.iso.date(),
+  kubernetes: z.string(),
+  claims: z.strictObject({ judged: z.int(), unexpected: z.array(z.string()), seconds: z.number() }),
+  tests: z.strictObject({
+    run: z.int(),
+    failed: z.array(z.strictObject({ name: z.string(), why: z.string() })),
+    seconds: z.number(),
+    images: z.enum(["published", "built"]),
+  }),
+});
+/** An article's claims and Kubernetes' own conformance tests of networking, on one cluster in one run. */
+export type Comparison = z.infer<typeof Comparison>;
+
+/** Returns the comparison in an article's folder, or undefined if there is none. @throws UserError if it is malformed */
+export function comparisonOf(folder: string): Comparison | undefined {
+  return existsSync(join(folder, comparisonFile)) ? parsed(Comparison, folder, comparisonFile) : undefined;
+}
+
 /** Returns the list in an article's folder, or undefined if there is none. @throws UserError if it is malformed */
 export function conformanceListOf(folder: string): ConformanceList | undefined {
   return existsSync(join(folder, conformanceFile)) ? parsed(ConformanceList, folder, conformanceFile) : undefined;
@@ -91,7 +113,29 @@ export function conformanceAsMarkdown(article: Article, list: ConformanceList, f
           `| ${index + 1} | [${cell(untagged(test))}](${source}/${test.file}) | ${test.release} | ${by.length === 0 ? "–" : by.map(link).join("<br>")} |`,
       ),
     ].join("\n"),
+    ...comparisonAsMarkdown(article, comparisonOf(article.folder)),
   ].join("\n\n")}\n`;
+}
+
+/** Returns the paragraphs on how long the claims and the tests take; none without a comparison. */
+function comparisonAsMarkdown({ id: article }: Pick<Article, "id">, comparison: Comparison | undefined): string[] {
+  if (comparison === undefined) return [];
+  const { date, kubernetes, claims, tests } = comparison;
+  const row = (what: string, count: number, failed: number, seconds: number) =>
+    `| ${what} | ${count} | ${failed} | ${seconds} | ${(seconds / count).toFixed(2)} |`;
+  const times = tests.seconds / tests.run / (claims.seconds / claims.judged);
+  return [
+    "## How long both take",
+    `One after the other on one cluster of ${kubernetes}, on ${date}, by \`npm run bench -- --conformance --article ${article}\`, which builds Kubernetes' own program of the tests from its module${tests.images === "built" ? "; their images were built here, too" : ""}. A claim takes 1/${times.toFixed(1)} of a test.`,
+    [
+      "| | checked | not as expected | seconds | seconds each |",
+      "| --- | --- | --- | --- | --- |",
+      row("claims of the article", claims.judged, claims.unexpected.length, claims.seconds),
+      row("conformance tests", tests.run, tests.failed.length, tests.seconds),
+    ].join("\n"),
+    ...claims.unexpected.map((id) => `Not as expected: the claim \`${id}\`.`),
+    ...tests.failed.map(({ name, why }) => `Failed: ${name}: ${cell(why)}`),
+  ];
 }
 
 function cell(text: string): string {
