@@ -1,26 +1,17 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Check } from "../claim/check.ts";
 import { isLive } from "../claim/control.ts";
 import { judgementOf } from "../claim/verdict.ts";
-import { UserError } from "../host/errors.ts";
 import type { Lab } from "../lab/lab.ts";
 import { type Judged, judgedOfEndpoints } from "./endpoints.judged.ts";
-import { celPatch } from "./objects.ts";
+import { judgedOfKubeProxy, takes } from "./kube-proxy.judged.ts";
 import { judgedOfOperations } from "./operations.judged.ts";
+import { judgedOfPolicies } from "./policies.judged.ts";
 import { checks, readyMadeCheck } from "./ready-made.ts";
-
-let folder = "";
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), "checks-"));
-});
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Returns a check with the parameters of its example, some of them given otherwise. */
 function example(name: string, otherwise: Readonly<Record<string, unknown>> = {}) {
-  return readyMadeCheck("a-claim", { [name]: { ...(checks[name]?.example as object), ...otherwise } }, folder);
+  return readyMadeCheck("a-claim", { [name]: { ...(checks[name]?.example as object), ...otherwise } }, "/nowhere");
 }
 
 function verdictOf(check: Check<Lab, unknown>, observation: unknown): string {
@@ -64,10 +55,6 @@ const refused = {
   not: { code: 201, message: "" },
 };
 const variables = { WEB_SERVICE_HOST: "10.96.0.9", WEB_SERVICE_PORT: "80" };
-const underPolicies = { before: [answer, answer], letIn: [answer], keptOut: [silent], after: [answer, answer] };
-const healthy = { node: "worker", status: 200, body: "" };
-const inMode = { node: "worker", status: 200, body: "iptables" };
-const takes = { asked: 0, said: "", taken: 0, refused: 1 };
 const told = { wanted: variables, told: "10.96.0.1", variables, others: [] };
 const resolver = {
   wanted: ["nameserver 192.0.2.53", "search example.test"],
@@ -295,54 +282,8 @@ const judged: readonly Judged[] = [
     ],
     inconclusive: [{ address: "10.244.1.2", ranges: [] }],
   },
-  {
-    check: "policy-lets-in",
-    holds: underPolicies,
-    refuted: [
-      [
-        { ...underPolicies, keptOut: [answer] },
-        "http://10.96.0.9:80, asked from client-1 under the policies, which keep it out: 'answered'",
-      ],
-      [
-        { ...underPolicies, letIn: [silent] },
-        "http://10.96.0.9:80, asked from client-1 under the policies, which let it in: 'silent', not 'answered'",
-      ],
-    ],
-    inconclusive: [
-      { ...underPolicies, before: [answer, silent] },
-      { ...underPolicies, after: [silent, answer] },
-    ],
-  },
-  {
-    check: "every-node-answers",
-    holds: [healthy],
-    refuted: [
-      [
-        [healthy, { node: "other", status: 0, body: "" }],
-        "the HTTP status of http://localhost:10256/healthz on other: 0, not 200",
-      ],
-    ],
-    inconclusive: [[]],
-  },
-  {
-    check: "kube-proxy-runs-in",
-    holds: [inMode],
-    refuted: [[[{ ...inMode, body: "nftables" }], "the mode of kube-proxy on worker: 'nftables', not 'iptables'"]],
-    inconclusive: [[{ ...inMode, status: 0, body: "" }]],
-  },
-  {
-    check: "kube-proxy-takes",
-    holds: takes,
-    refuted: [
-      [{ ...takes, asked: 1, said: "invalid" }, "exit code 1, it says: invalid: false, not true"],
-      [{ ...takes, asked: null }, "kube-proxy --proxy-mode=nftables is taken; exit code null"],
-    ],
-    inconclusive: [
-      { ...takes, taken: 1 },
-      { ...takes, refused: 0 },
-      { ...takes, refused: null },
-    ],
-  },
+  ...judgedOfKubeProxy,
+  ...judgedOfPolicies,
   {
     check: "nodes-print",
     holds: printed("    veth addrgenmode eui64"),
@@ -403,92 +344,7 @@ test("that the API server does not take the Service refutes what its policy does
   expect(judgement).toMatchObject({ verdict: "refuted", why: expect.stringContaining("Unsupported value") as string });
 });
 
-test.each([
-  [{ "no-such-check": {} }, "claim a-claim: there is no ready-made check no-such-check"],
-  [{ toString: {} }, "claim a-claim: there is no ready-made check toString"],
-  [{ "name-is-answered": { name: "web" } }, "claim a-claim: check name-is-answered: by: "],
-  [{ "name-is-answered": { name: "web", by: ["a"], colour: 1 } }, "claim a-claim: check name-is-answered: "],
-  [
-    { "port-is-answered": { at: { name: "web", pod: "server-1" } } },
-    "check port-is-answered: at: must have one of name,",
-  ],
-  [{ "port-is-answered": { at: { node: "worker-1" } } }, "check port-is-answered: at: a node needs either port or"],
-  [{ "port-is-answered": { at: { service: "web", "node-port-of": "web" } } }, "at: node-port-of needs a node"],
-  [
-    { "port-is-answered": { at: { pod: "server-1" }, protocol: "udp" } },
-    "from: by UDP only pods that run the suite's server",
-  ],
-  [{ "source-address-is-kept": { from: ["pair"], to: ["server-1"], protocol: "udp" } }, "from: by UDP only pods that"],
-  [
-    {
-      "pods-are-reached": {
-        from: ["c"],
-        to: ["server-1"],
-        protocol: "udp",
-        objects: { pods: { c: { runs: "client" } } },
-      },
-    },
-    "from: by UDP only pods that run the suite's server can ask",
-  ],
-  [
-    { "nodes-print": { command: ["a"], prints: ["("], control: { name: "c", run: [["b"]], undo: [["b"]] } } },
-    "check nodes-print: prints.0: must be a regular expression",
-  ],
-  [
-    { "nodes-print": { command: ["a"], never: ["b"], control: { name: "c", run: [["b"]], undo: [["b"]] } } },
-    "besides: is needed with never",
-  ],
-  [{ "pods-are-reached": { to: ["client-1"] } }, "to: must have another pod than the one that asks"],
-  [{ "every-pod-answers": { service: "web", pods: ["a", "b"] } }, "service: must be one of objects.services"],
-  [
-    {
-      "only-these-pods-answer": {
-        ...{ service: "plain", pods: ["a"], others: ["b"] },
-        objects: { services: { plain: { ports: [{ port: 80 }] } } },
-      },
-    },
-    "service: must have one of sessionAffinity, ",
-  ],
-  [{ "dns-records": { of: "web", are: [], from: ["outside"] } }, "from: must be pods"],
-  [{ "ports-lead-to": { service: "web", ports: { 80: ["server-1"] } } }, "service: must be one of objects.services"],
-  [
-    { "endpoints-are": { service: "s", steps: [{ start: "p", endpoints: [] }], objects: { services: { s: {} } } } },
-    "steps: can start, relabel and delete pods of objects.pods only",
-  ],
-  [{ "object-is-stored-with": { object: { kind: "Service" } } }, "object.apiVersion: "],
-  [{ "address-is-in": { pod: "client-1", range: "pods" } }, "check address-is-in: must be one of objects"],
-  [{ "name-is-answered": undefined }, "claim a-claim: check name-is-answered: "],
-  [{ "port-is-answered": { at: { name: "web" }, objects: "none.yaml" } }, "objects: none.yaml cannot be read: "],
-])("%j is told in one line", (named, message) => {
-  const make = () => readyMadeCheck("a-claim", named, folder);
-  expect(make).toThrow(UserError);
-  expect(make).toThrow(message);
-  expect(make).not.toThrow(/\n/);
-});
-
-test("objects may be in a file beside the claims", () => {
-  const text = "services: { shared: { selector: { app: server }, ports: [{ port: 80 }] } }";
-  writeFileSync(join(folder, "shared.yaml"), text);
-  expect(() => example("every-pod-answers", { objects: "shared.yaml" })).not.toThrow();
-  writeFileSync(join(folder, "shared.yaml"), "services: { another: {} }");
-  expect(() => example("every-pod-answers", { objects: "shared.yaml" })).toThrow("service: must be one of");
-});
-
 test("a check that starts pods is slow", () => {
   expect(example("endpoints-follow-pods").slow).toBe(true);
   expect(example("port-is-not-answered").slow).toBeUndefined();
 });
-
-test.each([
-  [{ op: "remove", path: "/spec/x" }, "JSONPatch{op: 'remove', path: '/spec/x'}"],
-  [
-    { op: "add", path: "/spec/type", value: "it's" },
-    String.raw`JSONPatch{op: 'add', path: '/spec/type', value: 'it\'s'}`,
-  ],
-  [{ op: "replace", path: "/p", value: 8098 }, "JSONPatch{op: 'replace', path: '/p', value: 8098}"],
-  [{ op: "add", path: "/p", value: null }, "JSONPatch{op: 'add', path: '/p', value: null}"],
-  [
-    { op: "replace", path: "/p", value: [{ port: 80, protocol: "TCP" }] },
-    "JSONPatch{op: 'replace', path: '/p', value: [{'port': dyn(80), 'protocol': dyn('TCP')}]}",
-  ],
-] as const)("%j in CEL", (patch, cel) => expect(celPatch(patch)).toBe(cel));
