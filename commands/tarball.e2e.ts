@@ -131,7 +131,7 @@ describe("an article of somebody else's", () => {
     ],
     [
       "npx knc new-claim a --quote nowhere",
-      /^error: these words are not in article\.md: nowhere – copy them from there/,
+      /^error: these words are not in the text: nowhere – copy them from there/,
     ],
     ["npx knc new-claim a --check none", /^error: claim a: there is no ready-made check none – there are /],
     [
