@@ -290,8 +290,18 @@ export async function dropKept({ settings, engine }: Session): Promise<string | 
   return kept.cluster;
 }
 
-/** Collects the nodes' logs below the output folder, as far as they can be had. */
+/** What a node does with packets: whether it forwards, its routes and links, and its rules with how often each was met. */
+const networkOfNode =
+  "iptables-save -c; ip6tables-save -c; nft list ruleset; ip route; ip -s link; grep . /proc/sys/net/ipv?/conf/all/forwarding /proc/sys/net/netfilter/nf_conntrack_*";
+
+/** Collects the nodes' logs and what they do with packets below the output folder, as far as they can be had. */
 export async function saveLogs(session: Session, cluster: RunningCluster): Promise<void> {
+  const folder = join(session.settings.out, "logs");
+  mkdirSync(folder, { recursive: true });
+  for (const node of cluster.nodes) {
+    const { stdout, stderr } = await containerNodes(session.engine).run(node, ["sh", "-c", networkOfNode]);
+    writeFileSync(join(folder, `${node}.network.txt`), `${stdout}\n${stderr}`);
+  }
   await exportLogs(cluster.kind, session.engine, cluster.name, join(session.settings.out, "logs", "kind"));
 }
 
