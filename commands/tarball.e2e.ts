@@ -129,10 +129,7 @@ describe("an article of somebody else's", () => {
       "npx knc new-claim service-found-by-name",
       /^error: there is a claim service-found-by-name already – choose another id$/,
     ],
-    [
-      "npx knc new-claim a --quote nowhere",
-      /^error: these words are not in the text: nowhere – copy them from there/,
-    ],
+    ["npx knc new-claim a --quote nowhere", /^error: these words are not in the text: nowhere – copy them from there/],
     ["npx knc new-claim a --check none", /^error: claim a: there is no ready-made check none – there are /],
     [
       "npx knc new-claim a --check name-is-answered",

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -144,6 +145,7 @@ test("the action checks an article of another repository, and tells a pull reque
       );
     })();
   }).listen(0, "127.0.0.1");
+  await once(server, "listening");
   const { port } = server.address() as AddressInfo;
   const inputs: Values = {
     ...{ "inputs.article": "docs/tiny", "inputs.versions": "", "github.workspace": workspace, "runner.temp": temp },
