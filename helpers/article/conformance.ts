@@ -34,7 +34,7 @@ const Comparison = z.strictObject({
 export type Comparison = z.infer<typeof Comparison>;
 
 /** Returns the comparison in an article's folder, or undefined if there is none. @throws UserError if it is malformed */
-export function comparisonOf(folder: string): Comparison | undefined {
+function comparisonOf(folder: string): Comparison | undefined {
   return existsSync(join(folder, comparisonFile)) ? parsed(Comparison, folder, comparisonFile) : undefined;
 }
 
