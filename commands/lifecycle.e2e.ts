@@ -84,7 +84,7 @@ const phases: [phase: string, line: RegExp][] = [
   ["engine", /waiting|private engine:|reading Debian/],
   ["cluster", /Preparing nodes/],
   ["claims", /✓ +holds/],
-  ["reports", /JUNIT report/],
+  ["reports", /Allure's report is being made/],
 ];
 
 test.each(phases)("Ctrl-C in phase %s leaves nothing", async (_phase, line) => {

@@ -76,6 +76,7 @@ await main(async () => {
       }
       if (settings.keepCluster && cluster.fresh) keep(session, cluster);
       // Made while the cluster is deleted: they read only what is on disk.
+      progress.say("reports", "Allure's report is being made");
       const reports = reportsOf(checked, interrupt);
       reports.catch(() => {});
       return { checked, reports };
