@@ -16,7 +16,7 @@ import { buildConformanceTests } from "../helpers/source/conformance.ts";
 import { PartStore } from "../helpers/source/parts.ts";
 import { engineTools } from "../helpers/source/tools.ts";
 import { collectResults } from "../reports/results.ts";
-import { beginRun, runSpecs, takeOutput } from "./specs.ts";
+import { beginRun, runSpecs, takeOutput, writeOutput } from "./specs.ts";
 
 /** Those that are about the network, and that every cluster has to pass. */
 const focus = String.raw`\[sig-network\].*\[Conformance\]`;
@@ -53,6 +53,7 @@ export async function benchConformance(): Promise<number> {
     const begun = performance.now();
     await progress.phase("claims", () => runSpecs(session, []));
     const seconds = (performance.now() - begun) / 1000;
+    writeOutput(settings, "phases.json", progress.phases);
     const { claims, world } = collectResults(settings.out, article);
     const judged = claims.filter(({ verdict }) => verdict !== undefined);
     const unexpected = judged.filter(({ verdict, expected }) => verdict !== expected).map(({ id }) => id);
