@@ -66,19 +66,23 @@ function configuration(family: Lab["family"]): string {
         : "text/plain";
     return `server { listen ${listen}; location / { default_type ${type}; return 200 '${each.says}'; } }`;
   });
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((of) => `${of}_temp_path /work/${of};`);
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((of) => `${of}_temp_path /scratch/${of};`);
   return [
     // Which other user there is depends on whose nginx it is.
     ...[
       "daemon off;",
       "user root;",
-      "pid /work/nginx.pid;",
+      "pid /scratch/nginx.pid;",
       "error_log stderr;",
       "events {}",
       "http {",
       "access_log off;",
     ],
-    ...[...temporary, "ssl_certificate /work/front-proxy-ca.crt;", "ssl_certificate_key /work/front-proxy-ca.key;"],
+    ...[
+      ...temporary,
+      "ssl_certificate /scratch/front-proxy-ca.crt;",
+      "ssl_certificate_key /scratch/front-proxy-ca.key;",
+    ],
     ...[...servers, "}", ""],
   ].join("\n");
 }
@@ -91,14 +95,14 @@ async function serve(lab: Lab) {
   await lab.api.create("what the server is to say", { apiVersion: "v1", kind: "ConfigMap", metadata, data });
   await lab.services.create("proxied", { selector: labels, ports: servicePorts });
   await lab.services.create("proxied-any", { selector: labels, ports: [{ port: 80, targetPort: 8088 }] });
-  const work = { name: "work", mountPath: "/work" };
+  const scratch = { name: "scratch", mountPath: "/scratch" };
   const image = lab.objects.image("nginx");
   // The API server asks for no certain certificate; the key that kubeadm makes for this one stays in the pod.
   const certificate = {
     ...{ name: "certificate", image },
-    command: ["/kubeadm", "init", "phase", "certs", "front-proxy-ca", "--cert-dir=/work"],
+    command: ["/kubeadm", "init", "phase", "certs", "front-proxy-ca", "--cert-dir=/scratch"],
     args: [`--kubernetes-version=${lab.world.kubernetes}`],
-    volumeMounts: [work, { name: "kubeadm", mountPath: "/kubeadm", readOnly: true }],
+    volumeMounts: [scratch, { name: "kubeadm", mountPath: "/kubeadm", readOnly: true }],
   };
   const server = {
     ...{ name: "server", image },
@@ -109,10 +113,10 @@ async function serve(lab: Lab) {
       periodSeconds: 1,
       timeoutSeconds: Math.ceil(lab.timeouts.readiness / 1000),
     },
-    volumeMounts: [work, { name: "configuration", mountPath: "/configuration" }],
+    volumeMounts: [scratch, { name: "configuration", mountPath: "/configuration" }],
   };
   const volumes = [
-    { name: "work", emptyDir: {} },
+    { name: "scratch", emptyDir: {} },
     { name: "configuration", configMap: { name: "proxied" } },
     { name: "kubeadm", hostPath: { path: "/usr/bin/kubeadm", type: "File" } },
   ];
