@@ -1,10 +1,4 @@
-/** What a check could observe, and what is judged of it. */
-export interface Judged {
-  readonly check: string;
-  readonly holds: unknown;
-  readonly refuted: readonly [observation: unknown, why: string][];
-  readonly inconclusive: readonly unknown[];
-}
+import type { Judged } from "./samples.judged.ts";
 
 const other = { from: "client-1", to: "10.96.0.9:80", outcome: "answered", pod: "server-1", milliseconds: 1 };
 const grown = {

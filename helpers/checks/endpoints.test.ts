@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { judgementOf } from "../claim/verdict.ts";
 import { endpointsAre } from "./endpoints.ts";
+import { verdictOf } from "./samples.judged.ts";
 
 test("endpoints in full: of one port, at another number, not ready, in the Endpoints object", () => {
   const check = endpointsAre.make({
@@ -24,10 +24,9 @@ test("endpoints in full: of one port, at another number, not ready, in the Endpo
     ...{ protocol: "TCP", ready: true },
   };
   const pods = { "grown-1": { uid: "u-1", address: "10.244.1.9" } };
-  const verdictOf = (step: unknown) =>
-    judgementOf(() => check.judge({ namespace: "cast", pods, steps: [step] })).verdict;
+  const verdictOn = (step: unknown) => verdictOf(check, { namespace: "cast", pods, steps: [step] });
   const seen = { managedBy: [""], mappings: [{ ...mapping, port: "two", number: 9090, ready: false }], answers: [] };
-  expect(verdictOf(seen)).toBe("holds");
+  expect(verdictOn(seen)).toBe("holds");
   const other = { ...seen, mappings: [{ ...mapping, port: "one", number: 9090, ready: false }] };
-  expect(verdictOf(other)).toBe("refuted");
+  expect(verdictOn(other)).toBe("refuted");
 });

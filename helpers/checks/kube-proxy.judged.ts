@@ -1,4 +1,4 @@
-import type { Judged } from "./endpoints.judged.ts";
+import type { Judged } from "./samples.judged.ts";
 
 const healthy = { node: "worker", status: 200, body: "" };
 const inMode = { node: "worker", status: 200, body: "iptables" };

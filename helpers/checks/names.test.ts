@@ -1,30 +1,8 @@
 import { expect, test } from "vitest";
-import type { Check } from "../claim/check.ts";
-import { judgementOf } from "../claim/verdict.ts";
-import type { Lab } from "../lab/lab.ts";
-import { checks, readyMadeCheck } from "./ready-made.ts";
+import { readyMadeCheck } from "./ready-made.ts";
+import { dns, example, known, srv, told, unknown, variables, verdictOf } from "./samples.judged.ts";
 
 // What the checks by which names are found judge of parameters that their examples have not.
-
-function example(name: string, otherwise: Readonly<Record<string, unknown>> = {}) {
-  return readyMadeCheck("a-claim", { [name]: { ...(checks[name]?.example as object), ...otherwise } }, "");
-}
-
-function verdictOf(check: Check<Lab, unknown>, observation: unknown): string {
-  return judgementOf(() => check.judge(observation)).verdict;
-}
-
-const known = { status: "NOERROR", records: [] };
-const unknown = { status: "NXDOMAIN", records: [] };
-const srv = {
-  ...{ name: "_http._tcp.named.cast.svc.cluster.local", type: "SRV", status: "NOERROR" },
-  records: [
-    { name: "_http._tcp.named.cast.svc.cluster.local.", type: "SRV", data: "0 100 80 named.cast.svc.cluster.local." },
-  ],
-};
-const dns = { wanted: ["80 named.cast.svc.cluster.local."], answer: srv, beside: unknown };
-const variables = { WEB_SERVICE_HOST: "10.96.0.9", WEB_SERVICE_PORT: "80" };
-const told = { wanted: variables, told: "10.96.0.1", variables, others: [] };
 
 test("a name beside that has such a record, or is not known, leaves it open whether DNS tells them apart", () => {
   const check = example("dns-records", { "not-of": "web" });

@@ -1,3 +1,5 @@
+import type { Judged } from "./samples.judged.ts";
+
 export const written = (stored: unknown) => ({ code: 200, message: "", stored, readAgain: stored });
 export const annotatedWith = (name: string) => ({ metadata: { annotations: { [name]: "true" } } });
 export const operated = {
@@ -23,12 +25,7 @@ export const asked = {
 };
 
 /** What of the checks of operations.ts and asks-for-address.ts is judged; the other checks' are in the test of all. */
-export const judgedOfOperations: readonly {
-  readonly check: string;
-  readonly holds: unknown;
-  readonly refuted: readonly [observation: unknown, why: string][];
-  readonly inconclusive: readonly unknown[];
-}[] = [
+export const judgedOfOperations: readonly Judged[] = [
   {
     check: "api-operations",
     holds: found({}),

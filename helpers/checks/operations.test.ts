@@ -1,13 +1,8 @@
 import { expect, test } from "vitest";
-import type { Check } from "../claim/check.ts";
-import { judgementOf } from "../claim/verdict.ts";
-import type { Lab } from "../lab/lab.ts";
 import { serviceAsksForAddress } from "./asks-for-address.ts";
 import { annotatedWith, asked, found, operated, written } from "./operations.judged.ts";
 import { apiOperations } from "./operations.ts";
-
-const verdictOf = (check: Check<Lab, unknown>, observation: unknown) =>
-  judgementOf(() => check.judge(observation)).verdict;
+import { verdictOf } from "./samples.judged.ts";
 
 test("what is written at status is looked at, and so is what was written beside it", () => {
   const update = { status: { conditions: ["updated"] } };

@@ -4,18 +4,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
 import { celPatch } from "./objects.ts";
-import { checks, readyMadeCheck } from "./ready-made.ts";
+import { readyMadeCheck } from "./ready-made.ts";
+import { example } from "./samples.judged.ts";
 
 let folder = "";
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "checks-"));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
-
-/** Returns a check with the parameters of its example, some of them given otherwise. */
-function example(name: string, otherwise: Readonly<Record<string, unknown>> = {}) {
-  return readyMadeCheck("a-claim", { [name]: { ...(checks[name]?.example as object), ...otherwise } }, folder);
-}
 
 test.each([
   [{ "no-such-check": {} }, "claim a-claim: there is no ready-made check no-such-check"],
@@ -83,9 +79,9 @@ test.each([
 test("objects may be in a file beside the claims", () => {
   const text = "services: { shared: { selector: { app: server }, ports: [{ port: 80 }] } }";
   writeFileSync(join(folder, "shared.yaml"), text);
-  expect(() => example("every-pod-answers", { objects: "shared.yaml" })).not.toThrow();
+  expect(() => example("every-pod-answers", { objects: "shared.yaml" }, folder)).not.toThrow();
   writeFileSync(join(folder, "shared.yaml"), "services: { another: {} }");
-  expect(() => example("every-pod-answers", { objects: "shared.yaml" })).toThrow("service: must be one of");
+  expect(() => example("every-pod-answers", { objects: "shared.yaml" }, folder)).toThrow("service: must be one of");
 });
 
 test.each([

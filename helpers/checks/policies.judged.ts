@@ -1,14 +1,5 @@
-import type { Judged } from "./endpoints.judged.ts";
+import { answer, type Judged, silent } from "./samples.judged.ts";
 
-const answer = {
-  from: "client-1",
-  to: "10.96.0.9:80",
-  outcome: "answered",
-  pod: "server-1",
-  source: "10.244.1.2",
-  milliseconds: 1,
-};
-const silent = { from: "client-1", to: "10.96.0.9:80", outcome: "silent", milliseconds: 4_000 };
 const underPolicies = { before: [answer, answer], letIn: [answer], keptOut: [silent], after: [answer, answer] };
 
 /** What of the check of policies.ts is judged. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { judgementOf } from "../claim/verdict.ts";
 import { nodesPrint } from "./prints.ts";
+import { verdictOf } from "./samples.judged.ts";
 
 const control = { name: "a node prints something else", run: [["true"]], undo: [["true"]] };
 const check = nodesPrint.make({ command: ["print"], prints: ["^a$"], control });
@@ -14,5 +14,5 @@ test.each([
     { node: "node-1", printed: "a" },
     { node: "node-2", printed },
   ];
-  expect(judgementOf(() => check.judge({ prints: ["^a$"], never: [], nodes })).verdict).toBe(verdict);
+  expect(verdictOf(check, { prints: ["^a$"], never: [], nodes })).toBe(verdict);
 });

@@ -1,46 +1,18 @@
 import { describe, expect, test } from "vitest";
-import type { Check } from "../claim/check.ts";
 import { isLive } from "../claim/control.ts";
 import { judgementOf } from "../claim/verdict.ts";
-import type { Lab } from "../lab/lab.ts";
-import { type Judged, judgedOfEndpoints } from "./endpoints.judged.ts";
+import { judgedOfEndpoints } from "./endpoints.judged.ts";
 import { judgedOfKubeProxy, takes } from "./kube-proxy.judged.ts";
 import { judgedOfOperations } from "./operations.judged.ts";
 import { judgedOfPolicies } from "./policies.judged.ts";
-import { checks, readyMadeCheck } from "./ready-made.ts";
-
-/** Returns a check with the parameters of its example, some of them given otherwise. */
-function example(name: string, otherwise: Readonly<Record<string, unknown>> = {}) {
-  return readyMadeCheck("a-claim", { [name]: { ...(checks[name]?.example as object), ...otherwise } }, "/nowhere");
-}
-
-function verdictOf(check: Check<Lab, unknown>, observation: unknown): string {
-  return judgementOf(() => check.judge(observation)).verdict;
-}
+import { checks } from "./ready-made.ts";
+import { answer, dns, example, type Judged, known, silent, srv, told, variables, verdictOf } from "./samples.judged.ts";
 
 test.each(Object.keys(checks))("%s takes its own example, and has a control that changes the cluster", (name) => {
   const { control } = example(name);
   expect(control !== undefined && isLive(control)).toBe(true);
 });
 
-const answer = {
-  from: "client-1",
-  to: "10.96.0.9:80",
-  outcome: "answered",
-  pod: "server-1",
-  source: "10.244.1.2",
-  milliseconds: 1,
-};
-const silent = { from: "client-1", to: "10.96.0.9:80", outcome: "silent", milliseconds: 4_000 };
-const known = { status: "NOERROR", records: [] };
-const unknown = { status: "NXDOMAIN", records: [] };
-const srv = {
-  ...{ name: "_http._tcp.named.cast.svc.cluster.local", type: "SRV", status: "NOERROR" },
-  records: [
-    { name: "_http._tcp.named.cast.svc.cluster.local.", type: "SRV", data: "0 100 80 named.cast.svc.cluster.local." },
-  ],
-};
-const dns = { wanted: ["80 named.cast.svc.cluster.local."], answer: srv, beside: unknown };
 const followed = {
   addresses: { "picked-1": "10.244.1.2", "picked-2": "10.244.2.2" },
   endpoints: [["10.244.2.2", "10.244.1.2"], ["10.244.1.2"]],
@@ -54,8 +26,6 @@ const refused = {
   },
   not: { code: 201, message: "" },
 };
-const variables = { WEB_SERVICE_HOST: "10.96.0.9", WEB_SERVICE_PORT: "80" };
-const told = { wanted: variables, told: "10.96.0.1", variables, others: [] };
 const resolver = {
   wanted: ["nameserver 192.0.2.53", "search example.test"],
   lines: ["search example.test", "nameserver 192.0.2.53"],
