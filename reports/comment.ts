@@ -1,9 +1,9 @@
 import type { Article } from "../helpers/article/article.ts";
-import { textIn } from "../helpers/article/languages.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
+import { inSourceLanguage } from "./look.ts";
 import { linesOf } from "./places.ts";
-import { wrongSentences } from "./sentences.ts";
+import { correctionOf, misleadingInWords, wrongSentences } from "./sentences.ts";
 
 /** Returns what marks the one comment on an article in a pull request: the next run finds it again. */
 export function markerOf({ id }: Pick<Article, "id">): string {
@@ -35,7 +35,7 @@ export function commentOf(results: Results, article: Article, base: Results | un
     markerOf(article),
     `### ${results.article.en}`,
     "",
-    `${worldInWords(results.world)}: ${wrong.length === 0 ? "no sentence misleads" : wrong.length === 1 ? "1 sentence misleads" : `${wrong.length} sentences mislead`}${base === undefined ? "" : `, ${wrongBefore.size} on the branch that this goes to`}.`,
+    `${worldInWords(results.world)}: ${misleadingInWords(wrong)}${base === undefined ? "" : `, ${wrongBefore.size} on the branch that this goes to`}.`,
     "",
     ...list(base === undefined ? "Misleading" : "Misleading since this change", worse, (claim) =>
       wrongOf(claim, article),
@@ -46,12 +46,12 @@ export function commentOf(results: Results, article: Article, base: Results | un
 }
 
 function wrongOf(claim: ClaimResult, article: Article): string {
-  const { quote, because, instead } = claim;
-  const correction = instead === undefined ? undefined : (textIn(instead, article.languages[0] ?? "en") ?? instead.en);
+  const { quote, because } = claim;
+  const instead = correctionOf(claim);
   return [
     `line ${linesOf(claim, article).join(", ")}: ${quoted(quote)}`,
     ...(because === undefined ? [] : [`  ${because.en}`]),
-    ...(correction === undefined ? [] : [`  It could say: ${quoted(correction)}`]),
+    ...(instead === undefined ? [] : [`  It could say: ${quoted(inSourceLanguage(instead, article))}`]),
   ].join("\n");
 }
 

@@ -2,7 +2,9 @@ import type { Article } from "../helpers/article/article.ts";
 import { textIn } from "../helpers/article/languages.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { findingsOf } from "./findings.ts";
+import { sourceLanguage } from "./look.ts";
 import { type Region, regionsOf } from "./places.ts";
+import { correctionOf } from "./sentences.ts";
 
 /** Reviewdog Diagnostic Format, as far as it is written here. Source: reviewdog, proto/rdf. */
 export interface Rdjson {
@@ -32,11 +34,13 @@ export function rdjsonOf(results: Results, article: Article, file: string): Rdjs
   const severities = { error: "ERROR", warning: "WARNING", note: "INFO", none: "INFO" } as const;
   return {
     source: { name: "kind-network-conformance" },
-    diagnostics: findingsOf(results).map(({ claim: { id, verdict, instead, link }, level, text }) => {
+    diagnostics: findingsOf(results).map(({ claim, level, text }) => {
+      const { id, verdict, link } = claim;
       const [first] = regionsOf(id, article);
       const range = rangeOf(first, lines);
-      const correction =
-        instead === undefined || verdict !== "refuted" ? undefined : textIn(instead, article.languages[0] ?? "en");
+      const instead = verdict === "refuted" ? correctionOf(claim) : undefined;
+      // A text in another language than the article's is nothing to commit.
+      const correction = instead === undefined ? undefined : textIn(instead, sourceLanguage(article));
       return {
         message: text,
         location: { path: file, range },

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Log, Region, ReportingDescriptor, Result } from "sarif";
 import type { Article } from "../helpers/article/article.ts";
-import { type Texts, textIn } from "../helpers/article/languages.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
 import { findingsOf } from "./findings.ts";
+import { inSourceLanguage } from "./look.ts";
 import { regionsOf } from "./places.ts";
+import { correctionOf } from "./sentences.ts";
 
 /**
  * Returns what a run found in the article, as SARIF 2.1.0 (OASIS): a result for each sentence that misleads, has to be known more of, or
@@ -62,11 +63,11 @@ export function sarifOf(results: Results, article: Article, file: string): Log {
 }
 
 function ruleOf(claim: ClaimResult, article: Article): ReportingDescriptor {
-  const { id, en, because, instead, note, since, tried, link } = claim;
-  const inSource = (texts: Texts) => textIn(texts, article.languages[0] ?? "en");
+  const { id, en, because, note, since, tried, link } = claim;
+  const instead = correctionOf(claim);
   const help = [
     because?.en,
-    instead === undefined ? undefined : `It could say: ${inSource(instead) ?? instead.en}`,
+    instead === undefined ? undefined : `It could say: ${inSourceLanguage(instead, article)}`,
     note?.en,
     tried === undefined ? undefined : `How one knows: ${tried.en}`,
     since === undefined ? undefined : `Since: ${since}`,

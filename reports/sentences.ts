@@ -18,6 +18,12 @@ export function wrongSentences(claims: readonly ClaimResult[]): WrongSentence[] 
   });
 }
 
+/** Returns how many sentences mislead, in English. */
+export function misleadingInWords({ length }: readonly unknown[]): string {
+  if (length === 0) return "no sentence misleads";
+  return length === 1 ? "1 sentence misleads" : `${length} sentences mislead`;
+}
+
 /** Returns the claims that hold as expected, with something to know beside. */
 export function notedClaims(claims: readonly ClaimResult[]): ClaimResult[] {
   return claims.filter(

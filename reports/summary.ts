@@ -8,7 +8,7 @@ import { articleOption } from "../helpers/host/settings.ts";
 import { correctedFiles } from "./corrected.ts";
 import { readRecordedMatrix } from "./matrix.ts";
 import { entryOf, linesOf } from "./places.ts";
-import { notedClaims, wrongSentences } from "./sentences.ts";
+import { misleadingInWords, notedClaims, wrongSentences } from "./sentences.ts";
 import { piecesOf, type Shown, shownOf } from "./shown.ts";
 import { type RecordedVerdicts, recordedVerdicts, whenWrong } from "./when.ts";
 
@@ -69,7 +69,7 @@ export function summaryOf(results: Results, article: Article, out: string): stri
     ...(wrong.length === 0 ? [] : whenWritten(wrong, results, recorded)),
     // Last, on the screen where the prompt is: this is what was asked for.
     ...block(
-      `${wrong.length === 1 ? "1 sentence misleads" : `${wrong.length} sentences mislead`} on this version (${refuted === wrong.length ? "" : `${refuted} claims; `}why: above):`,
+      `${misleadingInWords(wrong)} on this version (${refuted === wrong.length ? "" : `${refuted} claims; `}why: above):`,
       wrong,
       (claim, index) => [`${numbered(index)}  ✗ ${claim.en} (${linesOf(claim, article).join(", ")})`],
     ),
