@@ -166,45 +166,54 @@ export async function refuse(lab: Lab, objects: Affected, message: string, unles
 }
 
 /**
- * Has the API server lead nobody to pods and Services with a name, whoever asks, and waits until it does not (Kubernetes ≥ 1.30):
- * RBAC does not bind administrators, a policy does.
+ * Has the API server lead nobody to pods and Services with a name, whoever asks, and waits until it does not (Kubernetes ≥ 1.30).
  */
 export async function forbidProxy(lab: Lab, name: string): Promise<void> {
-  const message = "nobody is led there";
-  const resourceRules = [
-    { apiGroups: [""], apiVersions: ["v1"], operations: ["CONNECT"], resources: ["pods/proxy", "services/proxy"] },
-  ];
   const path = `/api/v1/namespaces/${lab.namespace}/services/${name}/proxy/`;
-  const forbidden = async () =>
-    refusalOf(await lab.api.request("does the API server lead there", "GET", path)).includes(message);
-  const spec = {
-    matchConstraints: { resourceRules },
+  await forbidConnect(lab, `requests led to ${name}`, {
+    resources: ["pods/proxy", "services/proxy"],
     // With a scheme and a port, as in `https:web:443`, they are part of the name.
-    matchConditions: [{ name: "named", expression: `'${name}' in request.name.split(':')` }],
-    validations: [{ expression: "false", message }],
-  };
-  await putInForce(lab, "Validating", `requests led to ${name}`, spec, forbidden);
+    named: `'${name}' in request.name.split(':')`,
+    message: "nobody is led there",
+    answer: async () => refusalOf(await lab.api.request("does the API server lead there", "GET", path)),
+  });
 }
 
-/**
- * Has the API server forward no port of a pod, whoever asks, and waits until it does not (Kubernetes ≥ 1.30): RBAC does not
- * bind administrators, a policy does.
- */
+/** Has the API server forward no port of a pod, whoever asks, and waits until it does not (Kubernetes ≥ 1.30). */
 export async function forbidPortForward(lab: Lab, pod: string): Promise<void> {
-  const message = "this pod's ports are not forwarded";
-  const resourceRules = [
-    { apiGroups: [""], apiVersions: ["v1"], operations: ["CONNECT"], resources: ["pods/portforward"] },
-  ];
   const path = `/api/v1/namespaces/${lab.namespace}/pods/${pod}/portforward?ports=8080`;
-  // Allowed, it is refused for another reason: no upgrade to a stream was asked for.
-  const forbidden = async () =>
-    (await lab.outsider.run("may its ports be forwarded", ["kubectl", "get", "--raw", path])).stderr.includes(message);
+  await forbidConnect(lab, `forwarding ports of ${pod}`, {
+    resources: ["pods/portforward"],
+    named: `request.name == '${pod}'`,
+    message: "this pod's ports are not forwarded",
+    // Allowed, it is refused for another reason: no upgrade to a stream was asked for.
+    answer: async () =>
+      (await lab.outsider.run("may its ports be forwarded", ["kubectl", "get", "--raw", path])).stderr,
+  });
+}
+
+interface Forbidden {
+  readonly resources: readonly string[];
+  /** In CEL: whether a request means what is forbidden. */
+  readonly named: string;
+  readonly message: string;
+  /** What such a request is told. */
+  readonly answer: () => Promise<string>;
+}
+
+/** Has the API server connect nobody: RBAC does not bind administrators, a policy does. */
+async function forbidConnect(
+  lab: Lab,
+  subject: string,
+  { resources, named, message, answer }: Forbidden,
+): Promise<void> {
+  const rule = { apiGroups: [""], apiVersions: ["v1"], operations: ["CONNECT"], resources };
   const spec = {
-    matchConstraints: { resourceRules },
-    matchConditions: [{ name: "named", expression: `request.name == '${pod}'` }],
+    matchConstraints: { resourceRules: [rule] },
+    matchConditions: [{ name: "named", expression: named }],
     validations: [{ expression: "false", message }],
   };
-  await putInForce(lab, "Validating", `forwarding ports of ${pod}`, spec, forbidden);
+  await putInForce(lab, "Validating", subject, spec, async () => (await answer()).includes(message));
 }
 
 /**
