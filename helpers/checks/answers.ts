@@ -8,7 +8,7 @@ import { iptablesRule } from "../lab/iptables.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { hostPort, meet } from "../probe/http.ts";
-import { Client, readyMade } from "./define.ts";
+import { Client, Port, readyMade } from "./define.ts";
 import { makeObjects, Objects, pace } from "./objects.ts";
 import { type Answer, canAsk, cannotAsk, listensOn, Protocol, schemeOf, whoAnswersBy } from "./protocol.ts";
 import { inWords, locate, portOf, Target } from "./target.ts";
@@ -193,7 +193,7 @@ export const sourceAddressIsKept = readyMade({
       from: z.array(z.string()).min(1).default(["client-1"]).describe("pods of the cast or of `objects` that ask"),
       to: z.array(z.string()).min(1).describe("pods of the cast or of `objects` that are asked at their own address"),
       protocol: Protocol,
-      port: z.int().min(1).max(65_535).optional().describe("on which each pod listens; 8080 by default, 8081 by UDP"),
+      port: Port.optional().describe("on which each pod listens; 8080 by default, 8081 by UDP"),
       objects: Objects,
     })
     .refine(({ from, protocol, objects }) => canAsk(from, protocol, objects), cannotAsk),

@@ -10,7 +10,7 @@ import { contains, hostPrefix } from "../probe/ip.ts";
 import { outputOf, ProbeFailed } from "../probe/peer.ts";
 import { rulesNaming } from "../probe/rules.ts";
 import { readyMade, ServiceName } from "./define.ts";
-import { makeObjects, Objects, pace, storePatched } from "./objects.ts";
+import { isMade, leftToAnother, makeObjects, notMade, Objects, pace, storePatched } from "./objects.ts";
 import { clusterIpOf } from "./target.ts";
 
 const Variable = z.union([
@@ -167,10 +167,7 @@ export const rulesOnEveryNode = readyMade({
       service: ServiceName.describe("one of `objects.services`, so that the control can change it"),
       objects: Objects,
     })
-    .refine(({ service, objects }) => service in objects.services, {
-      error: "must be one of objects.services: the control has it stored otherwise",
-      path: ["service"],
-    }),
+    .refine(isMade, notMade),
   example: {
     service: "ruled",
     objects: { services: { ruled: { selector: { app: "server" }, ports: [{ port: 80, targetPort: 8080 }] } } },
@@ -200,11 +197,7 @@ export const rulesOnEveryNode = readyMade({
       for (const { node, rules } of nodes)
         expect(rules, `rules of ${node} that name the Service ${service}`).toBeGreaterThan(0);
     },
-    control: live("kube-proxy is told to leave the Service to another program", (lab) =>
-      storePatched(lab, "Service", service, [
-        { op: "add", path: "/metadata/labels", value: { "service.kubernetes.io/service-proxy-name": "another" } },
-      ]),
-    ),
+    control: leftToAnother(service),
   }),
 });
 

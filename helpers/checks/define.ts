@@ -33,6 +33,12 @@ export function readyMade<Parameters extends z.ZodObject, Observation>({
 /** A pod that asks. */
 export const Client = z.string().describe("a pod of the cast or of `objects`, or `outside`: the external client");
 
+/** The number of a port. */
+export const Port = z.int().min(1).max(65_535);
+
+/** The port of a Service that is asked. */
+export const ServicePort = Port.default(80).describe("of the Service");
+
 /** The name of a Service in the namespace of the cast. */
 export const ServiceName = z.string().describe("a Service of the cast or of `objects`");
 

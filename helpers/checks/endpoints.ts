@@ -5,13 +5,20 @@ import { whoAnswers } from "../lab/ask.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { hostPort, type Meeting, meetOften, podsAmong } from "../probe/http.ts";
-import { Client, readyMade, ServiceName } from "./define.ts";
-import { makeObjects, Objects, pace, StoredOtherwise, storePatched } from "./objects.ts";
+import { Client, Port, readyMade, ServiceName } from "./define.ts";
+import {
+  isMade,
+  leftToAnother,
+  makeObjects,
+  notMade,
+  Objects,
+  pace,
+  StoredOtherwise,
+  storePatched,
+} from "./objects.ts";
 import { locate } from "./target.ts";
 
-const notMade = { error: "must be one of objects.services: the control has it stored otherwise", path: ["service"] };
-
-const Ports = z.record(z.string(), z.int().min(1).max(65_535));
+const Ports = z.record(z.string(), Port);
 
 const Endpoint = z.union([
   z.string(),
@@ -199,7 +206,7 @@ export const endpointsAre = readyMade({
       control: StoredOtherwise.optional().describe("`name`, what is changed in words, and `patch` of the Service"),
       objects: Objects,
     })
-    .refine(({ service, objects }) => service in objects.services, notMade)
+    .refine(isMade, notMade)
     .refine(
       ({ steps, objects }) =>
         steps.every(({ start, relabel, delete: deleted }) =>
@@ -322,7 +329,7 @@ export const portsLeadTo = readyMade({
       from: Client.default("client-1"),
       objects: Objects,
     })
-    .refine(({ service, objects }) => service in objects.services, notMade),
+    .refine(isMade, notMade),
   example: {
     service: "by-hand",
     ports: { 80: ["server-1"], 81: ["server-2"] },
@@ -371,10 +378,6 @@ export const portsLeadTo = readyMade({
         );
       }
     },
-    control: live("kube-proxy is told to leave the Service to another program", (lab) =>
-      storePatched(lab, "Service", service, [
-        { op: "add", path: "/metadata/labels", value: { "service.kubernetes.io/service-proxy-name": "another" } },
-      ]),
-    ),
+    control: leftToAnother(service),
   }),
 });

@@ -7,7 +7,7 @@ import { iptablesRule } from "../lab/iptables.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { NodePeer } from "../lab/peers.ts";
 import { live } from "../lab/spec.ts";
-import { readyMade } from "./define.ts";
+import { Port, readyMade } from "./define.ts";
 import { storePatched } from "./objects.ts";
 
 /** Returns the status and the body of a URL that a node asks for itself; the status is 0 where nobody answers (curl(1)). */
@@ -30,7 +30,7 @@ export const everyNodeAnswers = readyMade({
   says: "Every node that asks at a port of its own, at `localhost`, is answered with this status.",
   turnedBy: "the nodes drop what they send themselves to that port",
   parameters: z.strictObject({
-    port: z.int().min(1).max(65_535).describe("on which a program of the node listens"),
+    port: Port.describe("on which a program of the node listens"),
     path: z.string().startsWith("/").describe("of the URL"),
     status: z.int().min(100).max(599).default(200).describe("the HTTP status"),
   }),

@@ -1,15 +1,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { V1Pod } from "@kubernetes/client-node";
 import { z } from "zod";
+import type { LiveControl } from "../claim/control.ts";
 import { storeOtherwise } from "../lab/admission.ts";
 import { patch, type Value } from "../lab/json-patch.ts";
 import type { Lab } from "../lab/lab.ts";
+import { live } from "../lab/spec.ts";
 import { ApiError, type KubernetesObject } from "../probe/api.ts";
 import { hostPort, meet } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
-import { NodeName, nodeNamed } from "./define.ts";
+import { NodeName, nodeNamed, Port } from "./define.ts";
 
-const Port = z.int().min(1).max(65_535);
 const Json = z.record(z.string(), z.unknown());
 
 /** A pod that a check starts. */
@@ -36,9 +37,7 @@ export const Pod = z.strictObject({
 export const Slice = z.strictObject({
   of: z.string().describe("a Service of `objects`, without a selector"),
   pods: z.array(z.string()).min(1).describe("pods of the cast or of `objects`, by their addresses"),
-  ports: z
-    .record(z.string(), z.int().min(1).max(65_535))
-    .describe("name of a port of the Service, and the number to which it leads"),
+  ports: z.record(z.string(), Port).describe("name of a port of the Service, and the number to which it leads"),
 });
 
 /** A manifest of which the namespace may be absent. */
@@ -212,14 +211,34 @@ export const ChangeableKind = z.enum([
   ...["NetworkPolicy", "Pod", "Service", "ServiceCIDR"],
 ] as const);
 
-/** Has an object of the cast's namespace stored otherwise than it is sent. */
+/** Returns whether a Service is one of the objects that a check makes: only those can be stored otherwise. */
+export function isMade({ service, objects }: { readonly service: string; readonly objects: Objects }): boolean {
+  return service in objects.services;
+}
+/** What is said where a Service is not. */
+export const notMade = {
+  error: "must be one of objects.services: the control has it stored otherwise",
+  path: ["service"],
+};
+
+/** Has an object of the cast's namespace stored otherwise than it is sent, when it is created or at other operations. */
 export async function storePatched(
   lab: Lab,
   kind: z.infer<typeof ChangeableKind>,
   name: string,
   patches: readonly Patch[],
+  operations: readonly ("CREATE" | "UPDATE")[] = ["CREATE"],
 ): Promise<void> {
-  await storeOtherwise(lab, { kind, name, ...scopeOf(lab, kind) }, ...patches.map(celPatch));
+  await storeOtherwise(lab, { kind, name, ...scopeOf(lab, kind), operations }, ...patches.map(celPatch));
+}
+
+/** Returns a control by which kube-proxy leaves a Service alone (its well-known label; Kubernetes docs). */
+export function leftToAnother(service: string): LiveControl<Lab> {
+  return live("kube-proxy is told to leave the Service to another program", (lab) =>
+    storePatched(lab, "Service", service, [
+      { op: "add", path: "/metadata/labels", value: { "service.kubernetes.io/service-proxy-name": "another" } },
+    ]),
+  );
 }
 
 /** Returns an operation of JSON Patch as CEL has it in a MutatingAdmissionPolicy. */

@@ -6,16 +6,9 @@ import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { hostPort, type Meeting, meetOften, podsAmong } from "../probe/http.ts";
 import type { Peer } from "../probe/peer.ts";
-import { Client, NodeName, readyMade, ServiceName } from "./define.ts";
-import { makeObjects, Objects, type Patch, pace, storePatched, unlessInvalid } from "./objects.ts";
+import { Client, NodeName, readyMade, ServiceName, ServicePort } from "./define.ts";
+import { isMade, makeObjects, notMade, Objects, type Patch, pace, storePatched, unlessInvalid } from "./objects.ts";
 import { locate } from "./target.ts";
-
-/** A Service whose policies or selector a control can change: that is done as it is created. */
-function isMade(service: string, { services }: Objects): boolean {
-  return service in services;
-}
-
-const notMade = { error: "must be one of objects.services: the control has it stored otherwise", path: ["service"] };
 
 /** Returns the addresses of a Service's endpoints that are ready; nothing said of one means that it is (EndpointConditions). */
 async function readyEndpoints(lab: Lab, service: string): Promise<string[]> {
@@ -37,13 +30,13 @@ export const everyPodAnswers = readyMade({
   parameters: z
     .strictObject({
       service: ServiceName.describe("one of `objects.services`, so that the control can change it"),
-      port: z.int().min(1).max(65_535).default(80).describe("of the Service"),
+      port: ServicePort,
       pods: z.array(z.string()).min(2).describe("all of them have to answer"),
       from: Client.default("client-2"),
       connections: z.int().min(10).max(1_000).default(30).describe("so many new connections, one after another"),
       objects: Objects,
     })
-    .refine(({ service, objects }) => isMade(service, objects), notMade),
+    .refine(isMade, notMade),
   example: {
     service: "shared",
     pods: ["server-1", "server-2"],
@@ -102,7 +95,7 @@ export const onlyThesePodsAnswer = readyMade({
   parameters: z
     .strictObject({
       service: ServiceName.describe("one of `objects.services`, with a policy in its `spec`"),
-      port: z.int().min(1).max(65_535).default(80).describe("of the Service"),
+      port: ServicePort,
       node: NodeName.optional().describe("asked at the node port of the Service there, not at its cluster IP"),
       pods: z
         .union([z.array(z.string()).min(1), z.literal("one")])
@@ -115,7 +108,7 @@ export const onlyThesePodsAnswer = readyMade({
       connections: z.int().min(10).max(1_000).default(50).describe("so many new connections, one after another"),
       objects: Objects,
     })
-    .refine(({ service, objects }) => isMade(service, objects), notMade)
+    .refine(isMade, notMade)
     .refine(({ pods, others }) => pods === "one" || others.some((other) => !pods.includes(other)), {
       error: "must have a pod that is none of `pods`, else nothing is kept from the client",
       path: ["others"],
@@ -212,7 +205,7 @@ export const endpointsFollowPods = readyMade({
         .describe("one after another: `relabel` with `labels`, or `delete`, and the `endpoints` after it"),
       objects: Objects,
     })
-    .refine(({ service, objects }) => isMade(service, objects), notMade)
+    .refine(isMade, notMade)
     .refine(
       ({ endpoints, changes, objects }) =>
         [...endpoints, ...changes.flatMap((step) => [step.relabel ?? step.delete ?? "", ...step.endpoints])].every(

@@ -1,6 +1,5 @@
 import { expect } from "vitest";
 import { z } from "zod";
-import { storeOtherwise } from "../lab/admission.ts";
 import { uncached, whoAnswers } from "../lab/ask.ts";
 import type { Lab } from "../lab/lab.ts";
 import type { Service } from "../lab/services.ts";
@@ -8,14 +7,12 @@ import { live } from "../lab/spec.ts";
 import { lookUp } from "../probe/dns.ts";
 import { hostPort, type Meeting, meet } from "../probe/http.ts";
 import { dropped } from "./answers.ts";
-import { Client, readyMade, ServiceName } from "./define.ts";
-import { celPatch, type Made, makeObjects, Objects, pace, StoredOtherwise } from "./objects.ts";
+import { Client, readyMade, ServiceName, ServicePort } from "./define.ts";
+import { isMade, type Made, makeObjects, notMade, Objects, pace, StoredOtherwise, storePatched } from "./objects.ts";
 import { podsAt } from "./pods.ts";
 
 const Place = z.enum(["name", "cluster-ip", "node-ports"]);
 type Place = z.infer<typeof Place>;
-
-const Port = z.int().min(1).max(65_535).default(80).describe("of the Service");
 
 /** Who answers a client at a place of a Service; null if the Service has no such place. */
 interface Answer {
@@ -80,7 +77,7 @@ export const serviceIsAnswered = readyMade({
   parameters: z
     .strictObject({
       service: ServiceName,
-      port: Port,
+      port: ServicePort,
       at: z.array(Place).min(1).describe("`node-ports`: its node port on every node"),
       from: z.array(Client).min(1).default(["client-1"]).describe("who asks; `outside` at node ports only"),
       by: z.array(z.string()).min(1).describe("pods of which one has to answer"),
@@ -160,7 +157,7 @@ export const serviceFollowsChanges = readyMade({
   parameters: z
     .strictObject({
       service: ServiceName.describe("one of `objects.services`, so that the control can change it"),
-      port: Port,
+      port: ServicePort,
       from: Client.default("client-1").describe("a pod that asks; at node ports the client outside does, too"),
       created: State.describe("how it is when it was created; only what is named is looked at"),
       changes: z
@@ -179,10 +176,7 @@ export const serviceFollowsChanges = readyMade({
       ),
       objects: Objects,
     })
-    .refine(({ service, objects }) => service in objects.services, {
-      error: "must be one of objects.services: the control has it stored otherwise",
-      path: ["service"],
-    }),
+    .refine(isMade, notMade),
   example: {
     service: "becomes-external",
     created: { "cluster-ip": true },
@@ -221,13 +215,7 @@ export const serviceFollowsChanges = readyMade({
       ];
       for (const [index, { wanted, when }] of states.entries()) judgeState(seen[index], wanted, when);
     },
-    control: live(control.name, (lab) =>
-      storeOtherwise(
-        lab,
-        { kind: "Service", name: service, namespace: lab.namespace, operations: ["CREATE", "UPDATE"] },
-        ...control.patch.map(celPatch),
-      ),
-    ),
+    control: live(control.name, (lab) => storePatched(lab, "Service", service, control.patch, ["CREATE", "UPDATE"])),
   }),
 });
 

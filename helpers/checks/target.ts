@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Lab } from "../lab/lab.ts";
 import { hostPort } from "../probe/http.ts";
-import { NodeName, nodeNamed } from "./define.ts";
+import { NodeName, nodeNamed, Port } from "./define.ts";
 import type { Made } from "./objects.ts";
 
 /** Where a client asks. */
@@ -12,7 +12,7 @@ export const Target = z
     pod: z.string().optional().describe("the address of this pod"),
     node: NodeName.optional().describe("the address of this node"),
     "node-port-of": z.string().optional().describe("with `node`: the node port of this Service"),
-    port: z.int().min(1).max(65_535).optional().describe("80 by default; 8080 of a pod"),
+    port: Port.optional().describe("80 by default; 8080 of a pod"),
   })
   .refine(({ name, service, pod, node }) => [name, service, pod, node].filter(Boolean).length === 1, {
     error: "must have one of name, service, pod and node",
