@@ -1,4 +1,3 @@
-import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
 import { z } from "zod";
 import { positiveControl } from "../claim/verdict.ts";
@@ -8,6 +7,7 @@ import type { Lab } from "../lab/lab.ts";
 import { leadsTo } from "../lab/objects.ts";
 import { live } from "../lab/spec.ts";
 import { refusalOf } from "../probe/api.ts";
+import { addressAt } from "../probe/ip.ts";
 import { readyMade } from "./define.ts";
 
 export const serviceAsksForAddress = readyMade({
@@ -58,9 +58,6 @@ function candidates(lab: Lab, which: "free" | "taken" | "outside"): string[] {
   if (which === "taken") return [lab.service("web").clusterIP];
   // RFC 5737 and RFC 3849: for documentation.
   if (which === "outside") return [lab.family === "ipv6" ? "2001:db8::77" : "192.0.2.77"];
-  const bytes = ipaddr.parseCIDR(lab.ofFamily(lab.world.serviceSubnets))[0].toByteArray();
   // Kubernetes gives those at the beginning of a range last (KEP-3070).
-  return [77, 99, 111].map((last) =>
-    ipaddr.fromByteArray([...bytes.slice(0, -1), (bytes.at(-1) ?? 0) + last]).toString(),
-  );
+  return [77, 99, 111].map((offset) => addressAt(lab.ofFamily(lab.world.serviceSubnets), offset));
 }

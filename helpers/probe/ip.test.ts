@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { contains, firstAddress, hostPrefix, lastAddresses, overlap, reverseName } from "./ip.ts";
+import { addressAt, contains, firstAddress, hostPrefix, lastAddresses, overlap, reverseName } from "./ip.ts";
 
 test.each([
   ["10.244.1.5", ["10.244.0.0/16"], true],
@@ -43,6 +43,8 @@ test("the last addresses of a subnet leave its broadcast address out", () => {
 test("the first address of a subnet", () => {
   expect(firstAddress("10.96.0.0/16")).toBe("10.96.0.1");
   expect(firstAddress("fd00:10:96::/112")).toBe("fd00:10:96::1");
+  expect(addressAt("10.96.0.0/16", 77)).toBe("10.96.0.77");
+  expect(addressAt("fd00:10:96::/112", 77)).toBe("fd00:10:96::4d");
 });
 
 test("an address alone is a prefix of its whole length", () => {

@@ -25,10 +25,15 @@ export function overlap(one: string, other: string): boolean {
 
 /** Returns the first address of a subnet after its own: `10.96.0.1` of `10.96.0.0/16`. */
 export function firstAddress(subnet: string): string {
+  return addressAt(subnet, 1);
+}
+
+/** Returns the address so many after a subnet's own, `10.96.0.77` of `10.96.0.0/16` at 77: the last byte grows alone, to 255 at most. */
+export function addressAt(subnet: string, offset: number): string {
   const { IPv4, IPv6 } = ipaddr;
   const family = ipFamilyOf(subnet) === "ipv6" ? IPv6 : IPv4;
   const bytes = family.networkAddressFromCIDR(subnet).toByteArray();
-  return ipaddr.fromByteArray([...bytes.slice(0, -1), (bytes.at(-1) ?? 0) + 1]).toString();
+  return ipaddr.fromByteArray([...bytes.slice(0, -1), (bytes.at(-1) ?? 0) + offset]).toString();
 }
 
 /** Returns the last `count` addresses of a subnet but the very last, IPv4's broadcast address, as a range `from-to`. */

@@ -1,4 +1,3 @@
-import ipaddr from "ipaddr.js";
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
@@ -11,7 +10,7 @@ import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { type KubernetesObject, refusalOf } from "../../helpers/probe/api.ts";
 import { hostPort } from "../../helpers/probe/http.ts";
-import { contains } from "../../helpers/probe/ip.ts";
+import { addressAt, contains } from "../../helpers/probe/ip.ts";
 import { outputOf } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
 
@@ -50,9 +49,7 @@ claim("cluster-ip-is-an-ipaddress", {
     for (const code of left) expect(code, "the HTTP status for its IPAddress, once the Service is deleted").toBe(404);
   },
   control: live("the cluster IP of the Service is written down as another's", async (lab) => {
-    const [base = ""] = [lab.ofFamily(lab.world.serviceSubnets)].map((range) => ipaddr.parseCIDR(range)[0].toString());
-    const bytes = ipaddr.parse(base).toByteArray();
-    const address = ipaddr.fromByteArray([...bytes.slice(0, -1), (bytes.at(-1) ?? 0) + 55]).toString();
+    const address = addressAt(lab.ofFamily(lab.world.serviceSubnets), 55);
     await mutate.service(lab, "has-ipaddress", patch.add("/spec/clusterIP", address));
     await storeOtherwise(
       lab,
