@@ -4,7 +4,6 @@ import { performance } from "node:perf_hooks";
 import { execa } from "execa";
 import { z } from "zod";
 import { readArticle } from "../helpers/article/article.ts";
-import { type Comparison, comparisonFile } from "../helpers/article/conformance.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { loadArchive } from "../helpers/cluster/kind.ts";
 import { openCluster, type RunningCluster, type Session, withEngine } from "../helpers/cluster/lifecycle.ts";
@@ -15,6 +14,7 @@ import { readSettings } from "../helpers/host/settings.ts";
 import { buildConformanceTests } from "../helpers/source/conformance.ts";
 import { PartStore } from "../helpers/source/parts.ts";
 import { engineTools } from "../helpers/source/tools.ts";
+import { type Comparison, comparisonFile } from "../reports/conformance.ts";
 import { collectResults } from "../reports/results.ts";
 import { beginRun, runSpecs, takeOutput, writeOutput } from "./specs.ts";
 

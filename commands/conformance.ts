@@ -1,10 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join, relative } from "node:path";
+import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { readArticle } from "../helpers/article/article.ts";
 import {
   type ConformanceList,
-  conformanceAsMarkdown,
   conformanceCoverage,
   conformanceFile,
   conformanceListAsYaml,
@@ -17,6 +16,7 @@ import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { moduleSource } from "../helpers/source/go.ts";
+import { conformanceAsMarkdown } from "../reports/conformance.ts";
 
 const usage = "npm run conformance [-- --kubernetes v1.37.0]";
 
@@ -33,7 +33,7 @@ await main(async () => {
   if (list === undefined)
     throw new UserError(`${basename(article.folder)} has no ${conformanceFile}`, `${usage} makes it`);
   const docs = join(projectRoot, "docs");
-  writeFileSync(join(docs, "conformance.md"), conformanceAsMarkdown(article, list, relative(docs, article.folder)));
+  writeFileSync(join(docs, "conformance.md"), conformanceAsMarkdown(article, list, docs));
   const { tests, unknown } = conformanceCoverage(article, list);
   const open = tests.filter(({ by }) => by.length === 0);
   process.stdout.write(`${tests.length - open.length} of ${tests.length} tests of ${list.kubernetes} are covered\n`);

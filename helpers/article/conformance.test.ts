@@ -5,7 +5,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
 import { type Article, type Claim, readArticle } from "./article.ts";
 import {
-  conformanceAsMarkdown,
   conformanceCoverage,
   conformanceFile,
   conformanceListAsYaml,
@@ -80,14 +79,4 @@ test("each test has its claims, and a name that no test has is told", () => {
   const { tests, unknown } = conformanceCoverage(covering(["Ports a|b"], ["Ports a|b", "Ports of old"]), list);
   expect(tests.map(({ by }) => by.length)).toEqual([0, 2]);
   expect(unknown).toEqual(["a-service-is-found-by-its-name: Ports of old"]);
-});
-
-test("the page counts tests and claims, and links to the sentences", () => {
-  const page = conformanceAsMarkdown(covering(["Ports a|b"]), list, "../specs/tiny");
-  expect(page).toContain("**1 of 2** are covered");
-  expect(page).toContain("Claims that cover a test: 1. Claims on what the list leaves out: 2.");
-  expect(page).toMatch(/^\| 1 \| \[Services should .*\| v1\.19 \| – \|$/m);
-  expect(page).toMatch(
-    /^\| 2 \| \[Ports a\\\|b\]\(https:\/\/github\.com\/kubernetes\/kubernetes\/blob\/v1\.37\.0\/test\/e2e\/network\/ports\.go\) \| v1\.9, v1\.18 \| \[Each pod has .*\]\(\.\.\/specs\/tiny\/article\.md\?plain=1#L\d+ "every-pod-has-an-address"\) \|$/m,
-  );
 });
