@@ -70,6 +70,23 @@ export const everyNodeAnswers = readyMade({
 export const proxyModeUrl = "http://localhost:10249/proxyMode";
 
 const Mode = z.enum(["iptables", "ipvs", "nftables"]);
+type Mode = z.infer<typeof Mode>;
+
+/** Has kube-proxy run in a mode on every node, and in the one of before once the change ends; waits until it does. */
+export async function runInMode(lab: Lab, mode: Mode, before: Mode): Promise<void> {
+  const everywhere = (wanted: Mode) =>
+    lab.until(
+      `kube-proxy in mode ${wanted} on every node`,
+      () => Promise.all(lab.nodes.map((node) => ownAnswer(node, proxyModeUrl))),
+      (answers) => answers.every(({ body }) => body === wanted),
+      lab.timeouts.podsReady,
+    );
+  lab.afterwards(async () => void (await everywhere(before)));
+  await configure(lab, "kube-proxy", "config.conf", { "k8s-app": "kube-proxy" }, (text) =>
+    text.replace(/^mode: .*$/m, `mode: ${mode}`),
+  );
+  await everywhere(mode);
+}
 
 export const kubeProxyRunsIn = readyMade({
   says: "On every node, kube-proxy says that it runs in this mode.",
@@ -86,21 +103,7 @@ export const kubeProxyRunsIn = readyMade({
     },
     control: live(
       "kube-proxy is configured for another mode",
-      async (lab) => {
-        const everywhere = (wanted: string) =>
-          lab.until(
-            `kube-proxy in mode ${wanted} on every node`,
-            () => Promise.all(lab.nodes.map((node) => ownAnswer(node, proxyModeUrl))),
-            (answers) => answers.every(({ body }) => body === wanted),
-            lab.timeouts.podsReady,
-          );
-        const other = mode === "nftables" ? "iptables" : "nftables";
-        lab.afterwards(async () => void (await everywhere(mode)));
-        await configure(lab, "kube-proxy", "config.conf", { "k8s-app": "kube-proxy" }, (text) =>
-          text.replace(/^mode: .*$/m, `mode: ${other}`),
-        );
-        await everywhere(other);
-      },
+      (lab) => runInMode(lab, mode === "nftables" ? "iptables" : "nftables", mode),
       { alone: true },
     ),
   }),

@@ -1,8 +1,9 @@
 import { expect } from "vitest";
+import { proxyModeUrl, runInMode } from "../../helpers/checks/kube-proxy.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { answered } from "../../helpers/lab/ask.ts";
-import { configure, stopProcess } from "../../helpers/lab/changes.ts";
+import { stopProcess } from "../../helpers/lab/changes.ts";
 import { follow } from "../../helpers/lab/follow.ts";
 import { rules } from "../../helpers/lab/iptables.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
@@ -94,22 +95,21 @@ claim("kube-proxy-implements-services", {
   control: pastKubeProxy,
 });
 
-const proxyMode = [
-  "curl",
-  "--silent",
-  "--fail",
-  "--noproxy",
-  "*",
-  "--max-time",
-  "5",
-  "http://localhost:10249/proxyMode",
-];
-
 /** Waits for the answer: another check has the kube-proxy of a node replaced. */
 async function proxyModeOn(lab: Lab, node: NodePeer): Promise<string> {
   const { stdout } = await lab.until(
     `kube-proxy on ${node.name} to tell its mode`,
-    () => node.run("kube-proxy's own word", proxyMode),
+    () =>
+      node.run("kube-proxy's own word", [
+        "curl",
+        "--silent",
+        "--fail",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "5",
+        proxyModeUrl,
+      ]),
     ({ exitCode }) => exitCode === 0,
     lab.timeouts.podsReady,
   );
@@ -122,24 +122,9 @@ claim("kind-default-proxy-mode-is-iptables", {
   judge: (nodes) => {
     for (const { node, mode } of nodes) expect(mode, `mode of kube-proxy on ${node}`).toBe("iptables");
   },
-  control: live(
-    "kube-proxy is configured for the mode nftables",
-    async (lab) => {
-      const everywhere = (mode: string) =>
-        lab.until(
-          `kube-proxy in mode ${mode} on every node`,
-          () => Promise.all(lab.nodes.map((node) => node.run("kube-proxy's own word", proxyMode))),
-          (answers) => answers.every(({ stdout }) => stdout.trim() === mode),
-          lab.timeouts.podsReady,
-        );
-      lab.afterwards(async () => void (await everywhere("iptables")));
-      await configure(lab, "kube-proxy", "config.conf", { "k8s-app": "kube-proxy" }, (text) =>
-        text.replace(/^mode: .*$/m, "mode: nftables"),
-      );
-      await everywhere("nftables");
-    },
-    { alone: true },
-  ),
+  control: live("kube-proxy is configured for the mode nftables", (lab) => runInMode(lab, "nftables", "iptables"), {
+    alone: true,
+  }),
 });
 
 claim("iptables-save-shows-the-service", {
