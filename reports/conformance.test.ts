@@ -40,7 +40,7 @@ test("the page counts tests and claims, and links to the sentences", () => {
 
 test("the page tells how long claims and tests took, and which were not as expected", () => {
   const comparison: Comparison = {
-    ...{ date: "2026-11-28", kubernetes: "v1.37.0" },
+    ...{ date: "2026-01-31", kubernetes: "v1.37.0" },
     claims: { judged: 10, unexpected: ["a-claim"], seconds: 20 },
     tests: { run: 4, failed: [{ name: "Ports", why: "a|b" }], seconds: 100, images: "built" },
   };
