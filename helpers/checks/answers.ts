@@ -4,7 +4,7 @@ import type { LiveControl } from "../claim/control.ts";
 import { positiveControl } from "../claim/verdict.ts";
 import { whoAnswers } from "../lab/ask.ts";
 import { answerWithAddress } from "../lab/changes.ts";
-import { iptablesRule } from "../lab/iptables.ts";
+import { rules } from "../lab/iptables.ts";
 import type { Lab } from "../lab/lab.ts";
 import { live } from "../lab/spec.ts";
 import { hostPort, meet } from "../probe/http.ts";
@@ -90,19 +90,17 @@ export function dropped(
     `the nodes drop what ${from.join(" and ")} sends to ${inWords(at)}`,
     async (lab) => {
       for (const client of from)
-        for (const node of lab.nodes)
-          await iptablesRule(lab, node, "raw", "PREROUTING", ...flow(lab, client, at, objects, protocol), "-j", "DROP");
+        for (const node of lab.nodes) await rules(lab, node).drop({ ...flow(lab, client, at, objects), protocol });
     },
     { alone: true },
   );
 }
 
-function flow(lab: Lab, client: string, at: Target, { pods }: Objects, protocol = "tcp"): string[] {
+function flow(lab: Lab, client: string, at: Target, { pods }: Objects): { from?: string; port: number | string } {
   const addressOf = () => (client === "outside" ? lab.outsider.address : lab.pod(client).address);
   // A pod that the check makes has no address yet: then everybody's packets to that port are meant.
-  const source = client in pods ? undefined : addressOf();
   const port = portOf(at) ?? lab.world.nodePortRange.replace("-", ":");
-  return [...(source === undefined ? [] : ["-s", source]), "-p", protocol, "--dport", String(port)];
+  return { ...(client in pods ? {} : { from: addressOf() }), port };
 }
 
 const NoAnswer = z.enum(["refused", "unreachable", "silent", "unresolved"]);
@@ -156,22 +154,9 @@ export const portIsNotAnswered = readyMade({
         const server = lab.pod("server-1").address;
         const destination = hostPort(server, 8080);
         for (const node of lab.nodes) {
-          const way = ["-j", "DNAT", "--to-destination", destination];
-          await iptablesRule(lab, node, "nat", "PREROUTING", ...flow(lab, from, at, objects), ...way);
+          await rules(lab, node).redirect(flow(lab, from, at, objects), destination);
           // The answer has to come back by the same node.
-          if (from === "outside")
-            await iptablesRule(
-              lab,
-              node,
-              "nat",
-              "POSTROUTING",
-              "-s",
-              lab.outsider.address,
-              "-d",
-              server,
-              "-j",
-              "MASQUERADE",
-            );
+          if (from === "outside") await rules(lab, node).masquerade({ from: lab.outsider.address, to: server });
         }
       },
       { alone: true },
@@ -230,8 +215,7 @@ export const sourceAddressIsKept = readyMade({
       "the nodes masquerade what pods send to pods",
       async (lab) => {
         const [subnet = ""] = lab.world.podSubnets;
-        for (const node of lab.nodes)
-          await iptablesRule(lab, node, "nat", "POSTROUTING", "-s", subnet, "-d", subnet, "-j", "MASQUERADE");
+        for (const node of lab.nodes) await rules(lab, node).masquerade({ from: subnet, to: subnet });
       },
       { alone: true },
     ),

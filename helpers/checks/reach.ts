@@ -1,8 +1,7 @@
 import { expect } from "vitest";
 import { z } from "zod";
 import { positiveControl } from "../claim/verdict.ts";
-import { iptablesRule } from "../lab/iptables.ts";
-import type { Lab } from "../lab/lab.ts";
+import { rules } from "../lab/iptables.ts";
 import { live } from "../lab/spec.ts";
 import { hostPort } from "../probe/http.ts";
 import { Client, readyMade } from "./define.ts";
@@ -53,10 +52,14 @@ export const podsAreReached = readyMade({
       `the nodes drop what ${from.join(" and ")} send to ${to.join(" and ")} by ${protocol.toUpperCase()}`,
       async (lab) => {
         // A pod that the check makes has no address yet: then everybody's packets are meant.
-        const end = (option: "-s" | "-d", name: string) =>
-          name in objects.pods ? [] : [option, name === "outside" ? lab.outsider.address : lab.pod(name).address];
+        const address = (name: string) => (name === "outside" ? lab.outsider : lab.pod(name)).address;
+        const end = (as: "from" | "to", name: string) => (name in objects.pods ? {} : { [as]: address(name) });
         for (const [client, pod] of pairsOf(from, to))
-          await drop(lab, protocol, listensOn(pod, protocol), ...end("-s", client), ...end("-d", pod));
+          for (const node of lab.nodes)
+            await rules(lab, node).drop({
+              ...{ ...end("from", client), ...end("to", pod) },
+              ...{ protocol, port: listensOn(pod, protocol) },
+            });
       },
       { alone: true },
     ),
@@ -66,9 +69,4 @@ export const podsAreReached = readyMade({
 /** Returns each client with each other pod that it is to reach. */
 function pairsOf(from: readonly string[], to: readonly string[]): [client: string, pod: string][] {
   return from.flatMap((client) => to.filter((pod) => pod !== client).map((pod): [string, string] => [client, pod]));
-}
-
-async function drop(lab: Lab, protocol: string, port: number, ...ends: readonly string[]): Promise<void> {
-  const flow = [...ends, "-p", protocol, "--dport", String(port)];
-  for (const node of lab.nodes) await iptablesRule(lab, node, "raw", "PREROUTING", ...flow, "-j", "DROP");
 }

@@ -1,4 +1,6 @@
 import type { V1Pod } from "@kubernetes/client-node";
+import { hostPrefix } from "../probe/ip.ts";
+import { interfaceTowards } from "../probe/links.ts";
 import { outputOf, type Peer } from "../probe/peer.ts";
 import { rulesNaming } from "../probe/rules.ts";
 import type { Lab } from "./lab.ts";
@@ -81,6 +83,16 @@ export async function configure(
   };
   lab.afterwards(() => apply(`${name} as it was`, text));
   await apply(`${name} as it is to be`, edited);
+}
+
+/** Has a node lead to a pod of the cast by another one's link too, in vain: behind the first route, so that no packet takes it. */
+export async function secondRouteTo(lab: Lab, pod: string, other: string): Promise<void> {
+  // Both on the first worker, and of the cast: others come and go, and their links with them.
+  const node = lab.worker(0);
+  const link = await interfaceTowards(node, lab.family, lab.pod(other).address);
+  const route = [hostPrefix(lab.pod(pod).address), "dev", link, "metric", "500"];
+  lab.afterwards(async () => void (await outputOf(node, "one way again", ["ip", "route", "del", ...route])));
+  await outputOf(node, "another way to the pod", ["ip", "route", "add", ...route]);
 }
 
 /**

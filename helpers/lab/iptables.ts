@@ -11,16 +11,19 @@ interface Traffic {
   readonly from?: string;
   /** Address or subnet. */
   readonly to?: string;
-  /** TCP port that they go to, or ports as `1:9`. */
+  /** TCP if it is not said and a port is. */
+  readonly protocol?: "tcp" | "udp";
+  /** The port that they go to, or ports as `1:9`. */
   readonly port?: number | string;
 }
 
 /** What iptables(8) has to match. */
-function match({ from, to, port }: Traffic): string[] {
+function match({ from, to, port, protocol = port === undefined ? undefined : "tcp" }: Traffic): string[] {
   return [
     ...(from === undefined ? [] : ["-s", from]),
     ...(to === undefined ? [] : ["-d", to]),
-    ...(port === undefined ? [] : ["-p", "tcp", "--dport", String(port)]),
+    ...(protocol === undefined ? [] : ["-p", protocol]),
+    ...(port === undefined ? [] : ["--dport", String(port)]),
   ];
 }
 
@@ -37,6 +40,8 @@ export function rules(lab: Lab, node: NodePeer) {
       insert("nat", chain, traffic, "DNAT", "--to-destination", target),
     /** The node gives it an address of its own as the source. */
     masquerade: (traffic: Traffic) => insert("nat", "POSTROUTING", traffic, "MASQUERADE"),
+    /** The node leaves its source as it is. */
+    keepSource: (traffic: Traffic) => insert("nat", "POSTROUTING", traffic, "ACCEPT"),
   };
 }
 

@@ -3,12 +3,11 @@ import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered } from "../../helpers/lab/ask.ts";
-import { editFile, stopProcess } from "../../helpers/lab/changes.ts";
+import { editFile, secondRouteTo, stopProcess } from "../../helpers/lab/changes.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";
 import { letsEverybodyIn, underPolicy } from "../../helpers/lab/policy.ts";
 import { live } from "../../helpers/lab/spec.ts";
-import { hostPrefix } from "../../helpers/probe/ip.ts";
 import { interfaceTowards, routesOf, vethsOf } from "../../helpers/probe/links.ts";
 import { jsonOf, outputOf } from "../../helpers/probe/peer.ts";
 import { processOf } from "../../helpers/probe/processes.ts";
@@ -73,15 +72,7 @@ claim("one-veth-per-pod", {
       castOnTheNode.length,
     );
   },
-  control: live("a second link leads to a pod", async (lab) => {
-    const node = lab.worker(0);
-    // Another pod of the cast's, since others come and go, and their links with them.
-    const other = await interfaceTowards(node, lab.family, lab.pod("client-1").address);
-    // Behind the first one, so that no packet takes it.
-    const words = [hostPrefix(lab.pod("pair").address), "dev", other, "metric", "500"];
-    lab.afterwards(async () => void (await outputOf(node, "one way again", ["ip", "route", "del", ...words])));
-    await outputOf(node, "another way to the pod", ["ip", "route", "add", ...words]);
-  }),
+  control: live("a second link leads to a pod", (lab) => secondRouteTo(lab, "pair", "client-1")),
 });
 
 claim("kindnet-rides-on-the-bridge-network", {

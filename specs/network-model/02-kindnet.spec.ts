@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { iptablesRule } from "../../helpers/lab/iptables.ts";
+import { secondRouteTo } from "../../helpers/lab/changes.ts";
+import { rules } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";
@@ -135,14 +136,9 @@ claim("pod-has-a-route-of-its-own", {
     for (const { pod, link, routes } of pods)
       expect(routes, `interfaces of the node's routes to ${pod}, whose link is ${link}`).toEqual([link]);
   },
-  control: live("a second route leads to a pod, by another one's link", async (lab) => {
-    const node = lab.worker(0);
-    const other = await interfaceTowards(node, lab.family, lab.pod("client-1").address);
-    // Behind the first one, so that no packet takes it.
-    const words = [hostPrefix(lab.pod("pair").address), "dev", other, "metric", "500"];
-    lab.afterwards(async () => void (await outputOf(node, "one way again", ["ip", "route", "del", ...words])));
-    await outputOf(node, "another way to the pod", ["ip", "route", "add", ...words]);
-  }),
+  control: live("a second route leads to a pod, by another one's link", (lab) =>
+    secondRouteTo(lab, "pair", "client-1"),
+  ),
 });
 
 claim("other-nodes-see-the-nodes-address", {
@@ -160,8 +156,8 @@ claim("other-nodes-see-the-nodes-address", {
     expect(node, `addresses of the node of the pod ${pod}; what another node saw`).toContain(byANode.source);
   },
   control: live("the pod's node leaves the source of what it sends to the other node as it is", (lab) => {
-    const flow = ["-s", lab.pod("client-1").address, "-d", lab.pod("host-2").address];
-    return iptablesRule(lab, lab.worker(0), "nat", "POSTROUTING", ...flow, "-p", "tcp", "-j", "ACCEPT");
+    const flow = { from: lab.pod("client-1").address, to: lab.pod("host-2").address };
+    return rules(lab, lab.worker(0)).keepSource({ ...flow, protocol: "tcp" });
   }),
 });
 
@@ -189,7 +185,7 @@ claim("outside-sees-the-nodes-address", {
       expect(node, `addresses of the node of the pod ${pod}; the source of a packet that left it`).toContain(source);
   },
   control: live("the pod's node leaves the source of what it sends outside as it is", (lab) => {
-    const flow = ["-s", lab.pod("client-1").address, "-d", lab.outsider.address];
-    return iptablesRule(lab, lab.worker(0), "nat", "POSTROUTING", ...flow, "-p", "tcp", "-j", "ACCEPT");
+    const flow = { from: lab.pod("client-1").address, to: lab.outsider.address };
+    return rules(lab, lab.worker(0)).keepSource({ ...flow, protocol: "tcp" });
   }),
 });

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { iptablesRule } from "../../helpers/lab/iptables.ts";
+import { rules } from "../../helpers/lab/iptables.ts";
 import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
@@ -47,20 +47,7 @@ claim("node-port-hides-the-client", {
     async (lab) => {
       const [asked, other] = [lab.worker(0), lab.worker(1)];
       const { address } = lab.outsider;
-      await iptablesRule(
-        lab,
-        asked,
-        "nat",
-        "POSTROUTING",
-        "-s",
-        address,
-        "-p",
-        "tcp",
-        "--dport",
-        "8080",
-        "-j",
-        "ACCEPT",
-      );
+      await rules(lab, asked).keepSource({ from: address, port: 8080 });
       const route = [hostPrefix(address), "via", asked.address];
       lab.afterwards(async () => void (await outputOf(other, "forget it", ["ip", "route", "del", ...route])));
       await outputOf(other, "the way back", ["ip", "route", "replace", ...route]);
