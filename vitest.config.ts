@@ -6,7 +6,7 @@ import { specsIn } from "./helpers/article/specs.ts";
 import { controlsVariable } from "./helpers/claim/control.ts";
 import { recordingVariable } from "./helpers/claim/recording.ts";
 import { moduleEnding, readSettings } from "./helpers/host/settings.ts";
-import { AllureReporter, collectCases } from "./reports/bridge.ts";
+import { AllureReporter, collectCases } from "./reports/allure/bridge.ts";
 import { ControlProgress } from "./reports/controls.ts";
 import { ClaimProgress } from "./reports/progress.ts";
 
@@ -33,7 +33,7 @@ function claims(): InlineConfig {
     // Allure's reporter would put its own in front.
     setupFiles: [
       join(import.meta.dirname, "helpers", "lab", `setup${moduleEnding}`),
-      join(import.meta.dirname, "reports", `allure-setup${moduleEnding}`),
+      join(import.meta.dirname, "reports", "allure", `allure-setup${moduleEnding}`),
       fileURLToPath(import.meta.resolve("allure-vitest/setup")),
     ],
     // Files are small, and their claims wait for much: so many that about thirty claims are under way.

@@ -16,7 +16,7 @@ import { PartStore } from "../helpers/source/parts.ts";
 import { engineTools } from "../helpers/source/tools.ts";
 import { type Comparison, comparisonFile } from "../reports/conformance.ts";
 import { collectResults } from "../reports/results.ts";
-import { beginRun, runSpecs, takeOutput, writeOutput } from "./specs.ts";
+import { beginRun, runSpecs, takeOutput, writeOutput } from "./running/specs.ts";
 
 /** Those that are about the network, and that every cluster has to pass. */
 const focus = String.raw`\[sig-network\].*\[Conformance\]`;

@@ -8,7 +8,7 @@ import { readyMadeCheck } from "../helpers/checks/ready-made.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings } from "../helpers/host/settings.ts";
-import { joined } from "../reports/look.ts";
+import { joined } from "../reports/words.ts";
 
 /**
  * The article's claims, without a cluster: in the article's order, or as JSON. If the article's specs have types of its claims

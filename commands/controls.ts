@@ -8,13 +8,13 @@ import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettings } from "../helpers/host/settings.ts";
-import { generateAllureReport } from "../reports/allure.ts";
+import { generateAllureReport } from "../reports/allure/allure.ts";
 import { tellGitHub } from "../reports/github.ts";
-import { writePages } from "../reports/pages.ts";
+import { writePages } from "../reports/pages/pages.ts";
 import { collectResults } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
-import { selectionOf } from "./selection.ts";
-import { beginRun, removeOutput, runSpecs, takeOutput, writeOutput } from "./specs.ts";
+import { selectionOf } from "./running/selection.ts";
+import { beginRun, removeOutput, runSpecs, takeOutput, writeOutput } from "./running/specs.ts";
 
 /**
  * Proves that each check can fail, on a cluster of its own: all claims are judged, then each under the change that has to

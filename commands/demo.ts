@@ -4,7 +4,7 @@ import { readArticle } from "../helpers/article/article.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings } from "../helpers/host/settings.ts";
-import { recordedRun, writePages } from "../reports/pages.ts";
+import { recordedRun, writePages } from "../reports/pages/pages.ts";
 
 /** Makes all pages from recorded runs, in seconds: a newcomer sees what a run gives before making one. */
 await main(async () => {

@@ -10,7 +10,7 @@ import { linePerEntry } from "../helpers/host/json.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { readImageLock } from "../helpers/source/image-lock.ts";
-import { generateMatrixReport } from "../reports/allure.ts";
+import { generateMatrixReport } from "../reports/allure/allure.ts";
 import {
   type CellResults,
   flipsAsMarkdown,
@@ -19,7 +19,7 @@ import {
   recordedMatrix,
   recordedWith,
 } from "../reports/matrix.ts";
-import { matrixPage } from "../reports/matrix-page.ts";
+import { matrixPage } from "../reports/pages/matrix-page.ts";
 import { resultsAt, suiteCommit, textDigest } from "../reports/results.ts";
 
 /**

@@ -23,7 +23,7 @@ import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { missingCapability } from "../helpers/world/capabilities.ts";
 import { whatIsWrong } from "../reports/results.ts";
-import { vitestOfSpecs } from "./vitest.ts";
+import { vitestOfSpecs } from "./running/vitest.ts";
 
 /** By claims: the places of their observations that no judge looks at. */
 const Survivors = z.record(z.string(), z.array(z.string()));

@@ -10,7 +10,7 @@ import { main } from "../helpers/host/main.ts";
 import { readSettings, type Settings } from "../helpers/host/settings.ts";
 import { resultsAt } from "../reports/results.ts";
 import { differencesOf, lateWaits, waitsOf } from "../reports/soak.ts";
-import { ownCommand } from "./own-command.ts";
+import { ownCommand } from "./running/own-command.ts";
 
 /**
  * Runs `npm test` many times in a row and compares what came out claim by claim. `--rounds 10` says how often, and in the last

@@ -22,14 +22,14 @@ import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettingsOfAll, type Settings } from "../helpers/host/settings.ts";
 import { missingCapability } from "../helpers/world/capabilities.ts";
-import { generateAllureReport } from "../reports/allure.ts";
-import { writeCorrected } from "../reports/corrected.ts";
+import { generateAllureReport } from "../reports/allure/allure.ts";
 import { tellGitHub } from "../reports/github.ts";
-import { writePages } from "../reports/pages.ts";
+import { writeCorrected } from "../reports/pages/diff-page.ts";
+import { writePages } from "../reports/pages/pages.ts";
 import { collectResults, usualPhases } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
-import { selectionOf } from "./selection.ts";
-import { beginRun, emptyOutput, runSpecs, takeOutput, writeOutput } from "./specs.ts";
+import { selectionOf } from "./running/selection.ts";
+import { beginRun, emptyOutput, runSpecs, takeOutput, writeOutput } from "./running/specs.ts";
 
 /** An article that is checked, and which of its claims. */
 interface Asked {

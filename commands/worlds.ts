@@ -16,7 +16,7 @@ import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, type Settings } from "../helpers/host/settings.ts";
 import { resultsAt, suiteCommit } from "../reports/results.ts";
 import { readRecordedWorlds, recordedWorlds } from "../reports/worlds.ts";
-import { ownCommand } from "./own-command.ts";
+import { ownCommand } from "./running/own-command.ts";
 
 /** The group that stands for no change at all. */
 const plain = "plain";

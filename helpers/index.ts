@@ -46,8 +46,8 @@ export { outputOf, type Peer } from "./probe/peer.ts";
 
 // Group: Controls
 
+export { mutate, refuse } from "./changes/admission.ts";
+export { rules } from "./changes/iptables.ts";
+export { patch } from "./changes/json-patch.ts";
 export type { AlteredControl, Control, LiveControl } from "./claim/control.ts";
-export { mutate, refuse } from "./lab/admission.ts";
-export { rules } from "./lab/iptables.ts";
-export { patch } from "./lab/json-patch.ts";
 export { live } from "./lab/spec.ts";

@@ -4,7 +4,7 @@ import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { badgeOf } from "./badge.ts";
 import { commentOf, markerOf } from "./comment.ts";
-import { recordedRun } from "./pages.ts";
+import { recordedRun } from "./pages/pages.ts";
 import { wrongSentences } from "./sentences.ts";
 
 const article = readArticle(readSettings().article);

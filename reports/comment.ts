@@ -1,9 +1,9 @@
 import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
-import { inSourceLanguage } from "./look.ts";
 import { linesOf } from "./places.ts";
 import { correctionOf, misleadingInWords, wrongSentences } from "./sentences.ts";
+import { inSourceLanguage } from "./words.ts";
 
 /** Returns what marks the one comment on an article in a pull request: the next run finds it again. */
 export function markerOf({ id }: Pick<Article, "id">): string {

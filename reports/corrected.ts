@@ -1,15 +1,11 @@
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Nodes } from "mdast";
 import { type Article, spanOf } from "../helpers/article/article.ts";
 import { type Corrected, correctedArticle } from "../helpers/article/corrected.ts";
 import { expectationFor } from "../helpers/article/expectation.ts";
 import { markdownOf } from "../helpers/article/markdown.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
-import { readSettingsOfAll } from "../helpers/host/settings.ts";
-import { diffPage } from "./diff-page.ts";
-import { inSourceLanguage } from "./look.ts";
-import { isCorrected, notedClaims } from "./sentences.ts";
+import { isCorrected } from "./sentences.ts";
+import { inSourceLanguage } from "./words.ts";
 
 /** Returns the names of the files of an article's corrected text: Markdown, and a page that shows what is otherwise. */
 export function correctedFiles({ id }: Pick<Article, "id">): { readonly text: string; readonly diff: string } {
@@ -21,22 +17,6 @@ export function correctedIn({ claims, world }: Results, article: Article): Corre
   const wrong = new Set(claims.filter(isCorrected).map(({ id }) => id));
   const inForce = article.claims.filter(({ id }) => wrong.has(id));
   return correctedArticle(article, new Map(inForce.map((claim) => [claim.id, expectationFor(claim, world)])));
-}
-
-/** Writes the corrected text of a run beside its pages, and a page that shows what is otherwise; nothing where nothing is. */
-export function writeCorrected(
-  out: string,
-  results: Results,
-  article: Article,
-  { article: corrected }: Corrected,
-  // Of every article that is checked.
-  [{ footnotes }] = readSettingsOfAll(),
-): void {
-  if (corrected.text === article.text) return;
-  const files = correctedFiles(article);
-  const text = footnotes ? withNotes(corrected, notedClaims(results.claims)) : corrected.text;
-  writeFileSync(join(out, files.text), text);
-  writeFileSync(join(out, files.diff), diffPage(results, article, text, files.text));
 }
 
 /** Returns an article's text with notes on its claims as footnotes, as GitHub writes them. */

@@ -3,11 +3,11 @@ import type { Article } from "../helpers/article/article.ts";
 import { furtherTexts, type Texts, textIn, textsIn } from "../helpers/article/languages.ts";
 import type { Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
-import { type Bilingual, howWeKnow, inSourceLanguage, joined, sourceLanguage } from "./look.ts";
 import { linesInWords, linesOf } from "./places.ts";
 import { correctionOf, notedClaims, wrongSentences } from "./sentences.ts";
 import type { Shown } from "./shown.ts";
 import { sinceInWords } from "./when.ts";
+import { type Bilingual, howWeKnow, inSourceLanguage, joined, sourceLanguage } from "./words.ts";
 
 /**
  * Returns the errata of a run as Markdown, in the article's language and in English, with the evidence behind each.

@@ -3,7 +3,7 @@ import { readArticle } from "../helpers/article/article.ts";
 import { type ClaimResult, Results } from "../helpers/claim/results.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import { annotationsOf, jobSummaryOf } from "./github.ts";
-import { recordedRun } from "./pages.ts";
+import { recordedRun } from "./pages/pages.ts";
 import { wrongSentences } from "./sentences.ts";
 import { countsOf } from "./summary.ts";
 

@@ -4,10 +4,10 @@ import type { Article } from "../helpers/article/article.ts";
 import { furtherTexts } from "../helpers/article/languages.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
 import { worldInWords } from "../helpers/claim/world.ts";
-import { symbols } from "./look.ts";
 import { lineOf } from "./places.ts";
 import { wrongSentences } from "./sentences.ts";
 import { countsOf } from "./summary.ts";
+import { symbols } from "./words.ts";
 
 /** Tells GitHub, where it runs this, what came out: an annotation for each claim that is not as expected, and the job's summary. */
 export function tellGitHub(results: Results, article: Article, environment: NodeJS.ProcessEnv = process.env): void {

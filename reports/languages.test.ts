@@ -8,10 +8,10 @@ import { Results } from "../helpers/claim/results.ts";
 import { cellNamed } from "../helpers/cluster/cells.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
 import { jobSummaryOf } from "./github.ts";
-import { both, languageSwitch, pageOf } from "./look.ts";
 import { matrixOf } from "./matrix.ts";
-import { matrixPage } from "./matrix-page.ts";
-import { writePages } from "./pages.ts";
+import { both, languageSwitch, pageOf } from "./pages/look.ts";
+import { matrixPage } from "./pages/matrix-page.ts";
+import { writePages } from "./pages/pages.ts";
 import { collectResults } from "./results.ts";
 import { sampleFolder, sampleResult, writeResult, writeRun } from "./samples.ts";
 

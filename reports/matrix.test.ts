@@ -13,7 +13,7 @@ import {
   readRecordedMatrix,
   recordedWith,
 } from "./matrix.ts";
-import { recordedRun } from "./pages.ts";
+import { recordedRun } from "./pages/pages.ts";
 
 const recorded = recordedRun(readArticle(readSettings().article)) as Results;
 

@@ -1,6 +1,6 @@
 import { type Article, type Claim, quotePosition, spanOf } from "../helpers/article/article.ts";
 import type { ClaimResult } from "../helpers/claim/results.ts";
-import type { Bilingual } from "./look.ts";
+import type { Bilingual } from "./words.ts";
 
 /** Returns the line of the saved article, from 1, in which a claim's quote begins. @throws RangeError for a claim that is not in the catalogue */
 export function lineOf({ id }: Pick<ClaimResult, "id">, article: Article): number {

@@ -1,8 +1,8 @@
 import semver from "semver";
 import type { Article } from "../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../helpers/claim/results.ts";
-import type { Bilingual } from "./look.ts";
 import type { Matrix } from "./matrix.ts";
+import type { Bilingual } from "./words.ts";
 
 /** Whether a sentence that is wrong on a cluster was wrong already when it was written. */
 export interface WhenWrong {

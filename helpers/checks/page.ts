@@ -1,8 +1,8 @@
 import { stringify } from "yaml";
 import { z } from "zod";
-import { Objects, Pod, Slice } from "./objects.ts";
+import { Objects, Pod, Slice } from "./parts/objects.ts";
+import { Target } from "./parts/target.ts";
 import { checks } from "./ready-made.ts";
-import { Target } from "./target.ts";
 
 interface Schema {
   readonly type?: string;

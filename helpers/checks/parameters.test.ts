@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { UserError } from "../host/errors.ts";
-import { celPatch } from "./objects.ts";
+import { celPatch } from "./parts/objects.ts";
 import { readyMadeCheck } from "./ready-made.ts";
 import { example } from "./samples.judged.ts";
 

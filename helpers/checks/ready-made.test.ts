@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { isLive } from "../claim/control.ts";
 import { judgementOf } from "../claim/verdict.ts";
-import { judgedOfEndpoints } from "./endpoints.judged.ts";
-import { judgedOfKubeProxy, takes } from "./kube-proxy.judged.ts";
-import { judgedOfOperations } from "./operations.judged.ts";
-import { judgedOfPolicies } from "./policies.judged.ts";
+import { judgedOfOperations } from "./cluster/operations.judged.ts";
 import { checks } from "./ready-made.ts";
 import { answer, dns, example, type Judged, known, silent, srv, told, variables, verdictOf } from "./samples.judged.ts";
+import { judgedOfEndpoints } from "./traffic/endpoints.judged.ts";
+import { judgedOfKubeProxy, takes } from "./traffic/kube-proxy.judged.ts";
+import { judgedOfPolicies } from "./traffic/policies.judged.ts";
 
 test.each(Object.keys(checks))("%s takes its own example, and has a control that changes the cluster", (name) => {
   const { control } = example(name);

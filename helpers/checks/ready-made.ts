@@ -5,22 +5,22 @@ import { z } from "zod";
 import type { Check } from "../claim/check.ts";
 import { UserError } from "../host/errors.ts";
 import type { Lab } from "../lab/lab.ts";
-import { nameIsAnswered, portIsAnswered, portIsNotAnswered, sourceAddressIsKept } from "./answers.ts";
-import { apiAccepts, apiRefuses, objectIsStoredWith } from "./api.ts";
-import { serviceAsksForAddress } from "./asks-for-address.ts";
-import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster.ts";
-import type { ReadyMade } from "./define.ts";
-import { dnsRecords } from "./dns.ts";
-import { endpointsAre, portsLeadTo } from "./endpoints.ts";
-import { fileInPod } from "./files.ts";
-import { everyNodeAnswers, kubeProxyRunsIn, kubeProxyTakes } from "./kube-proxy.ts";
-import { apiOperations } from "./operations.ts";
-import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./pods.ts";
-import { policyLetsIn } from "./policies.ts";
-import { nodesPrint } from "./prints.ts";
-import { podsAreReached } from "./reach.ts";
-import { serviceFollowsChanges, serviceIsAnswered } from "./service-changes.ts";
-import { apiWarns } from "./warns.ts";
+import { apiAccepts, apiRefuses, objectIsStoredWith } from "./cluster/api.ts";
+import { serviceAsksForAddress } from "./cluster/asks-for-address.ts";
+import { addressIsIn, environmentVariables, rulesOnEveryNode } from "./cluster/cluster.ts";
+import { fileInPod } from "./cluster/files.ts";
+import { apiOperations } from "./cluster/operations.ts";
+import { endpointsFollowPods, everyPodAnswers, onlyThesePodsAnswer } from "./cluster/pods.ts";
+import { nodesPrint } from "./cluster/prints.ts";
+import { apiWarns } from "./cluster/warns.ts";
+import type { ReadyMade } from "./parts/define.ts";
+import { nameIsAnswered, portIsAnswered, portIsNotAnswered, sourceAddressIsKept } from "./traffic/answers.ts";
+import { dnsRecords } from "./traffic/dns.ts";
+import { endpointsAre, portsLeadTo } from "./traffic/endpoints.ts";
+import { everyNodeAnswers, kubeProxyRunsIn, kubeProxyTakes } from "./traffic/kube-proxy.ts";
+import { policyLetsIn } from "./traffic/policies.ts";
+import { podsAreReached } from "./traffic/reach.ts";
+import { serviceFollowsChanges, serviceIsAnswered } from "./traffic/service-changes.ts";
 
 /** All ready-made checks, by the names that claims use. */
 export const checks: Readonly<Record<string, ReadyMade>> = {

@@ -10,10 +10,10 @@ import { KubernetesApi } from "../probe/api.ts";
 import { type PodShells, podShells } from "../probe/exec.ts";
 import { type Timeouts, timeouts } from "../probe/timeouts.ts";
 import { missingCapability } from "../world/capabilities.ts";
-import { failureOfPolicy } from "./admission.ts";
 import { type Cast, readRun } from "./cast.ts";
 import type { Experiments } from "./experiments.ts";
 import { Lab } from "./lab.ts";
+import { failureOfPolicy } from "./policy-failure.ts";
 
 /** What all checks of a run share: the cluster and the fixed cast of pods on it. */
 export interface Stage {

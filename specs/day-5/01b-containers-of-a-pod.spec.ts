@@ -1,7 +1,7 @@
 import { expect } from "vitest";
+import { wrapProgram } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered } from "../../helpers/lab/ask.ts";
-import { wrapProgram } from "../../helpers/lab/changes.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { request } from "../../helpers/probe/http.ts";
 import { outputOf, type Peer } from "../../helpers/probe/peer.ts";

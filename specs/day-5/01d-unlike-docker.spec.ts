@@ -1,8 +1,8 @@
 import { randomInt } from "node:crypto";
 import { expect } from "vitest";
+import { rules } from "../../helpers/changes/iptables.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered, whoAnswers, whoAnswersByUdp } from "../../helpers/lab/ask.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import type { NodePeer, PodPeer } from "../../helpers/lab/peers.ts";
 import { live } from "../../helpers/lab/spec.ts";

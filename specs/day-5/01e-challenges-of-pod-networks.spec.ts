@@ -1,10 +1,10 @@
 import { expect } from "vitest";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { rules } from "../../helpers/changes/iptables.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { wrapProgram } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { wrapProgram } from "../../helpers/lab/changes.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { meet } from "../../helpers/probe/http.ts";
 import { hostPrefix } from "../../helpers/probe/ip.ts";

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { editFile, moveFile, wrapProgram } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { editFile, moveFile, wrapProgram } from "../../helpers/lab/changes.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { live } from "../../helpers/lab/spec.ts";

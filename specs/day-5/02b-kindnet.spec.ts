@@ -1,6 +1,6 @@
 import { expect } from "vitest";
+import { moveFile } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { moveFile } from "../../helpers/lab/changes.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { contains, hostPrefix, overlap } from "../../helpers/probe/ip.ts";

@@ -1,8 +1,8 @@
 import { expect } from "vitest";
+import { iptablesRule } from "../../helpers/changes/iptables.ts";
+import { editFile } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered } from "../../helpers/lab/ask.ts";
-import { editFile } from "../../helpers/lab/changes.ts";
-import { iptablesRule } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { live } from "../../helpers/lab/spec.ts";

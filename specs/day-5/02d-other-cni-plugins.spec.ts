@@ -1,8 +1,8 @@
 import { expect } from "vitest";
+import { rules } from "../../helpers/changes/iptables.ts";
+import { configure } from "../../helpers/changes/nodes.ts";
 import { NeedsFeature, positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered } from "../../helpers/lab/ask.ts";
-import { configure } from "../../helpers/lab/changes.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";
 import { letsEverybodyIn, underPolicy } from "../../helpers/lab/policy.ts";

@@ -1,9 +1,9 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { Cel, patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, answeringAddress } from "../../helpers/lab/ask.ts";
-import { Cel, patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";

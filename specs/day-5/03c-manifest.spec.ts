@@ -1,8 +1,8 @@
 import { expect } from "vitest";
+import { mutate, refuse } from "../../helpers/changes/admission.ts";
+import { Cel, patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate, refuse } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { Cel, patch } from "../../helpers/lab/json-patch.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { type KubernetesObject, refusalOf } from "../../helpers/probe/api.ts";
 import { meet, request } from "../../helpers/probe/http.ts";

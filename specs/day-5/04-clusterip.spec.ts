@@ -1,10 +1,10 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { meanwhile } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { meanwhile } from "../../helpers/lab/changes.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";

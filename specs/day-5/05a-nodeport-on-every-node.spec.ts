@@ -1,8 +1,8 @@
 import { expect } from "vitest";
+import { refuse, storeOtherwise } from "../../helpers/changes/admission.ts";
+import { rules } from "../../helpers/changes/iptables.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { refuse, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { whoAnswers } from "../../helpers/lab/ask.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { refusalOf } from "../../helpers/probe/api.ts";

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { mutate, withoutServiceLinks } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate, withoutServiceLinks } from "../../helpers/lab/admission.ts";
 import { answered, uncached } from "../../helpers/lab/ask.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";

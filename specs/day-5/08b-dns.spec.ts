@@ -1,10 +1,10 @@
 import { isIP } from "node:net";
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { answerWithAddress, editFile } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered, uncached } from "../../helpers/lab/ask.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
-import { answerWithAddress, editFile } from "../../helpers/lab/changes.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";

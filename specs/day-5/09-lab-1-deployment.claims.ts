@@ -1,11 +1,11 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { rowsOf } from "../../helpers/article/printed.ts";
+import { mutate, storeOtherwise } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { namespaceLabel } from "../../helpers/lab/cast.ts";
 import { listPath } from "../../helpers/lab/cluster-api.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { hostPort, request } from "../../helpers/probe/http.ts";
 import { outputOf } from "../../helpers/probe/peer.ts";

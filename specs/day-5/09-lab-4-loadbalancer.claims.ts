@@ -1,6 +1,6 @@
 import { expect } from "vitest";
+import { wrapProgram } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { wrapProgram } from "../../helpers/lab/changes.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { claim } from "./article.ts";
 import { lane, otherServer, welcome } from "./lab-changes.ts";

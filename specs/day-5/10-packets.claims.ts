@@ -1,9 +1,9 @@
 import { expect } from "vitest";
+import { storeOtherwise } from "../../helpers/changes/admission.ts";
+import { iptablesRule } from "../../helpers/changes/iptables.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { moveFile, wrapProgram } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { storeOtherwise } from "../../helpers/lab/admission.ts";
-import { moveFile, wrapProgram } from "../../helpers/lab/changes.ts";
-import { iptablesRule } from "../../helpers/lab/iptables.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { outputOf } from "../../helpers/probe/peer.ts";

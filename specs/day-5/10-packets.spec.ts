@@ -1,8 +1,8 @@
 import { expect } from "vitest";
+import { forbidPortForward } from "../../helpers/changes/admission.ts";
+import { iptablesRule } from "../../helpers/changes/iptables.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { forbidPortForward } from "../../helpers/lab/admission.ts";
 import { follow, followPortForward } from "../../helpers/lab/follow.ts";
-import { iptablesRule } from "../../helpers/lab/iptables.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { wayOf } from "../../helpers/path/hops.ts";
 import { hostPort, meet } from "../../helpers/probe/http.ts";

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
+import { storeOtherwise } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { storeOtherwise } from "../../helpers/lab/admission.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { iptablesNaming } from "../../helpers/probe/rules.ts";
 import { claim } from "./article.ts";

@@ -1,12 +1,12 @@
 import { expect } from "vitest";
-import { proxyModeUrl, runInMode } from "../../helpers/checks/kube-proxy.ts";
+import { mutate, storeOtherwise } from "../../helpers/changes/admission.ts";
+import { rules } from "../../helpers/changes/iptables.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { stopProcess } from "../../helpers/changes/nodes.ts";
+import { proxyModeUrl, runInMode } from "../../helpers/checks/traffic/kube-proxy.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { answered } from "../../helpers/lab/ask.ts";
-import { stopProcess } from "../../helpers/lab/changes.ts";
 import { follow } from "../../helpers/lab/follow.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";

@@ -1,9 +1,9 @@
 import type { V1DaemonSet } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { parseAllDocuments } from "yaml";
+import { editFile, secondRouteTo, stopProcess } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered } from "../../helpers/lab/ask.ts";
-import { editFile, secondRouteTo, stopProcess } from "../../helpers/lab/changes.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";
 import { letsEverybodyIn, underPolicy } from "../../helpers/lab/policy.ts";

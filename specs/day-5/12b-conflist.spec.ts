@@ -1,9 +1,9 @@
 import { randomInt } from "node:crypto";
 import { basename } from "node:path";
 import { expect } from "vitest";
+import { editFile, moveFile } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered } from "../../helpers/lab/ask.ts";
-import { editFile, moveFile } from "../../helpers/lab/changes.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { live } from "../../helpers/lab/spec.ts";

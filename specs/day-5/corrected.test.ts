@@ -6,7 +6,7 @@ import { correctedArticle } from "../../helpers/article/corrected.ts";
 import { coverageOf } from "../../helpers/article/coverage.ts";
 import type { Results } from "../../helpers/claim/results.ts";
 import { correctedIn } from "../../reports/corrected.ts";
-import { recordedRun } from "../../reports/pages.ts";
+import { recordedRun } from "../../reports/pages/pages.ts";
 
 const article = readArticle(import.meta.dirname);
 const recorded = recordedRun(article) as Results;

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { readArticle } from "../../helpers/article/article.ts";
 import type { Results } from "../../helpers/claim/results.ts";
 import { errataAsMarkdown } from "../../reports/errata.ts";
-import { recordedRun } from "../../reports/pages.ts";
+import { recordedRun } from "../../reports/pages/pages.ts";
 
 const article = readArticle(import.meta.dirname);
 

@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
-import { refuse, storeOtherwise } from "../../helpers/lab/admission.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
+import { refuse, storeOtherwise } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { hostPort, request } from "../../helpers/probe/http.ts";

@@ -1,10 +1,10 @@
 import { randomInt } from "node:crypto";
 import { expect } from "vitest";
+import { rules } from "../../helpers/changes/iptables.ts";
+import { wrapProgram } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered, whoAnswers, whoAnswersByUdp } from "../../helpers/lab/ask.ts";
-import { wrapProgram } from "../../helpers/lab/changes.ts";
 import { follow } from "../../helpers/lab/follow.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";

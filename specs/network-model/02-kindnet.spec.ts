@@ -1,8 +1,8 @@
 import { expect } from "vitest";
+import { rules } from "../../helpers/changes/iptables.ts";
+import { secondRouteTo } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { secondRouteTo } from "../../helpers/lab/changes.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { startCapture } from "../../helpers/probe/capture.ts";

@@ -1,10 +1,10 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { whoAnswers, whoAnswersByUdp } from "../../helpers/lab/ask.ts";
 import { isReady } from "../../helpers/lab/cast.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import type { KubernetesObject } from "../../helpers/probe/api.ts";

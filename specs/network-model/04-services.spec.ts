@@ -1,12 +1,12 @@
 import type { V1Service } from "@kubernetes/client-node";
 import { expect } from "vitest";
-import { makeObjects, Objects } from "../../helpers/checks/objects.ts";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { iptablesRule, rules } from "../../helpers/changes/iptables.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { makeObjects, Objects } from "../../helpers/checks/parts/objects.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers, whoAnswersByUdp } from "../../helpers/lab/ask.ts";
 import { follow } from "../../helpers/lab/follow.ts";
-import { iptablesRule, rules } from "../../helpers/lab/iptables.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo, webPorts } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";

@@ -1,8 +1,8 @@
 import { expect } from "vitest";
-import { makeObjects, Objects } from "../../helpers/checks/objects.ts";
+import { mutate, storeOtherwise } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { makeObjects, Objects } from "../../helpers/checks/parts/objects.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo, webPorts } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";

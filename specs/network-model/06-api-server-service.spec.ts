@@ -1,6 +1,6 @@
 import { expect } from "vitest";
+import { rules } from "../../helpers/changes/iptables.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { hostOf } from "../../helpers/probe/http.ts";

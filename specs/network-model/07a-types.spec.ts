@@ -1,9 +1,9 @@
 import { expect } from "vitest";
+import { mutate, refuse } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { meanwhile } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate, refuse } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { meanwhile } from "../../helpers/lab/changes.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import { leadsTo, webPorts } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { refusalOf } from "../../helpers/probe/api.ts";

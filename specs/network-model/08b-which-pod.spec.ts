@@ -1,9 +1,9 @@
 import { expect } from "vitest";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { rules } from "../../helpers/changes/iptables.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";

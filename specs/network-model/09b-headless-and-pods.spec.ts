@@ -1,9 +1,9 @@
 import { expect } from "vitest";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { answerWithAddress } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { uncached } from "../../helpers/lab/ask.ts";
-import { answerWithAddress } from "../../helpers/lab/changes.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { lookUp } from "../../helpers/probe/dns.ts";

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import { webPorts } from "../../helpers/lab/objects.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";

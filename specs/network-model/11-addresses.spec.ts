@@ -1,9 +1,9 @@
 import { expect } from "vitest";
+import { mutate, storeOtherwise } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
+import { wrapProgram } from "../../helpers/changes/nodes.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate, storeOtherwise } from "../../helpers/lab/admission.ts";
 import { whoAnswers } from "../../helpers/lab/ask.ts";
-import { wrapProgram } from "../../helpers/lab/changes.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";

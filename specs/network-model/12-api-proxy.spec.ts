@@ -1,6 +1,6 @@
 import { expect } from "vitest";
+import { forbidProxy } from "../../helpers/changes/admission.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { forbidProxy } from "../../helpers/lab/admission.ts";
 import { answered } from "../../helpers/lab/ask.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";

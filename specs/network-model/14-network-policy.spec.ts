@@ -1,7 +1,7 @@
 import { expect } from "vitest";
+import { rules } from "../../helpers/changes/iptables.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { rules } from "../../helpers/lab/iptables.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { meet } from "../../helpers/probe/http.ts";
 import { claim } from "./article.ts";

@@ -1,10 +1,10 @@
 import { expect } from "vitest";
 import { parse } from "yaml";
-import { ownAnswers, proxyModeUrl } from "../../helpers/checks/kube-proxy.ts";
+import { mutate } from "../../helpers/changes/admission.ts";
+import { configure } from "../../helpers/changes/nodes.ts";
+import { ownAnswers, proxyModeUrl } from "../../helpers/checks/traffic/kube-proxy.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { mutate } from "../../helpers/lab/admission.ts";
 import { isReady } from "../../helpers/lab/cast.ts";
-import { configure } from "../../helpers/lab/changes.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import { live } from "../../helpers/lab/spec.ts";

@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 import { rowsOf } from "../../helpers/article/printed.ts";
+import { refuse, storeOtherwise } from "../../helpers/changes/admission.ts";
+import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { refuse, storeOtherwise } from "../../helpers/lab/admission.ts";
-import { patch } from "../../helpers/lab/json-patch.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { claim } from "./article.ts";
