@@ -23,6 +23,8 @@ import { projectRoot, type Settings } from "../../helpers/host/settings.ts";
 import { compareWithCell } from "../../helpers/world/compare.ts";
 import { detectWorld } from "../../helpers/world/detect.ts";
 import { correctedFiles } from "../../reports/corrected.ts";
+import { resultsAt } from "../../reports/results.ts";
+import { rememberRun } from "../../reports/runs.ts";
 import { vitestOfSpecs } from "./vitest.ts";
 
 /** Results of an earlier run would read as this one's. */
@@ -65,7 +67,10 @@ export async function takeOutput(settings: Settings, say: Say, signal: AbortSign
 export function emptyOutput(settings: Settings): void {
   const { out } = settings;
   mkdirSync(out, { recursive: true });
-  if (existsSync(join(out, "results.json"))) renameSync(join(out, "results.json"), join(out, previousResults));
+  if (existsSync(join(out, "results.json"))) {
+    rememberRun(out, resultsAt(join(out, "results.json")));
+    renameSync(join(out, "results.json"), join(out, previousResults));
+  }
   const { text, diff } = correctedFiles({ id: basename(settings.article) });
   removeOutput(settings, [...ofARun, text, diff]);
 }

@@ -17,6 +17,7 @@ export interface Drawing {
   readonly server?: Party | undefined;
 }
 
+const nobodyAnswers = "nobody answers";
 const laneHeight = 170;
 const column = 235;
 const box = { width: 165, height: 36 };
@@ -33,7 +34,8 @@ const colours = {
  * Draws the path of a packet: a lane a node, a box an interface, the addresses above it, those in red and bold that were
  * translated on the way there, and the rules that did it below; where it changes lanes it goes over the nodes' bridge.
  *
- * @returns an SVG 1.1 that needs no font, script or style from elsewhere
+ * @returns an SVG 1.1 that needs no font, script or style from elsewhere; each hop is a group of its own, `hop`, and says what it
+ * is in `data-words`
  */
 export function drawPath({ title, hops, client, server }: Drawing): string {
   const lanes = [...new Set([client.lane, ...hops.map(({ node }) => node), ...(server ? [server.lane] : [])])];
@@ -41,13 +43,18 @@ export function drawPath({ title, hops, client, server }: Drawing): string {
   const height = 50 + lanes.length * laneHeight;
   const top = (lane: string) => 50 + lanes.indexOf(lane) * laneHeight + 64;
   const stations = [
-    { lane: client.lane, draw: (x: number, y: number) => party(client.words, x, y) },
-    ...hops.map((hop) => ({ lane: hop.node, draw: (x: number, y: number) => station(hop, x, y) })),
+    { lane: client.lane, words: client.words, draw: (x: number, y: number) => party(client.words, x, y) },
+    ...hops.map((hop) => ({
+      lane: hop.node,
+      words: hopInWords(hop),
+      draw: (x: number, y: number) => station(hop, x, y),
+    })),
     {
+      words: server?.words ?? nobodyAnswers,
       lane: server?.lane ?? hops.at(-1)?.node ?? client.lane,
       draw: (x: number, y: number) => (server === undefined ? nobody(x, y) : party(server.words, x, y)),
     },
-  ].map(({ lane, draw }, index) => ({ lane, x: 25 + index * column, y: top(lane), draw }));
+  ].map(({ lane, words, draw }, index) => ({ lane, words, x: 25 + index * column, y: top(lane), draw }));
   const arrows = stations.slice(1).map(({ lane, x, y }, index) => {
     const from = stations[index] ?? { lane, x, y };
     const middle = box.height / 2;
@@ -70,8 +77,10 @@ export function drawPath({ title, hops, client, server }: Drawing): string {
       const y = 46 + index * laneHeight;
       return `<rect x="10" y="${y}" width="${width - 20}" height="${laneHeight - 10}" rx="8" fill="${colours.lane}" stroke="#c8d0d8"/>${text(20, y + 20, lane, `fill="${colours.faint}"`)}`;
     }),
-    ...arrows,
-    ...stations.map(({ x, y, draw }) => draw(x, y)),
+    ...stations.map(
+      ({ x, y, words, draw }, index) =>
+        `<g class="hop" data-words="${escaped(words)}">${index === 0 ? "" : arrows[index - 1]}${draw(x, y)}</g>`,
+    ),
     "</svg>",
     "",
   ].join("\n");
@@ -104,10 +113,18 @@ function party(words: string, x: number, y: number): string {
 }
 
 function nobody(x: number, y: number): string {
-  return text(x, y + 23, "✕ nobody answers", `fill="${colours.changed}" font-weight="bold"`);
+  return text(x, y + 23, `✕ ${nobodyAnswers}`, `fill="${colours.changed}" font-weight="bold"`);
 }
 
 function text(x: number, y: number, words: string, attributes: string): string {
-  const escaped = words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  return `<text x="${x}" y="${y}" ${attributes}>${escaped}</text>`;
+  return `<text x="${x}" y="${y}" ${attributes}>${escaped(words)}</text>`;
+}
+
+function escaped(words: string): string {
+  return words.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+}
+
+/** Such as `worker: veth1 in, 10.244.1.2:40000 → 10.96.0.9:80, TTL 64`. */
+function hopInWords({ node, interface: device, direction, from, fromPort, to, toPort, ttl }: Hop): string {
+  return `${node}: ${device} ${direction}, ${from}:${fromPort} → ${to}:${toPort}, TTL ${ttl}`;
 }

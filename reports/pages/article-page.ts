@@ -16,7 +16,7 @@ import {
   symbols,
 } from "../words.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
-import { both, inEach, languageSwitch, pageOf, verdictMark } from "./look.ts";
+import { both, inEnglish, type NamedPage, pageOf, topBar, verdictMark } from "./look.ts";
 import { type ArticleTree, articleTree } from "./markdown.ts";
 import { wrongList } from "./wrong-list.ts";
 
@@ -25,6 +25,8 @@ export interface ArticlePage extends KnownOfClaims {
   readonly article: Article;
   /** Said on top where the run is not the reader's own. */
   readonly recorded?: Bilingual;
+  /** Beside it. */
+  readonly pages?: readonly NamedPage[];
 }
 
 /** The worst comes first: it colours words that several claims share. */
@@ -49,6 +51,9 @@ main table { border-collapse: collapse; } main th, main td { padding: .3rem .7re
 .external .sign { color: var(--external); } .inconclusive .sign { color: var(--inconclusive); }
 .tip { display: none; position: absolute; left: 0; top: 1.9em; z-index: 2; width: max-content; max-width: 26rem; padding: .5rem .7rem; font: 14px/1.5 system-ui, "Noto Sans TC", sans-serif; white-space: normal;
   color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 6px; box-shadow: 0 4px 14px #0003; } .word:hover .tip, .word:focus-visible .tip { display: block; }
+.hljs-attr, .hljs-name, .hljs-title { color: light-dark(#0b5394, #8ab8e8); } .hljs-string, .hljs-bullet { color: light-dark(#5b3a8c, #c3a6f0); } .hljs-number, .hljs-literal { color: light-dark(#8a4b00, #e6b673); } .hljs-comment, .hljs-meta { color: light-dark(#5b6b7a, #9fb0bf); } .hljs-built_in, .hljs-keyword { color: light-dark(#0d6a6a, #7fd0d0); }
+.find { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: baseline; } .find label { white-space: normal; } .found { flex-basis: 100%; margin: 0; padding-left: 1.5rem; font-size: .9rem; } .found:empty, .close { display: none; }
+.path { margin: .5rem 0; } .path .picture { overflow-x: auto; background: #fff; border: 1px solid var(--line); } .path svg { display: block; } .path .later { opacity: .12; } .path .now rect { stroke-width: 3; } .path output { font-size: .85rem; } .path button { font: inherit; min-width: 2.2rem; }
 .claim { display: none; } .claim:target { display: block; } aside:has(.claim:target) .hint { display: none; }
 .claim h2 { font-size: 1.05rem; margin: .2rem 0 .6rem; } .claim blockquote, .errata blockquote { margin: .5rem 0; padding: .2rem .9rem; border-left: 4px solid var(--line); white-space: pre-wrap; }
 .claim dt { font-weight: bold; margin-top: .7rem; } .claim dd { margin: 0; } .claim li { overflow-wrap: anywhere; } .claim img { max-width: 100%; background: #fff; border: 1px solid var(--line); }
@@ -56,8 +61,40 @@ main table { border-collapse: collapse; } main th, main td { padding: .3rem .7re
 mark { color: inherit; background: light-dark(#ffe9a8, #5c4a12); font-weight: bold; } .verdict { font-weight: bold; } ins { text-decoration: none; border-bottom: 2px solid var(--holds); } del { color: var(--refuted); } .errata li { margin-bottom: 1rem; }
 html:has(#only-wrong:checked) .word:not(.refuted) { text-decoration: none; } html:has(#only-wrong:checked) .word:not(.refuted) > .sign { display: none; }
 @media screen and (min-width: 70rem) { main { padding-bottom: 60vh; } }
-@media (max-width: 70rem) { .columns { grid-template-columns: minmax(0, 1fr); } aside { position: static; max-height: none; } }
+@media (max-width: 70rem) { .columns { grid-template-columns: minmax(0, 1fr); } aside { position: static; max-height: none; }
+  aside:has(.claim:target), html:has(.spot:target) aside { position: fixed; inset: auto 0 0; z-index: 4; max-height: 55vh; padding: .3rem 1rem 1rem; background: var(--paper); border-top: 3px solid var(--line); box-shadow: 0 -4px 14px #0003; } aside:has(.claim:target) .close, html:has(.spot:target) aside .close { display: block; position: sticky; top: 0; margin: 0; padding: .3rem 0; text-align: right; background: var(--paper); } html:has(.spot:target) .spot { scroll-margin-top: 12vh; } }
 @media print { .tip, .hint { display: none !important; } .columns { display: block; } aside { max-height: none; position: static; } }
+`;
+
+/** Finds claims as one types, and steps through the pictures of paths; without it all is there, only longer to look for. */
+const script = `
+const find = document.querySelector(".find");
+const found = find.querySelector(".found");
+find.addEventListener("submit", (event) => event.preventDefault());
+find.addEventListener("input", () => {
+  const words = find.elements.find.value.trim().toLowerCase();
+  const claims = words === "" ? [] : [...document.querySelectorAll(".claim")].filter((claim) =>
+    (claim.id + " " + claim.querySelector("h2").textContent + claim.querySelector("blockquote").textContent).toLowerCase().includes(words));
+  found.replaceChildren(...claims.slice(0, 12).map((claim) => {
+    const link = Object.assign(document.createElement("a"), { href: "#" + claim.id + "-words" });
+    link.append(...claim.querySelector("h2").cloneNode(true).childNodes);
+    const item = document.createElement("li");
+    item.append(link);
+    return item;
+  }));
+});
+for (const figure of document.querySelectorAll("figure.path")) {
+  const hops = [...figure.querySelectorAll("g.hop")];
+  const said = figure.querySelector("output");
+  let at = hops.length - 1;
+  const show = () => {
+    hops.forEach((hop, index) => { hop.classList.toggle("later", index > at); hop.classList.toggle("now", index === at); });
+    said.textContent = (at + 1) + "/" + hops.length + " · " + hops[at].dataset.words;
+  };
+  for (const button of figure.querySelectorAll("button"))
+    button.addEventListener("click", () => { at = (at + Number(button.value) + hops.length) % hops.length; show(); });
+  if (hops.length > 0) figure.querySelector(".steps").hidden = false;
+}
 `;
 
 /** Returns the article with every claim's words marked by its verdict, and beside it what was seen; it needs nothing from elsewhere. */
@@ -75,6 +112,7 @@ export function articlePage(page: ArticlePage): string {
     `${inSourceLanguage(article, article)} – ${results.world.kubernetes}`,
     style + chosen(judged),
     [
+      topBar(page.pages ?? []),
       h("header", {}, [
         h("h1", {}, both(article)),
         recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
@@ -102,11 +140,13 @@ export function articlePage(page: ArticlePage): string {
             ),
             wrongList(sentences, page.article),
           ]),
+          h("p", { class: "close" }, h("a", { href: "#top" }, both({ en: "✕ close", zh: "✕ 關閉" }))),
           ...judged.map((claim) => claimDetails(claim, peersOf(claim, segments), page)),
         ]),
       ]),
       errata(wrong, page),
     ],
+    script,
   );
 }
 
@@ -151,16 +191,17 @@ function whereFrom({ world }: Results): Bilingual {
 }
 
 function switches(): ComponentChild {
-  return h("form", {}, [
-    languageSwitch(),
-    h("fieldset", {}, [
-      h("legend", {}, inEach({ en: "marks", zh: "標記" })),
-      h("label", {}, [
-        h("input", { type: "checkbox", id: "only-wrong" }),
-        " ✗ ",
-        inEach({ en: "only what is wrong", zh: "只標不成立的" }),
-      ]),
+  return h("form", { class: "find" }, [
+    h("label", {}, [
+      h("input", { type: "checkbox", id: "only-wrong" }),
+      " ✗ ",
+      both({ en: "only what is wrong", zh: "只標不成立的" }),
     ]),
+    h("label", {}, [
+      both({ en: "find a claim: ", zh: "尋找主張：" }),
+      h("input", { type: "search", name: "find", autocomplete: "off" }),
+    ]),
+    h("ol", { class: "found", "aria-live": "polite" }),
   ]);
 }
 
@@ -223,22 +264,24 @@ function articleBody(
   const begun = new Set<Segment>();
   const lastPlaces = new Map(segments.map((segment) => [segment, placesIn(tree, segment).at(-1)]));
   return tree.show({
-    words: ({ text, places }) =>
+    words: ({ text, places, show }) =>
       segments.flatMap((segment) => {
         const from = places.findIndex((place) => place >= segment.start);
-        const to = places.findIndex((place) => place >= segment.end);
-        const words = from === -1 ? "" : text.slice(from, to === -1 ? undefined : to);
+        const behind = places.findIndex((place) => place >= segment.end);
+        const to = behind === -1 ? text.length : behind;
+        const words = from === -1 ? "" : text.slice(from, to);
         if (words === "") return [];
         const spots = begun.has(segment) ? [] : segment.claims.filter((claim) => anchors.get(claim) === segment);
         begun.add(segment);
         const ends = places[from + words.length - 1] === lastPlaces.get(segment);
+        // A line's end is no part of what is marked: its sign would stand on the next line.
+        const end = from + words.trimEnd().length;
         return [
-          marked(
-            words,
-            segment.claims,
-            segment.last && ends,
-            spots.map(({ id }) => placeOfWords(id)),
-          ),
+          marked(show(from, end), end === from ? [] : segment.claims, {
+            last: segment.last && ends,
+            places: spots.map(({ id }) => placeOfWords(id)),
+          }),
+          text.slice(end, to),
         ];
       }),
     leads: (start, end) =>
@@ -252,20 +295,19 @@ function placesIn({ words }: ArticleTree, { start, end }: Pick<Segment, "start" 
 }
 
 function marked(
-  text: string,
+  words: ComponentChild,
   claims: readonly ClaimResult[],
-  last: boolean,
-  places: readonly string[],
+  { last, places }: { readonly last: boolean; readonly places: readonly string[] },
 ): ComponentChild {
   const [worst] = claims;
   // Claims share words; each has its place.
   const spots = places.map((id) => h("span", { class: "spot", id }));
-  if (worst?.verdict === undefined || text.trim() === "") return [...spots, text];
+  if (worst?.verdict === undefined) return [...spots, words];
   const { verdict } = worst;
   const of = claims.map(({ id }) => id).join(" ");
   return h("a", { class: `word ${verdict} ${of}`, href: `#${worst.id}` }, [
     ...spots,
-    text,
+    words,
     // No line ends before it.
     last ? h("span", { class: "sign" }, `\u2060${symbols[verdict]}`) : null,
     h("span", { class: "tip" }, [verdictMark(verdict), " – ", both(worst.because ?? worst)]),
@@ -301,7 +343,7 @@ function errata(wrong: readonly ClaimResult[], page: ArticlePage): ComponentChil
           h("br", {}),
           because === undefined ? null : both(because),
           tried === undefined ? null : known(howWeKnow.tried, both(tried)),
-          why === undefined || why === "" ? null : known(howWeKnow.seen, why),
+          why === undefined || why === "" ? null : known(howWeKnow.seen, inEnglish(why)),
           // Most were wrong from the beginning, as the page says on top.
           when === undefined || when.already ? null : [" ", both(when.words)],
           " ",

@@ -6,12 +6,12 @@ import { correctionOf } from "../sentences.ts";
 import type { Shown } from "../shown.ts";
 import { type RecordedVerdicts, sinceInWords, whenWrong } from "../when.ts";
 import { type Bilingual, howWeKnow, recordedMatrixPage, sourceLanguage, symbols, verdictWords } from "../words.ts";
-import { both, verdictMark } from "./look.ts";
+import { both, inEnglish, verdictMark } from "./look.ts";
 
 /** What a check left behind on its way, beside the results: commands and what they printed, and pictures. */
 export interface ClaimEvidence {
   readonly texts: readonly (EvidenceFile & { readonly command: string; readonly deciding: readonly DecidingLine[] })[];
-  readonly pictures: readonly EvidenceFile[];
+  readonly pictures: readonly (EvidenceFile & { readonly svg: string })[];
   /** Where it shows that the sentence is wrong. */
   readonly shown?: Shown;
 }
@@ -75,7 +75,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
       ...(tried === undefined ? [] : entry(howWeKnow.tried, both(tried))),
       ...(why === undefined || why === ""
         ? []
-        : entry(howWeKnow.seen, [why, shown === undefined ? null : shownLine(shown)])),
+        : entry(howWeKnow.seen, [inEnglish(why), shown === undefined ? null : shownLine(shown)])),
       ...(verdict === expected && because !== undefined ? entry({ en: "Why", zh: "原因" }, both(because)) : []),
       ...(verdict !== expected
         ? entry({ en: "Expected was", zh: "原本預期" }, [
@@ -124,12 +124,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
       ...worldsInWords(claim, known).flatMap((words) =>
         entry({ en: "Does it stay when it has to?", zh: "不該變時會不變嗎？" }, words),
       ),
-      ...pictures.flatMap(({ path, title }) =>
-        entry(
-          { en: "The packet's path", zh: "封包的路徑" },
-          h("a", { href: path }, h("img", { src: path, alt: title, loading: "lazy" })),
-        ),
-      ),
+      ...pictures.flatMap((picture) => entry({ en: "The packet's path", zh: "封包的路徑" }, pathFigure(picture))),
       ...(texts.length === 0 ? [] : entry({ en: "What was done", zh: "做了什麼" }, steps(texts))),
       ...(peers.length === 0
         ? []
@@ -152,8 +147,28 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
         : entry({ en: "Source", zh: "出處" }, h("a", { href: link, rel: "noreferrer" }, link))),
     ]),
     h("p", {}, [
-      h("code", {}, id),
+      h("a", { href: `#${id}`, class: "permalink" }, [h("code", {}, id), " ¶"]),
       allure === undefined ? null : [" · ", h("a", { href: `allure-report/index.html#${allure}` }, "Allure")],
+    ]),
+  ]);
+}
+
+/** The picture of a path, in which one can go from hop to hop. */
+function pathFigure({ path, title, svg }: ClaimEvidence["pictures"][number]): ComponentChild {
+  const step = (by: string, sign: string, name: string) =>
+    h("button", { type: "button", value: by, "aria-label": name }, sign);
+  return h("figure", { class: "path" }, [
+    h("div", { class: "picture", tabIndex: 0, dangerouslySetInnerHTML: { __html: svg } }),
+    h("figcaption", {}, [
+      h("span", { class: "steps", hidden: true }, [
+        step("-1", "‹", "‹ hop"),
+        " ",
+        step("1", "›", "hop ›"),
+        " ",
+        h("output", {}),
+        " · ",
+      ]),
+      h("a", { href: path }, title),
     ]),
   ]);
 }
@@ -260,10 +275,13 @@ function worldsInWords({ id, verdict }: ClaimResult, { recordedWorlds }: KnownOf
 }
 
 function controlWords({ name, live, proven, verdict, why }: ControlResult): ComponentChild {
-  if (!proven) return both({ en: `not proven: ${why}`, zh: `尚未證實：${why}` });
+  if (!proven) return [both({ en: "Not proven: ", zh: "尚未證實。" }), inEnglish(why)];
   const seen = why === "" ? "" : ` (${why})`;
-  return both({
-    en: `Yes. ${live ? "The cluster was changed" : "Only what was observed was altered, for the cluster could not be,"} so that ${name}: then the verdict was “${verdictWords[verdict].en}”${seen}.`,
-    zh: `會。${live ? "改變叢集" : "（叢集無法改變）只改變觀察結果"}（${name}）後，結果是「${verdictWords[verdict].zh}」${seen}。`,
-  });
+  return [
+    both({
+      en: `Yes. ${live ? "The cluster was changed" : "Only what was observed was altered, for the cluster could not be"}; then the verdict was “${verdictWords[verdict].en}”: `,
+      zh: `會。${live ? "改變叢集" : "（叢集無法改變）只改變觀察結果"}之後，結果是「${verdictWords[verdict].zh}」。`,
+    }),
+    inEnglish(`${name}${seen}.`),
+  ];
 }

@@ -10,7 +10,7 @@ import { readSettingsOfAll } from "../../helpers/host/settings.ts";
 import { correctedFiles, withNotes } from "../corrected.ts";
 import { notedClaims } from "../sentences.ts";
 import { inSourceLanguage, sourceLanguage } from "../words.ts";
-import { both, languageSwitch, pageOf } from "./look.ts";
+import { both, pageOf, pagesBeside, topBar } from "./look.ts";
 
 const style = `
 body { max-width: 46rem; margin: 1.5rem auto; padding: 0 1rem; } h1 { font-size: 1.3rem; }
@@ -49,10 +49,10 @@ export function writeCorrected(
 /** Returns a page on which words that were taken out of an article and those in their place are marked. */
 function diffPage(results: Results, article: Article, after: string, file: string): string {
   const lines = linesOf(piecesOf(article.text, after, sourceLanguage(article)));
-  return pageOf(
-    article,
-    `${inSourceLanguage(article.title, article)}: diff`,
-    style,
+  return pageOf(article, `${inSourceLanguage(article.title, article)}: diff`, style, [
+    topBar(
+      pagesBeside(correctedFiles(article).diff, article, ["index.html", "article.html", correctedFiles(article).diff]),
+    ),
     h("main", {}, [
       h("h1", {}, both(article.title)),
       h("p", {}, [
@@ -62,13 +62,10 @@ function diffPage(results: Results, article: Article, after: string, file: strin
         h("ins", {}, both({ en: "in its place", zh: "改為" })),
         ` (${worldInWords(results.world)}, ${results.started.slice(0, 10)}) `,
         h("a", { href: file }, file),
-        " · ",
-        h("a", { href: "index.html" }, both({ en: "back to the start", zh: "回到首頁" })),
       ]),
-      languageSwitch(),
       h("div", { class: "text source", lang: sourceLanguage(article) }, shown(lines)),
     ]),
-  );
+  ]);
 }
 
 /** Returns two texts as one, word by word; also in languages that put no blanks between words. */

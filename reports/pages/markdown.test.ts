@@ -81,3 +81,14 @@ test.each([
   if (typeof html === "string") expect(shown(text, marked)).toBe(html);
   else expect(shown(text, marked).replaceAll(/<span>/g, "")).toMatch(html);
 });
+
+test("code has its colours, in pieces too", () => {
+  const tree = articleTree({ text: "```yaml\nport: 80 # one\n```\n", file: join(folder, "article.md") });
+  const [words] = tree.words;
+  const markup = (from: number, to: number) => render(h("p", {}, words?.show(from, to)));
+  expect(words?.text).toBe("port: 80 # one\n");
+  expect(markup(0, 8)).toBe('<p><span class="hljs-attr">port:</span> <span class="hljs-number">80</span></p>');
+  expect(markup(2, 7)).toBe('<p><span class="hljs-attr">rt:</span> <span class="hljs-number">8</span></p>');
+  const [plain] = articleTree({ text: "```nothing\na: 1\n```\n", file: join(folder, "article.md") }).words;
+  expect(render(h("p", {}, plain?.show(0, 4)))).toBe("<p>a: 1</p>");
+});

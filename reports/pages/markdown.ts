@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import type { Element, Nodes, Text } from "hast";
+import { common, createLowlight } from "lowlight";
 import { toHast } from "mdast-util-to-hast";
 import { type ComponentChild, h } from "preact";
 import type { Article } from "../../helpers/article/article.ts";
@@ -10,7 +11,11 @@ import { markdownOf, placesOfText } from "../../helpers/article/markdown.ts";
 interface Words {
   readonly text: string;
   readonly places: readonly number[];
+  /** Returns the words between two string indices of theirs, code with its colours. */
+  readonly show: (from: number, to: number) => ComponentChild;
 }
+
+const colours = createLowlight(common);
 
 /** How an article's words are shown. */
 interface Shown {
@@ -52,7 +57,11 @@ export function articleTree({ text, file }: Pick<Article, "text" | "file">): Art
     const [start, end] = [position.start.offset, position.end.offset];
     // What stands behind the fence is none of them.
     const from = /^(?:```|~~~)/.test(text.slice(start, end)) ? text.indexOf("\n", start) + 1 : start;
-    words.set(node, { text: value, places: placesOfText(value, text, from, end) });
+    const language = parent?.tagName === "code" ? languageOf(parent) : undefined;
+    words.set(node, {
+      ...{ text: value, places: placesOfText(value, text, from, end) },
+      show: language === undefined ? (first, last) => value.slice(first, last) : coloured(value, language),
+    });
   }
 
   return {
@@ -72,6 +81,34 @@ export function articleTree({ text, file }: Pick<Article, "text" | "file">): Art
       return "children" in tree ? tree.children.map(of) : [];
     },
   };
+}
+
+/** Returns the language of a block of code, if its colours are known. */
+function languageOf({ properties }: Element): string | undefined {
+  const names = Array.isArray(properties["className"]) ? properties["className"] : [];
+  const name = names.flatMap((each) => /^language-(.+)$/.exec(each)?.[1] ?? [])[0];
+  return name !== undefined && colours.registered(name) ? name : undefined;
+}
+
+function coloured(code: string, language: string): Words["show"] {
+  const tokens: { start: number; end: number; kind: string }[] = [];
+  const visit = (node: Nodes, kind: string): void => {
+    if (node.type === "text") {
+      const start = tokens.at(-1)?.end ?? 0;
+      tokens.push({ start, end: start + node.value.length, kind });
+    } else if ("children" in node) {
+      const names = node.type === "element" ? node.properties["className"] : undefined;
+      for (const child of node.children) visit(child, Array.isArray(names) ? names.join(" ") : kind);
+    }
+  };
+  visit(colours.highlight(language, code), "");
+  return (from, to) =>
+    tokens
+      .filter(({ start, end }) => start < to && end > from)
+      .map(({ start, end, kind }) => {
+        const words = code.slice(Math.max(start, from), Math.min(end, to));
+        return kind === "" ? words : h("span", { class: kind }, words);
+      });
 }
 
 function element(

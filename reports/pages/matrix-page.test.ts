@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { readArticle } from "../../helpers/article/article.ts";
+import { textIn } from "../../helpers/article/languages.ts";
 import { Results } from "../../helpers/claim/results.ts";
 import { cellNamed } from "../../helpers/cluster/cells.ts";
 import { readSettings } from "../../helpers/host/settings.ts";
@@ -23,16 +24,29 @@ const matrix = matrixOf([
 ]);
 const page = matrixPage(matrix);
 
-test("each claim is a row, with a symbol and a word for each cell", () => {
+test("each claim is a row, with a sign for each cell, and with the reason where the verdict is another", () => {
   const rows = page.match(/<tr id="[^"]+".*?<\/tr>/g) ?? [];
   expect(rows).toHaveLength(matrix.claims.length);
   const flipped = matrix.claims.find(({ id }) => id === flipping);
   const row = rows.find((each) => each.includes(`id="${flipping}"`));
   expect(flipped?.flips).toHaveLength(1);
-  expect(row).toMatch(
-    /<td><span class="verdict holds">✓ .*?holds.*?<td class="flip"><span class="verdict refuted">✗ .*?refuted/,
+  expect(row).toMatch(/<td class="holds begins">✓<\/td><td class="refuted flip"><button type="button">✗/);
+  const { because } = flipped?.verdicts["1.37.0"] ?? {};
+  expect(row).toMatch(/<span class="tip">1\.24\.0 .*?✓ .*? → 1\.37\.0 .*?✗ /);
+  expect(row).toContain(`<span lang="zh-Hant">${textIn(because ?? { en: "" }, "zh-Hant")}</span>`);
+  expect(row).toMatch(/class="verdict holds">✓ 1\.24\.0 <\/span><span class="verdict refuted">✗ 1\.37\.0 /);
+});
+
+test("the map has each verdict of each cell once, and a border where it changes", () => {
+  const drawn = [...page.matchAll(/<path class="(\w+)" d="([^"]+)"/g)].map(
+    ([, name = "", d = ""]) => [name, d.split("z").length - 1] as const,
   );
-  expect(row).toContain("1.24.0 holds → 1.37.0 refuted.");
+  const count = (verdict: string) =>
+    matrix.claims.flatMap(({ verdicts }) => Object.values(verdicts)).filter((each) => each.verdict === verdict).length;
+  expect(drawn).toEqual([
+    ...["holds", "refuted", "external"].map((verdict) => [verdict, count(verdict)]),
+    ["border", matrix.claims.flatMap(({ flips }) => flips).length],
+  ]);
 });
 
 test("nothing comes from elsewhere, and no other script or style may run", () => {

@@ -53,12 +53,15 @@ async function open(
 test.each(pages)("%s.html opens from disk, asks nobody for anything, and fits a narrow screen", async (name) => {
   const { page, complaints } = await open(name);
   await page.screenshot({ path: join(screenshots, `${name}.png`) });
-  if (name !== "recorded-matrix") {
-    await page.setViewportSize({ width: 390, height: 800 });
+  for (const [width, as] of [
+    [820, "tablet"],
+    [390, "narrow"],
+  ] as const) {
+    await page.setViewportSize({ width, height: 800 });
     expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), "pixels too wide").toBe(
       0,
     );
-    await page.screenshot({ path: join(screenshots, `${name}-narrow.png`) });
+    await page.screenshot({ path: join(screenshots, `${name}-${as}.png`) });
   }
   expect(complaints).toEqual([]);
   await page.close();
@@ -68,7 +71,9 @@ test.each(pages)("%s.html has no serious finding of axe, in light and in dark", 
   for (const colorScheme of ["light", "dark"] as const) {
     const { page } = await open(name, { colorScheme });
     await page.evaluate(axe.source);
-    const { violations } = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run());
+    const { violations } = await page.evaluate(() =>
+      (window as unknown as { axe: typeof axe }).axe.run({ resultTypes: ["violations"] }),
+    );
     const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
     expect(serious.map(({ id, nodes }) => [id, nodes.length, nodes[0]?.html, nodes[0]?.failureSummary])).toEqual([]);
     if (colorScheme === "dark") await page.screenshot({ path: join(screenshots, `${name}-dark.png`) });
@@ -88,7 +93,7 @@ test.each(pages)("%s.html shows the language that was chosen", async (name) => {
 
 test("a page begins in the reader's language, and goes on in the one that was chosen before", async () => {
   const { page } = await open("index", { locale: "en-GB" });
-  const shown = () => page.locator("h1 span").filter({ visible: true }).getAttribute("lang");
+  const shown = () => page.locator("h1 > span").filter({ visible: true }).getAttribute("lang");
   expect(await shown()).toBe("en");
   await page.getByLabel("中文").check();
   await page.locator("a[href^='article.html#']").first().click();
@@ -146,7 +151,7 @@ test("only what is wrong can be marked", async () => {
   const { page } = await open("article");
   const sign = page.locator("main a.word.holds > .sign").first();
   expect(await sign.isVisible()).toBe(true);
-  await page.getByText("only what is wrong").click();
+  await page.locator("#only-wrong").check();
   expect(await sign.isVisible()).toBe(false);
   expect(await page.locator("main a.word.refuted > .sign").first().isVisible()).toBe(true);
   await page.close();
@@ -165,18 +170,83 @@ test("on a telephone the page of what corrections change shows them, and the lin
   await page.close();
 });
 
-test("the matrix shows what was asked for: a verdict, a section, what differs", async () => {
-  const { page } = await open("recorded-matrix");
+test("the matrix shows what was asked for: a verdict, a section, what differs, words", async () => {
+  const { page } = await open("recorded-matrix", { locale: "en-GB" });
   const rows = page.locator("tbody tr[data-verdicts]").filter({ visible: true });
   const all = await rows.count();
-  await page.getByText("only what differs").click();
+  await page.getByText("what differs").click();
   const differing = await rows.count();
   expect(differing).toBeGreaterThan(0);
   expect(differing).toBeLessThan(all);
-  await page.screenshot({ path: join(screenshots, "matrix-borders.png") });
-  await page.getByText("only what differs").click();
+  await page.getByText("what differs").click();
   await page.getByLabel("section").selectOption({ index: 1 });
   expect(await rows.count()).toBeLessThan(all);
-  expect(await page.locator("output").textContent()).toBe(`${await rows.count()} claims`);
+  expect(await page.locator("output").textContent()).toBe(`${await rows.count()} / ${all}`);
+  await page.getByLabel("section").selectOption({ index: 0 });
+  await page.getByLabel("words").pressSequentially("ndots");
+  expect(await rows.count()).toBeLessThan(all);
+  await page.close();
+});
+
+test("the map of the matrix fits one screen with all its cells, tells what is pointed at, and leads to its row", async () => {
+  const { page } = await open("recorded-matrix", { locale: "en-GB" });
+  const picture = page.locator(".map svg");
+  const { x, y, width, height } = (await picture.boundingBox()) ?? { x: 0, y: 0, width: 0, height: 0 };
+  expect(y + height).toBeLessThan(900);
+  expect(x + width).toBeLessThanOrEqual(1280);
+  const column = page.locator(".map svg a").nth(40);
+  await column.hover();
+  const target = (await column.getAttribute("href")) ?? "";
+  const statement = page.locator(`${target} .statement`);
+  expect(await page.locator(".pointed").textContent()).toBe(await statement.innerText());
+  await column.click();
+  expect(await statement.evaluate((row) => row.getBoundingClientRect().top)).toBeGreaterThan(100);
+  await page.close();
+});
+
+test("a border in the matrix tells its reason to mouse and keyboard, in the reader's language", async () => {
+  const { page } = await open("recorded-matrix");
+  const border = page.locator("td.flip button").first();
+  expect(await border.locator(".tip").isVisible()).toBe(false);
+  await border.focus();
+  expect(await border.locator(".tip").isVisible()).toBe(true);
+  expect(await border.locator(".tip").innerText()).toMatch(/\p{Script=Han}/u);
+  await page.close();
+});
+
+test("on a telephone a claim's verdicts stand below it, from version to version", async () => {
+  const { page } = await open("recorded-matrix", { viewport: { width: 390, height: 800 } });
+  const row = page.locator("tbody tr[data-flips]").first();
+  expect(await row.locator("td").first().isVisible()).toBe(false);
+  expect(await row.locator(".runs").innerText()).toMatch(/✓ .*\d+\.\d+\.\d+/);
+  await page.close();
+});
+
+test("what is typed finds claims, and a chosen one is seen with its words, on a telephone too", async () => {
+  const { page } = await open("article", { viewport: { width: 390, height: 800 }, locale: "en-GB" });
+  await page.getByLabel("find a claim").pressSequentially("kindnet allots");
+  const found = page.locator(".found a").first();
+  const target = (await found.getAttribute("href")) ?? "";
+  await found.click();
+  const top = (selector: string) =>
+    page
+      .locator(selector)
+      .first()
+      .evaluate((place) => place.getBoundingClientRect().top);
+  const [words, details] = [await top(target), await top(target.replace(/-words$/, ""))];
+  expect(words).toBeGreaterThanOrEqual(0);
+  expect(words).toBeLessThan(details);
+  expect(details).toBeLessThan(800);
+  await page.screenshot({ path: join(screenshots, "article-telephone.png") });
+  await page.getByText("✕ close").click();
+  expect(await page.locator("aside .claim").filter({ visible: true }).count()).toBe(0);
+  await page.close();
+});
+
+test("no words of the pages' own are left in another language than the chosen one", async () => {
+  const { page } = await open("article");
+  const english = page.locator("aside .claim [lang=en]:not(.source, .only, details *)").filter({ visible: true });
+  await page.goto(`${page.url()}#${await page.locator("aside .claim").first().getAttribute("id")}`);
+  expect(await english.count()).toBe(0);
   await page.close();
 });

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { type Article, type Claim } from "../../helpers/article/article.ts";
 import { type ClaimResult, previousResults, type Results } from "../../helpers/claim/results.ts";
@@ -12,6 +12,7 @@ import { sarifOf } from "../formats/sarif.ts";
 import { readRecordedMatrix } from "../matrix.ts";
 import { entryOf } from "../places.ts";
 import { resultsAt } from "../results.ts";
+import { runsIn } from "../runs.ts";
 import { piecesOf, type Shown, shownOf } from "../shown.ts";
 import { recordedVerdicts } from "../when.ts";
 import { type Bilingual, recordedMatrixPage } from "../words.ts";
@@ -19,6 +20,7 @@ import { readRecordedWorlds } from "../worlds.ts";
 import { articlePage } from "./article-page.ts";
 import type { ClaimEvidence } from "./claim-details.ts";
 import { writeCorrected } from "./diff-page.ts";
+import { pagesBeside } from "./look.ts";
 import { matrixPage } from "./matrix-page.ts";
 import { startPage } from "./start-page.ts";
 
@@ -40,40 +42,47 @@ export function recordedRun({ folder }: Pick<Article, "folder">): Results | unde
  */
 export function writePages(out: string, results: Results, article: Article, recorded?: Bilingual): void {
   const matrix = readRecordedMatrix(article);
-  const controls = recordedRun(article);
-  const worlds = readRecordedWorlds(article);
+  const recordedControls = recordedRun(article);
+  const recordedWorlds = readRecordedWorlds(article);
   const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(
     results.claims.map((claim) => [claim.id, evidenceOf(out, claim, entryOf(claim.id, article).shown)]),
   );
-  writeFileSync(
-    join(out, "article.html"),
-    articlePage({
-      ...{ results, article, evidence, ...said },
-      allure: placesInAllure(out),
-      recordedVerdicts: recordedVerdicts(matrix, article),
-      ...(worlds === undefined ? {} : { recordedWorlds: worlds }),
-      ...(controls === undefined ? {} : { recordedControls: controls }),
-    }),
-  );
-  if (matrix !== undefined) writeFileSync(join(out, recordedMatrixPage), matrixPage(matrix));
   const file = relative(process.cwd(), article.file);
-  writeFileSync(join(out, "article.sarif"), `${JSON.stringify(sarifOf(results, article, file), undefined, 2)}\n`);
-  writeFileSync(join(out, "article.rdjson"), `${JSON.stringify(rdjsonOf(results, article, file), undefined, 2)}\n`);
-  writeFileSync(join(out, "junit.xml"), junitOf(results, article, file));
+  const write = (name: string, text: string) => writeFileSync(join(out, name), text);
+  write("article.sarif", `${JSON.stringify(sarifOf(results, article, file), undefined, 2)}\n`);
+  write("article.rdjson", `${JSON.stringify(rdjsonOf(results, article, file), undefined, 2)}\n`);
+  write("junit.xml", junitOf(results, article, file));
   // Where the corrected text was judged, it is there already.
   if (results.corrected !== true) writeCorrected(out, results, article, correctedIn(results, article));
-  writeFileSync(join(out, "errata.md"), errataAsMarkdown(results, article, mostTelling(evidence)));
-  const previous = resultsAt(join(out, previousResults));
+  write("errata.md", errataAsMarkdown(results, article, mostTelling(evidence)));
   // Allure's report is made last, from the same results.
-  const files = [...readdirSync(out), ...(recorded === undefined ? ["allure-report/index.html"] : [])];
-  writeFileSync(
-    join(out, "index.html"),
+  const files = [
+    ...readdirSync(out),
+    ...["index.html", "article.html"],
+    ...(matrix === undefined ? [] : [recordedMatrixPage]),
+    ...(recorded === undefined ? ["allure-report/index.html"] : []),
+  ];
+  const pages = (current: string) => pagesBeside(current, article, files);
+  if (matrix !== undefined) write(recordedMatrixPage, matrixPage(matrix, false, pages(recordedMatrixPage)));
+  write(
+    "article.html",
+    articlePage({
+      ...{ results, article, evidence, pages: pages("article.html"), ...said },
+      allure: placesInAllure(out),
+      recordedVerdicts: recordedVerdicts(matrix, article),
+      ...(recordedWorlds === undefined ? {} : { recordedWorlds }),
+      ...(recordedControls === undefined ? {} : { recordedControls }),
+    }),
+  );
+  const previous = resultsAt(join(out, previousResults));
+  write(
+    "index.html",
     startPage({
-      ...{ results, article },
-      files,
-      ...(controls === undefined ? {} : { recordedControls: controls }),
-      ...said,
+      ...{ results, article, files, runs: runsIn(out, results), pages: pages("index.html"), ...said },
+      ...(recordedWorlds === undefined ? {} : { recordedWorlds }),
+      ...(recordedControls === undefined ? {} : { recordedControls }),
+      ...(matrix === undefined ? {} : { matrix }),
       ...(previous === undefined ? {} : { previous }),
     }),
   );
@@ -112,6 +121,14 @@ function evidenceOf(out: string, claim: ClaimResult, pattern: Claim["shown"]): C
         deciding.map(({ value }) => value).filter((value) => !command.includes(value)),
       ),
     })),
-    pictures: pictures.toSorted().map((name) => ({ path: join(folder, name), title: basename(name, ".svg") })),
+    pictures: pictures.toSorted().map((name) => ({
+      path: join(folder, name),
+      title: basename(name, ".svg"),
+      // Each picture on a page has arrows of its own.
+      svg: readFileSync(join(out, folder, name), "utf8").replaceAll(
+        /(?<=id="|url\(#)tip/g,
+        `${claim.id}-${basename(name, ".svg")}`,
+      ),
+    })),
   };
 }

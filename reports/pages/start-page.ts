@@ -2,9 +2,12 @@ import { type ComponentChild, h } from "preact";
 import type { Article } from "../../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../../helpers/claim/results.ts";
 import { worldInWords } from "../../helpers/claim/world.ts";
+import type { WorldsFile } from "../../helpers/claim/worlds.ts";
 import { changesBetween } from "../changes.ts";
 import { correctedFiles } from "../corrected.ts";
-import { wrongSentences } from "../sentences.ts";
+import type { Matrix } from "../matrix.ts";
+import type { PastRun } from "../runs.ts";
+import { type WrongSentence, wrongSentences } from "../sentences.ts";
 import {
   type Bilingual,
   correctedText,
@@ -13,15 +16,18 @@ import {
   recordedMatrixPage,
   symbols,
 } from "../words.ts";
-import { both, languageSwitch, pageOf, verdictMark } from "./look.ts";
+import { both, type NamedPage, pageOf, topBar, verdictMark } from "./look.ts";
 import { wrongList } from "./wrong-list.ts";
 
 const style = `
-body { max-width: 60rem; margin: 1.5rem auto; padding: 0 1.5rem; } h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 1.8rem; }
-.counts { display: flex; flex-wrap: wrap; gap: 1rem; padding: 0; list-style: none; } .counts li { flex: 1 1 9rem; padding: .8rem 1rem; border: 1px solid var(--line); border-radius: 8px; }
-.mislead { margin: 1rem 0 .3rem; } .mislead strong { font-size: 2.6rem; color: var(--refuted); }
-.counts strong { display: block; font-size: 2rem; line-height: 1.2; }
-.small { font-size: .85rem; } ol li { margin-bottom: .3rem; } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
+body { max-width: 62rem; margin: 0 auto; } h2 { font-size: 1.1rem; margin: 1.8rem 0 .4rem; } .bar { border-radius: 0 0 8px 8px; }
+.mislead { margin: .6rem 0 .2rem; font-size: 1.15rem; } .mislead strong { font-size: 2.8rem; line-height: 1; color: var(--refuted); vertical-align: -.1em; }
+.bars { display: grid; grid-template-columns: minmax(9rem, 22rem) minmax(0, 1fr) auto; gap: .15rem .8rem; align-items: center; } .bars a { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-decoration: none; } .bars a:hover { text-decoration: underline; }
+.blocks { display: block; height: 1rem; max-width: 100%; background: var(--soft); } .blocks rect { stroke: var(--paper); stroke-width: 1; vector-effect: non-scaling-stroke; } .blocks .holds, .plot .holds { fill: color-mix(in srgb, var(--holds) 45%, var(--paper)); } .blocks .refuted, .plot .refuted { fill: var(--refuted); } .blocks .external { fill: color-mix(in srgb, var(--external) 40%, var(--paper)); } .blocks .inconclusive { fill: var(--inconclusive); } .blocks.all { width: 100%; height: 1.6rem; } .blocks.all rect { stroke-width: .5; } .blocks a:hover rect { stroke: var(--ink); }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; margin: 1.2rem 0; } .cards > section { padding: .6rem 1rem; border: 1px solid var(--line); border-radius: 8px; } .cards h2 { margin: 0 0 .3rem; font-size: 1rem; } .cards p { margin: .2rem 0; } .cards .big { font-size: 1.6rem; font-weight: bold; line-height: 1.3; }
+.cards > section:has(.plot) { grid-column: 1 / -1; } .plot { display: block; width: 100%; height: 7rem; } .plot text { font-size: 8px; fill: var(--ink); text-anchor: middle; } .plot .here { stroke: var(--ink); stroke-width: 1; }
+ol li { margin-bottom: .3rem; } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
+@media (max-width: 40rem) { .bars { grid-template-columns: minmax(0, 1fr) auto; } .bars svg { grid-column: 1 / -1; order: 0; } }
 `;
 
 /** What a start page can lead to, by what is there. */
@@ -34,6 +40,13 @@ export interface Pages {
   readonly recorded?: Bilingual;
   /** A recorded run in which the controls were tried, for one in which they were not. */
   readonly recordedControls?: Results;
+  /** What was recorded of worlds that must change nothing. */
+  readonly recordedWorlds?: WorldsFile;
+  /** What recorded runs found on other versions. */
+  readonly matrix?: Matrix;
+  /** Whole runs of this article in the same folder, this one last. */
+  readonly runs: readonly PastRun[];
+  readonly pages: readonly NamedPage[];
   /** Files beside the page that exist. */
   readonly files: readonly string[];
 }
@@ -60,39 +73,26 @@ function linksToCorrected(article: Article): (typeof links)[number][] {
 
 /** Returns the page that a reader of a run opens first; it needs nothing from elsewhere. */
 export function startPage(page: Pages): string {
-  const { results, previous, recorded, recordedControls, files } = page;
+  const { results, recorded, files } = page;
   const { article, claims } = results;
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
   const wrong = wrongSentences(judged);
-  return pageOf(
-    article,
-    `${inSourceLanguage(article, article)}: ${results.world.kubernetes}`,
-    style,
+  return pageOf(article, `${inSourceLanguage(article, article)}: ${results.world.kubernetes}`, style, [
+    topBar(page.pages),
     h("main", {}, [
       h("h1", {}, both(article)),
       recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
       results.corrected === true ? h("p", { class: "verdict inconclusive" }, both(correctedText)) : null,
-      h("p", {}, where(results)),
-      languageSwitch(),
       h("p", { class: "mislead" }, [
         h("strong", {}, String(wrong.length)),
         both({
-          en: wrong.length === 1 ? " sentence misleads on this cluster." : " sentences mislead on this cluster.",
-          zh: " 個句子在此叢集上有誤導之虞。",
+          en: wrong.length === 1 ? " sentence misleads on this cluster" : " sentences mislead on this cluster",
+          zh: " 個句子在此叢集上有誤導之虞",
         }),
-        both({ en: " By claims:", zh: "各項主張：" }),
       ]),
-      h(
-        "ul",
-        { class: "counts" },
-        (["holds", "refuted", "external", "inconclusive"] as const).map((verdict) =>
-          h("li", {}, [
-            h("strong", {}, String(judged.filter((claim) => claim.verdict === verdict).length)),
-            verdict === "refuted" ? h("a", { href: "#wrong" }, verdictMark(verdict)) : verdictMark(verdict),
-          ]),
-        ),
-      ),
+      strip(judged),
+      h("p", { class: "small" }, where(results)),
       surprises.length === 0
         ? h(
             "p",
@@ -103,6 +103,24 @@ export function startPage(page: Pages): string {
             }),
           )
         : list({ en: "Not as expected", zh: "與預期不同" }, surprises),
+      ...(wrong.length === 0 ? [] : misleading(wrong, page)),
+      h("h2", {}, both({ en: "Section by section", zh: "逐節" })),
+      sectionBars(results.sections, judged),
+      h("p", { class: "small" }, [
+        ...verdicts.flatMap((verdict) => [
+          `${judged.filter((claim) => claim.verdict === verdict).length} `,
+          verdictMark(verdict),
+          " · ",
+        ]),
+        both({ en: `${judged.length} claims in all`, zh: `共 ${judged.length} 項主張` }),
+      ]),
+      h("div", { class: "cards" }, [
+        canFail(results, page.recordedControls),
+        stays(page.recordedWorlds),
+        howLong(results, page.runs),
+        ...(page.matrix === undefined ? [] : byVersion(page.matrix, page.article, results)),
+      ]),
+      ...(recorded === undefined ? since(results, page.previous) : []),
       h("h2", {}, both({ en: "Look at", zh: "查看" })),
       h(
         "ul",
@@ -112,34 +130,6 @@ export function startPage(page: Pages): string {
           .filter(([file]) => files.includes(file))
           .map(([file, words]) => h("li", {}, h("a", { href: file }, both(words)))),
       ),
-      ...(wrong.length === 0
-        ? []
-        : [
-            h(
-              "h2",
-              { id: "wrong" },
-              both({
-                en: `Wrong on this cluster: ${wrong.length === 1 ? "1 sentence" : `${wrong.length} sentences`}`,
-                zh: `在此叢集上不成立：${wrong.length} 句`,
-              }),
-            ),
-            h("p", {}, [
-              both({
-                en: "Each leads to its place in the article and to how one knows; ",
-                zh: "點選可看文章中的位置與依據；",
-              }),
-              h(
-                "a",
-                { href: "article.html#errata" },
-                both({
-                  en: "all with what was tried, what was seen and what they could say",
-                  zh: "全部的試法、所見與可改寫的文字",
-                }),
-              ),
-            ]),
-            wrongList(wrong, page.article, "article.html"),
-          ]),
-      ...(recorded === undefined ? since(results, previous) : []),
       h("h2", {}, both({ en: "What was checked", zh: "檢查環境" })),
       h(
         "table",
@@ -147,12 +137,228 @@ export function startPage(page: Pages): string {
         h(
           "tbody",
           {},
-          environment(results, recordedControls).map(([name, value]) =>
+          environment(results).map(([name, value]) =>
             h("tr", {}, [h("th", { scope: "row" }, name), h("td", {}, value)]),
           ),
         ),
       ),
     ]),
+  ]);
+}
+
+const verdicts = ["holds", "refuted", "external", "inconclusive"] as const;
+
+function misleading(wrong: readonly WrongSentence[], { article }: Pages): ComponentChild[] {
+  return [
+    h("h2", { id: "wrong" }, both({ en: "What misleads", zh: "有誤導之虞的句子" })),
+    h("p", { class: "small" }, [
+      both({
+        en: "Each leads to its place in the article and to how one knows; ",
+        zh: "點選可看文章中的位置與依據；",
+      }),
+      h(
+        "a",
+        { href: "article.html#errata" },
+        both({
+          en: "all with what was tried, what was seen and what they could say",
+          zh: "全部的試法、所見與可改寫的文字",
+        }),
+      ),
+    ]),
+    wrongList(wrong, article, "article.html"),
+  ];
+}
+
+/** A block for each claim, in the article's order; each leads to its words. */
+function strip(claims: readonly ClaimResult[], width?: number): ComponentChild {
+  return h(
+    "svg",
+    {
+      ...{ class: width === undefined ? "blocks all" : "blocks", viewBox: `0 0 ${Math.max(1, claims.length)} 1` },
+      ...(width === undefined ? {} : { width }),
+      ...{ preserveAspectRatio: "none", "aria-hidden": "true" },
+    },
+    claims.map(({ id, verdict = "inconclusive" }, x) =>
+      h(
+        "a",
+        { href: `article.html#${placeOfWords(id)}`, tabIndex: -1 },
+        h("rect", { class: verdict, x, y: 0, width: 1, height: 1 }),
+      ),
+    ),
+  );
+}
+
+/** A line for each section, and on it a block for each of its claims, in the article's order. */
+function sectionBars(sections: Results["sections"], judged: readonly ClaimResult[]): ComponentChild {
+  const inSections = sections
+    .map((section) => ({ section, claims: judged.filter((claim) => claim.section === section.id) }))
+    .filter(({ claims }) => claims.length > 0);
+  return h(
+    "div",
+    { class: "bars" },
+    inSections.flatMap(({ section, claims }) => {
+      const refuted = claims.filter(({ verdict }) => verdict === "refuted").length;
+      const first = `article.html#${placeOfWords(claims[0]?.id ?? "")}`;
+      return [
+        h("a", { href: first }, both(section)),
+        strip(claims, claims.length * 16),
+        h(
+          "span",
+          { class: `small verdict ${refuted === 0 ? "holds" : "refuted"}` },
+          refuted === 0 ? `${symbols.holds} ${claims.length}` : `${symbols.refuted} ${refuted} / ${claims.length}`,
+        ),
+      ];
+    }),
+  );
+}
+
+function card(title: Bilingual, big: ComponentChild, ...lines: readonly ComponentChild[]): ComponentChild {
+  return h("section", {}, [
+    h("h2", {}, both(title)),
+    h("p", { class: "big" }, big),
+    ...lines.map((line) => h("p", { class: "small" }, line)),
+  ]);
+}
+
+/** One proof: each check was seen to say the opposite once what its sentence speaks of is otherwise. */
+function canFail(results: Results, recorded: Results | undefined): ComponentChild {
+  const tried = results.claims.some((claim) => claim.controls.length > 0) ? results : recorded;
+  const title = { en: "Can the checks fail?", zh: "檢查會失敗嗎？" };
+  if (tried === undefined)
+    return card(title, "–", both({ en: "Not tried: npm run controls", zh: "尚未嘗試：npm run controls" }));
+  const { proven, executed, live } = tried.controls;
+  const when = tried === results ? undefined : tried;
+  return card(
+    title,
+    `${proven} / ${executed}`,
+    both({
+      en: `checks were seen to turn, ${live} of them by a change to the cluster`,
+      zh: `項檢查證實會改判，其中 ${live} 項是改變叢集所致`,
+    }),
+    when === undefined
+      ? null
+      : both({
+          en: `recorded on ${when.world.kubernetes}, ${when.started.slice(0, 10)}`,
+          zh: `${when.started.slice(0, 10)} 在 ${when.world.kubernetes} 上錄下`,
+        }),
+  );
+}
+
+/** The other proof: verdicts stay where what is otherwise is nothing that a sentence speaks of. */
+function stays(recorded: WorldsFile | undefined): ComponentChild {
+  const title = { en: "Do they stay when they have to?", zh: "不該變時會不變嗎？" };
+  if (recorded === undefined)
+    return card(title, "–", both({ en: "Not recorded: npm run worlds", zh: "尚未錄下：npm run worlds" }));
+  const { groups } = recorded;
+  const worlds = groups.flatMap((group) => group.worlds).length;
+  const judged = groups.reduce((sum, group) => sum + group.stayed.length * group.worlds.length, 0);
+  const wrong = groups.flatMap((group) => group.wrong).length;
+  return card(
+    title,
+    `${wrong} / ${judged}`,
+    both({
+      en: `verdicts were wrong in ${worlds} clusters and machines that are otherwise in what no sentence speaks of`,
+      zh: `項判定有誤（${worlds} 種不同的叢集與機器，其差異與文章所述無關）`,
+    }),
+    both({
+      en: `recorded, last on ${
+        groups
+          .map(({ date }) => date)
+          .toSorted()
+          .at(-1) ?? ""
+      }`,
+      zh: `最後錄於 ${
+        groups
+          .map(({ date }) => date)
+          .toSorted()
+          .at(-1) ?? ""
+      }`,
+    }),
+  );
+}
+
+const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(milliseconds < 10_000 ? 1 : 0)} s`;
+
+function howLong({ phases }: Results, runs: readonly PastRun[]): ComponentChild {
+  const total = phases.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  return card(
+    { en: "How long it took", zh: "花了多久" },
+    seconds(total),
+    phases.map(({ name, milliseconds }) => `${name} ${seconds(milliseconds)}`).join(" · "),
+    ...(runs.length < 2
+      ? []
+      : [
+          [
+            both({
+              en: `Sentences that mislead in the last ${runs.length} runs here:`,
+              zh: `最近 ${runs.length} 次執行中有誤導之虞的句數：`,
+            }),
+            plot(
+              runs.map(({ started, kubernetes, misleading }, index) => ({
+                value: misleading,
+                name: kubernetes.replace(/^v/, ""),
+                title: `${started} ${kubernetes}`,
+                here: index === runs.length - 1,
+              })),
+            ),
+          ],
+        ]),
+  );
+}
+
+/** How many sentences mislead on each version of Kubernetes with kind's defaults. */
+function byVersion(matrix: Matrix, { claims }: Article, { world }: Results): ComponentChild[] {
+  const repeats = new Map(claims.map(({ id, repeats }) => [id, repeats ?? id]));
+  const cells = matrix.cells.filter(
+    ({ id, kubernetes, proxyFailure }) => `v${id}` === kubernetes && proxyFailure === undefined,
+  );
+  if (cells.length < 2) return [];
+  const counts = cells.map(({ id, kubernetes }) => {
+    const wrong = matrix.claims.filter(({ verdicts }) => verdicts[id]?.verdict === "refuted");
+    return {
+      value: new Set(wrong.map((claim) => repeats.get(claim.id))).size,
+      name: id.replace(/\.\d+$/, ""),
+      title: kubernetes,
+      here: kubernetes === world.kubernetes,
+    };
+  });
+  const values = counts.map(({ value }) => value);
+  return [
+    card(
+      { en: "Sentences that mislead, by version", zh: "各版本中有誤導之虞的句數" },
+      `${Math.min(...values)} – ${Math.max(...values)}`,
+      plot(counts),
+    ),
+  ];
+}
+
+/** Bars with their figures above and their names below. */
+function plot(
+  bars: readonly { readonly value: number; readonly name: string; readonly title: string; readonly here: boolean }[],
+): ComponentChild {
+  const highest = Math.max(1, ...bars.map(({ value }) => value));
+  const width = 20;
+  return h(
+    "svg",
+    {
+      class: "plot",
+      viewBox: `0 0 ${bars.length * width} 60`,
+      role: "img",
+      "aria-label": bars.map(({ title, value }) => `${title}: ${value}`).join(", "),
+    },
+    bars.map(({ value, name, here }, index) => {
+      const height = (value / highest) * 36;
+      const middle = index * width + width / 2;
+      return [
+        h("rect", {
+          class: here ? "refuted here" : "refuted",
+          ...{ x: index * width + 4, y: 48 - height, width: width - 8, height },
+          "fill-opacity": here ? 1 : 0.55,
+        }),
+        h("text", { x: middle, y: 45 - height }, String(value)),
+        h("text", { x: middle, y: 57 }, name),
+      ];
+    }),
   );
 }
 
@@ -188,14 +394,14 @@ function since(results: Results, previous: Results | undefined): ComponentChild[
   if (previous.selection !== results.selection)
     return [title, h("p", {}, both({ en: "It was asked for other claims.", zh: "上次檢查的是其他主張。" }))];
   const { added, flipped, slower } = changesBetween(previous, results);
-  const seconds = ({ milliseconds = 0 }: ClaimResult) => `${(milliseconds / 1000).toFixed(1)} s`;
+  const took = ({ milliseconds = 0 }: ClaimResult) => seconds(milliseconds);
   const changes = [
     ...flipped.map(({ claim, before }) => [
       linked(claim),
       ` (${symbols[before.verdict ?? "inconclusive"]} → ${symbols[claim.verdict ?? "inconclusive"]})`,
     ]),
     ...added.map((claim) => [linked(claim), both({ en: " (new)", zh: "（新增）" })]),
-    ...slower.map(({ claim, before }) => [linked(claim), ` (${seconds(before)} → ${seconds(claim)})`]),
+    ...slower.map(({ claim, before }) => [linked(claim), ` (${took(before)} → ${took(claim)})`]),
   ];
   return [
     title,
@@ -210,14 +416,7 @@ function since(results: Results, previous: Results | undefined): ComponentChild[
   ];
 }
 
-function environment(
-  { world, suite, started, controls, claims, coverage }: Results,
-  recorded: Results | undefined,
-): [string, string][] {
-  const before =
-    recorded === undefined
-      ? ""
-      : `; recorded on ${recorded.world.kubernetes}: ${recorded.controls.proven} of ${recorded.controls.executed} checks proven able to fail`;
+function environment({ world, suite, started, coverage }: Results): [string, string][] {
   return [
     ["Kubernetes", world.kubernetes],
     ["kind", world.kind],
@@ -228,12 +427,6 @@ function environment(
     ["Engine", `${world.engine.name} ${world.engine.version}, cgroup ${world.engine.cgroup}`],
     ["Started", started],
     ["Coverage", `${coverage.percent} %`],
-    [
-      "Controls",
-      claims.some((claim) => claim.controls.length > 0)
-        ? `${controls.proven} of ${controls.executed} checks proven able to fail`
-        : `not tried in this run (npm run controls)${before}`,
-    ],
     ["Suite", `${suite.version} (${suite.commit.slice(0, 12)})`],
     ...Object.entries(world.provenance).filter(([part]) => part === "node image" || part === "kindnetd"),
   ];
