@@ -11,6 +11,7 @@ const usage = `knc COMMAND [--article FOLDER]
   check            check the claims on a fresh cluster, and write the reports (in the repository: npm test)
   controls         prove that each check can fail
   worlds, matrix   check in worlds that must change nothing, and on other versions
+  site             one folder of pages: the articles' recorded runs, their matrix, the documents
   rejudge, soak    judge a stored run again; make many runs in a row
   badge, comment   a badge of the last run; what a pull request on GitHub changes for readers
   cluster          up | down | status: a cluster that stays
@@ -21,7 +22,7 @@ const [major = 0] = process.versions.node.split(".").map(Number);
 const [asked = "", ...words] = process.argv.slice(2);
 const command = asked === "check" ? "test" : asked;
 const commands = new Set(
-  "badge comment new new-claim claims test controls worlds matrix rejudge soak demo cluster doctor clean verify pages api checks conformance rooms bench build".split(
+  "badge comment new new-claim claims test controls worlds matrix rejudge soak demo site cluster doctor clean verify pages api checks conformance rooms bench build".split(
     " ",
   ),
 );

@@ -114,7 +114,9 @@ test("a cell's job checks that cell and leaves its results where they are upload
 test("the last job puts together what there is, and fails since the other cells have no results", async () => {
   expect(await run("matrix")).toBe(2);
   expect(readFileSync(summary, "utf8")).toContain(cell);
-  const site = join(clone, "reports", "out", "site");
+  const top = join(clone, "reports", "out", "site");
+  expect(readFileSync(join(top, "index.html"), "utf8")).toContain("nightly/index.html");
+  const site = join(top, "nightly");
   expect(readFileSync(join(site, "index.html"), "utf8")).toContain(`cells/${cell}/article.html`);
   expect(existsSync(join(site, "cells", cell, "article.html"))).toBe(true);
   expect(readFileSync(join(site, "allure", "index.html"), "utf8")).not.toContain("googletagmanager");

@@ -38,7 +38,7 @@ export async function editFile(lab: Lab, peer: Peer, path: string, edit: (text: 
 }
 
 /**
- * Puts a shell script in the place of a program on a node or on the outsider, until the change ends.
+ * Puts a shell script in the place of a program on a node, on the outsider or in a pod, until the change ends.
  *
  * @param script given where the program itself is meanwhile, to hand on to it what it does not meddle with
  */
@@ -51,7 +51,8 @@ export async function wrapProgram(
   const path = (await outputOf(peer, `where ${program} is`, ["which", program])).trim();
   const aside = `/opt/aside-${path.replaceAll("/", "-")}`;
   // Both ways in one step: it is called all the time.
-  const wrap = 'cp -p "$0" "$1" && printf %s "$2" > "$1.new" && chmod +x "$1.new" && mv "$1.new" "$0"';
+  const wrap =
+    'mkdir -p "${1%/*}" && cp -p "$0" "$1" && printf %s "$2" > "$1.new" && chmod +x "$1.new" && mv "$1.new" "$0"';
   const text = ["#!/bin/sh", ...script(aside), ""].join("\n");
   await outputOf(peer, `a script in place of ${program}`, ["sh", "-c", wrap, path, aside, text]);
   lab.afterwards(async () => void (await outputOf(peer, `${program} as it was`, ["mv", aside, path])));

@@ -22,6 +22,10 @@ interface Shown {
   words(words: Words): ComponentChild;
   /** Whether words between two string indices lead somewhere already: a link cannot stand in a link. */
   leads(start: number, end: number): boolean;
+  /** Returns where a link leads on the page, by its target and its title; nothing where it can lead nowhere. As it is written, where absent. */
+  link?(href: string, title: string): string | undefined;
+  /** Returns the name of a heading, for links to it; where absent it has none: a page may have other uses for such names. */
+  anchor?(words: string): string;
 }
 
 /** An article's Markdown as a page shows it. */
@@ -120,12 +124,18 @@ function element(
   const properties = attributesOf(node);
   // The page has a heading of its own.
   const heading = /^h([1-6])$/.exec(tagName)?.[1];
-  if (heading !== undefined) return h(`h${Math.min(Number(heading) + 1, 6)}`, properties, children);
+  if (heading !== undefined)
+    return h(
+      `h${Math.min(Number(heading) + 1, 6)}`,
+      shown.anchor === undefined ? properties : { ...properties, id: shown.anchor(textOf(node)) },
+      children,
+    );
   if (tagName === "pre") return h("pre", { tabIndex: 0 }, children);
   if (tagName === "table") return h("div", { class: "wide", tabIndex: 0 }, h("table", properties, children));
   if (tagName === "img") return picture(properties, folder);
   if (tagName === "a") {
-    const { href, ...rest } = properties;
+    const { href: written, ...rest } = properties;
+    const href = written === undefined || shown.link === undefined ? written : shown.link(written, rest["title"] ?? "");
     const attributes = isHarmless(href) ? { ...rest, href } : rest;
     if (position === undefined || !shown.leads(position.start.offset ?? 0, position.end.offset ?? 0))
       return h("a", attributes, children);
@@ -133,6 +143,11 @@ function element(
     return h("span", {}, [children, onward]);
   }
   return h(tagName, properties, children);
+}
+
+function textOf(node: Nodes): string {
+  if ("value" in node) return node.value;
+  return "children" in node ? node.children.map(textOf).join("") : "";
 }
 
 function attributesOf({ properties }: Element): Record<string, string> {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { type Article, type Claim } from "../../helpers/article/article.ts";
 import { type ClaimResult, previousResults, type Results } from "../../helpers/claim/results.ts";
@@ -20,7 +20,7 @@ import { readRecordedWorlds } from "../worlds.ts";
 import { articlePage } from "./article-page.ts";
 import type { ClaimEvidence } from "./claim-details.ts";
 import { writeCorrected } from "./diff-page.ts";
-import { pagesBeside } from "./look.ts";
+import { type NamedPage, pagesBeside } from "./look.ts";
 import { matrixPage } from "./matrix-page.ts";
 import { startPage } from "./start-page.ts";
 
@@ -34,13 +34,36 @@ export function recordedRun({ folder }: Pick<Article, "folder">): Results | unde
   return results.findLast((found) => found !== undefined && found.controls.proven > 0);
 }
 
+/** Writes the pages of an article's recorded run to a folder, which is made. @throws RangeError if it has none */
+export function writeRecordedPages(folder: string, article: Article, around: readonly NamedPage[] = []): Results {
+  const results = recordedRun(article);
+  if (results === undefined) throw new RangeError(`${article.id} has no recorded run`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "results.json"), `${JSON.stringify(results, undefined, 2)}\n`);
+  const [day, version] = [results.started.slice(0, 10), results.world.kubernetes];
+  writePages(folder, results, article, {
+    around,
+    recorded: {
+      en: `Recorded on ${day} on Kubernetes ${version}, without its evidence: no run of yours. npm test makes one.`,
+      zh: `這是 ${day} 在 Kubernetes ${version} 上錄下的結果，不含佐證檔案，並非你自己的執行。npm test 會產生你自己的。`,
+    },
+  });
+  return results;
+}
+
 /**
  * Writes the pages of a run beside its results: `index.html` to begin with, `article.html`, `errata.md` and the corrected
  * text, the matrix of recorded runs to compare with, and what other programs read: SARIF, reviewdog's format and JUnit.
  *
  * @param recorded said on top where the run is not the reader's own
+ * @param around what the bar on top of the pages leads to besides
  */
-export function writePages(out: string, results: Results, article: Article, recorded?: Bilingual): void {
+export function writePages(
+  out: string,
+  results: Results,
+  article: Article,
+  { recorded, around = [] }: { readonly recorded?: Bilingual; readonly around?: readonly NamedPage[] } = {},
+): void {
   const matrix = readRecordedMatrix(article);
   const recordedControls = recordedRun(article);
   const recordedWorlds = readRecordedWorlds(article);
@@ -63,7 +86,7 @@ export function writePages(out: string, results: Results, article: Article, reco
     ...(matrix === undefined ? [] : [recordedMatrixPage]),
     ...(recorded === undefined ? ["allure-report/index.html"] : []),
   ];
-  const pages = (current: string) => pagesBeside(current, article, files);
+  const pages = (current: string) => [...around, ...pagesBeside(current, article, files)];
   if (matrix !== undefined) write(recordedMatrixPage, matrixPage(matrix, false, pages(recordedMatrixPage)));
   write(
     "article.html",

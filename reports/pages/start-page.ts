@@ -17,13 +17,14 @@ import {
   symbols,
 } from "../words.ts";
 import { both, type NamedPage, pageOf, topBar, verdictMark } from "./look.ts";
+import { claimStrip, stripStyle } from "./strip.ts";
 import { wrongList } from "./wrong-list.ts";
 
 const style = `
 body { max-width: 62rem; margin: 0 auto; } h2 { font-size: 1.1rem; margin: 1.8rem 0 .4rem; } .bar { border-radius: 0 0 8px 8px; }
 .mislead { margin: .6rem 0 .2rem; font-size: 1.15rem; } .mislead strong { font-size: 2.8rem; line-height: 1; color: var(--refuted); vertical-align: -.1em; }
 .bars { display: grid; grid-template-columns: minmax(9rem, 22rem) minmax(0, 1fr) auto; gap: .15rem .8rem; align-items: center; } .bars a { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-decoration: none; } .bars a:hover { text-decoration: underline; }
-.blocks { display: block; height: 1rem; max-width: 100%; background: var(--soft); } .blocks rect { stroke: var(--paper); stroke-width: 1; vector-effect: non-scaling-stroke; } .blocks .holds, .plot .holds { fill: color-mix(in srgb, var(--holds) 45%, var(--paper)); } .blocks .refuted, .plot .refuted { fill: var(--refuted); } .blocks .external { fill: color-mix(in srgb, var(--external) 40%, var(--paper)); } .blocks .inconclusive { fill: var(--inconclusive); } .blocks.all { width: 100%; height: 1.6rem; } .blocks.all rect { stroke-width: .5; } .blocks a:hover rect { stroke: var(--ink); }
+.plot .refuted { fill: var(--refuted); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; margin: 1.2rem 0; } .cards > section { padding: .6rem 1rem; border: 1px solid var(--line); border-radius: 8px; } .cards h2 { margin: 0 0 .3rem; font-size: 1rem; } .cards p { margin: .2rem 0; } .cards .big { font-size: 1.6rem; font-weight: bold; line-height: 1.3; }
 .cards > section:has(.plot) { grid-column: 1 / -1; } .plot { display: block; width: 100%; height: 7rem; } .plot text { font-size: 8px; fill: var(--ink); text-anchor: middle; } .plot .here { stroke: var(--ink); stroke-width: 1; }
 ol li { margin-bottom: .3rem; } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
@@ -78,7 +79,7 @@ export function startPage(page: Pages): string {
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
   const wrong = wrongSentences(judged);
-  return pageOf(article, `${inSourceLanguage(article, article)}: ${results.world.kubernetes}`, style, [
+  return pageOf(article, `${inSourceLanguage(article, article)}: ${results.world.kubernetes}`, stripStyle + style, [
     topBar(page.pages),
     h("main", {}, [
       h("h1", {}, both(article)),
@@ -91,7 +92,7 @@ export function startPage(page: Pages): string {
           zh: " 個句子在此叢集上有誤導之虞",
         }),
       ]),
-      strip(judged),
+      claimStrip(judged, { page: "article.html" }),
       h("p", { class: "small" }, where(results)),
       surprises.length === 0
         ? h(
@@ -169,25 +170,6 @@ function misleading(wrong: readonly WrongSentence[], { article }: Pages): Compon
   ];
 }
 
-/** A block for each claim, in the article's order; each leads to its words. */
-function strip(claims: readonly ClaimResult[], width?: number): ComponentChild {
-  return h(
-    "svg",
-    {
-      ...{ class: width === undefined ? "blocks all" : "blocks", viewBox: `0 0 ${Math.max(1, claims.length)} 1` },
-      ...(width === undefined ? {} : { width }),
-      ...{ preserveAspectRatio: "none", "aria-hidden": "true" },
-    },
-    claims.map(({ id, verdict = "inconclusive" }, x) =>
-      h(
-        "a",
-        { href: `article.html#${placeOfWords(id)}`, tabIndex: -1 },
-        h("rect", { class: verdict, x, y: 0, width: 1, height: 1 }),
-      ),
-    ),
-  );
-}
-
 /** A line for each section, and on it a block for each of its claims, in the article's order. */
 function sectionBars(sections: Results["sections"], judged: readonly ClaimResult[]): ComponentChild {
   const inSections = sections
@@ -201,7 +183,7 @@ function sectionBars(sections: Results["sections"], judged: readonly ClaimResult
       const first = `article.html#${placeOfWords(claims[0]?.id ?? "")}`;
       return [
         h("a", { href: first }, both(section)),
-        strip(claims, claims.length * 16),
+        claimStrip(claims, { page: "article.html", width: claims.length * 16 }),
         h(
           "span",
           { class: `small verdict ${refuted === 0 ? "holds" : "refuted"}` },

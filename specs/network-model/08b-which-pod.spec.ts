@@ -238,6 +238,11 @@ claim("external-ips-are-answered", {
     expect(servers, "who answers a client outside, by way of a node").toContain(outside.pod ?? outside.outcome);
   },
   control: live("the Service does without its external IPs", (lab) =>
-    mutate.service(lab, "at-further-addresses", patch.remove("/spec/externalIPs")),
+    mutate.service(
+      lab,
+      "at-further-addresses",
+      patch.remove("/spec/externalIPs"),
+      patch.remove("/spec/externalTrafficPolicy"),
+    ),
   ),
 });

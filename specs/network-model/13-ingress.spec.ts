@@ -60,8 +60,14 @@ claim("ingress-needs-a-controller", {
     async (lab) => {
       const node = lab.worker(0);
       const values = { namespace: lab.namespace, node: node.name, port: "80" };
-      for (const part of lab.objects.manifest("ingress.yaml", values))
-        await lab.api.create(`${part.kind} ${part.metadata.name}`, part);
+      const parts = lab.objects.manifest("ingress.yaml", values);
+      const ask = () => request(lab.outsider, `http://${node.on(80)}/`, lab.timeouts.silence, host);
+      lab.afterwards(async () => {
+        for (const pod of parts.filter(({ kind }) => kind === "Pod")) await lab.api.delete("the controller goes", pod);
+        // Its port on the node is taken away a moment later.
+        await lab.until("nobody to answer there", ask, (answer) => !answered(answer));
+      });
+      for (const part of parts) await lab.api.create(`${part.kind} ${part.metadata.name}`, part);
       await lab.until(
         "the controller to answer",
         () => request(lab.outsider, `http://${node.on(80)}/`, lab.timeouts.answer, host),
