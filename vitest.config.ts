@@ -6,7 +6,7 @@ import { specsIn } from "./helpers/article/specs.ts";
 import { controlsVariable } from "./helpers/claim/control.ts";
 import { recordingVariable } from "./helpers/claim/recording.ts";
 import { moduleEnding, readSettings } from "./helpers/host/settings.ts";
-import { AllureReporter, collectCases } from "./reports/allure/bridge.ts";
+import { allureReporter, collectCases } from "./reports/allure/bridge.ts";
 import { ControlProgress } from "./reports/controls.ts";
 import { ClaimProgress } from "./reports/progress.ts";
 
@@ -43,7 +43,7 @@ function claims(): InlineConfig {
     maxConcurrency: 16,
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
-    reporters: [new ClaimProgress(out), collectCases, new AllureReporter(join(out, "allure-results"))],
+    reporters: [new ClaimProgress(out), collectCases, allureReporter(join(out, "allure-results"))],
   };
 }
 

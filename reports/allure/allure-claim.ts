@@ -1,4 +1,5 @@
-import { basename, join } from "node:path";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import * as allure from "allure-js-commons";
 import { Status } from "allure-js-commons";
 import { furtherTexts } from "../../helpers/article/languages.ts";
@@ -86,16 +87,27 @@ export async function reportVerdict({
       if (turned.length > 0) await allure.logStep(`Turned with it: ${turned.join(", ")}`);
     });
   }
-  for (const { title, command, file, attachments } of evidence.items) {
-    await allure.step(title, async (step) => {
-      await step.parameter("command", command);
-      for (const { name, type, file: beside } of attachments)
-        await allure.attachmentPath(name, join(out, beside), type);
-      await allure.attachmentPath(basename(file), join(out, file), "text/plain");
-    });
-  }
-  if (observation !== undefined)
-    await allure.attachmentPath("observation.json", join(out, observation), "application/json");
+  const besides = [...evidence.items.flatMap(({ attachments }) => attachments)];
+  for (const { name, file } of besides.filter(({ type }) => type.startsWith("image/")))
+    await allure.attachmentPath(name, join(out, file), "image/svg+xml");
+  const whole = [...(observation === undefined ? [] : [observation]), ...besides.map(({ file }) => file)];
+  const text = transcriptOf(evidence, out) + whole.map((file) => `# beside this report: ${file}\n`).join("");
+  if (text !== "") await allure.attachment("what was done", text, "text/plain");
+}
+
+/** So many characters of an output are in the report, which is one file; all of it lies beside. */
+const mostCharacters = 900;
+
+/** Returns what was done, and the beginning of what came of it. */
+function transcriptOf({ items }: VerdictReport["evidence"], out: string): string {
+  const pieces = items.map(({ file }) => {
+    const text = readFileSync(join(out, file), "utf8");
+    if (text.length <= mostCharacters) return `${text.trimEnd()}\n`;
+    const line = text.lastIndexOf("\n", mostCharacters);
+    const shown = text.slice(0, line === -1 ? mostCharacters : line);
+    return `${shown}\n… ${text.length - shown.length} more characters: ${file}\n`;
+  });
+  return pieces.map((piece) => `${piece}\n`).join("");
 }
 
 /** Returns Markdown that shows the text as it is. */

@@ -47,6 +47,7 @@ function claim(id, judgement) {
     await describeClaim({ claim: entry, section: sections[section], place: { section: section + 1, claim: index + 1 }, article, world, expectation });
     const evidence = new Evidence(out, id);
     evidence.add("look at the nodes", "kubectl get nodes", "worker Ready\\n[exit 0 after 12 ms]");
+    evidence.add("all lines", "seq 400", Array.from({ length: 400 }, (_, index) => index + 1).join("\\n"));
     writeResult(out, sampleResult(entry, judgement, article));
     store(join(out, observationFile(id)), '{"code":200}');
     await reportVerdict({ claim: entry, judgement, expectation, observation: observationFile(id), evidence, out });
@@ -192,13 +193,15 @@ describe("Allure's result of a claim", () => {
       `Since: ${refuted.expect?.[0]?.since}`,
     ]);
     // expect()'s own steps are left out.
-    expect(evidence.map(({ name }) => name)).toEqual(["look at the nodes", "observation.json"]);
-    expect(evidence[0]?.parameters).toEqual([{ name: "command", value: "kubectl get nodes" }]);
-    const attached = (index: number) => (evidence[index]?.steps?.[0] ?? evidence[index])?.attachments[0];
-    expect(attached(0)).toMatchObject({ name: "01-look-at-the-nodes.txt", type: "text/plain" });
-    const content = (index: number) => readFileSync(join(out, "allure-results", attached(index)?.source ?? ""), "utf8");
-    expect(content(0)).toBe("# look at the nodes\n$ kubectl get nodes\nworker Ready\n[exit 0 after 12 ms]\n");
-    expect(content(1)).toBe('{"code":200}');
+    expect(evidence.map(({ name }) => name)).toEqual(["what was done"]);
+    const [done] = evidence.flatMap(({ attachments }) => attachments);
+    expect(done).toMatchObject({ name: "what was done", type: "text/plain" });
+    const content = readFileSync(join(out, "allure-results", done?.source ?? ""), "utf8");
+    const [look = "", long = "", ...beside] = content.split("\n\n");
+    expect(look).toBe("# look at the nodes\n$ kubectl get nodes\nworker Ready\n[exit 0 after 12 ms]");
+    expect(long).toMatch(/^# all lines\n\$ seq 400\n1\n2\n[^]*\n… \d+ more characters: evidence\/.*02-all-lines\.txt$/);
+    expect(long.length).toBeLessThan(1_100);
+    expect(beside.join()).toMatch(/^# beside this report: observations\/.*\.json\n$/);
   });
 
   test("that was not expected says what was", () => {

@@ -1,9 +1,8 @@
-import { copyFileSync, mkdirSync } from "node:fs";
-import { join, relative } from "node:path";
+import { relative } from "node:path";
 import { Status } from "allure-js-commons";
-import type { LifecycleListener, Writer } from "allure-js-commons/sdk/reporter";
+import type { LifecycleListener } from "allure-js-commons/sdk/reporter";
 import AllureVitestReporter from "allure-vitest/reporter";
-import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from "vitest/node";
+import type { Reporter, TestCase, TestModule, TestSuite } from "vitest/node";
 
 const cases = new Map<string, TestCase>();
 
@@ -14,25 +13,9 @@ export const collectCases: Reporter = {
     void cases.set(`${relative(process.cwd(), test.module.moduleId)}#${titles(test).join(" ")}`, test),
 };
 
-/**
- * Allure's reporter, but for the evidence: it would wait until the disk has each of a thousand files, for seconds, and all of it
- * is on disk already.
- */
-export class AllureReporter extends AllureVitestReporter {
-  readonly #folder: string;
-
-  constructor(resultsDir: string) {
-    super({ resultsDir, listeners: [enrichResults], reportMatchers: false });
-    this.#folder = resultsDir;
-  }
-
-  override onInit(vitest: Vitest): void {
-    super.onInit(vitest);
-    mkdirSync(this.#folder, { recursive: true });
-    // allure-vitest 3.12 makes the writer itself and lets nobody give another.
-    const { allureReporterRuntime } = this as unknown as { allureReporterRuntime: { writer: Writer } };
-    allureReporterRuntime.writer.writeAttachmentFromPath = (name, from) => copyFileSync(from, join(this.#folder, name));
-  }
+/** Returns Allure's own reporter, which writes its results to a folder. */
+export function allureReporter(resultsDir: string): Reporter {
+  return new AllureVitestReporter({ resultsDir, listeners: [enrichResults], reportMatchers: false });
 }
 
 /** Completes Allure's results by the reasons of skips and by all errors of a test: allure-vitest 3.12 drops them. */
