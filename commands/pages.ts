@@ -1,3 +1,4 @@
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { UserError } from "../helpers/host/errors.ts";
@@ -6,9 +7,14 @@ import { Progress } from "../helpers/host/progress.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { findBrowser } from "../helpers/source/browser.ts";
 
-/** Tries the pages in a real browser, as recorded runs give them, and leaves pictures of them in `screenshots/`. */
+/**
+ * Tries the pages in a real browser, as recorded runs give them, and leaves pictures of them in `screenshots/`. With `--record`
+ * those of the README are renewed.
+ */
 await main(async () => {
-  if (process.argv.length > 2) throw new UserError(`${process.argv[2]} is not known`, "npm run pages");
+  const [option, ...others] = process.argv.slice(2);
+  if (others.length > 0 || (option !== undefined && option !== "--record"))
+    throw new UserError(`${others[0] ?? option} is not known`, "npm run pages [-- --record]");
   const settings = readSettings();
   const progress = new Progress();
   const { program, environment } = await progress.phase("browser", (say) => findBrowser(settings, say));
@@ -29,5 +35,9 @@ await main(async () => {
     BROWSER_ENVIRONMENT: JSON.stringify(environment),
     BROWSER_PAGES: join(settings.out, "demo"),
   });
+  if (option === "--record")
+    cpSync(join(settings.out, "screenshots", "readme"), join(projectRoot, "reports", "screenshots"), {
+      recursive: true,
+    });
   return tested.exitCode === 0 ? 0 : 1;
 });

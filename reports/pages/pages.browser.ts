@@ -123,7 +123,6 @@ test("with the keyboard alone, words of the article lead to what was seen, and t
   const target = (await word.getAttribute("href")) ?? "";
   expect(await page.locator(target).isVisible()).toBe(true);
   expect(await page.locator("aside .claim").filter({ visible: true }).count()).toBe(1);
-  await page.screenshot({ path: join(screenshots, "article-claim.png") });
   await page.close();
 });
 
@@ -249,4 +248,19 @@ test("no words of the pages' own are left in another language than the chosen on
   await page.goto(`${page.url()}#${await page.locator("aside .claim").first().getAttribute("id")}`);
   expect(await english.count()).toBe(0);
   await page.close();
+});
+
+test("pictures for the README are in its own language", async () => {
+  const shown = [
+    ["index", "start-page"],
+    ["article", "article"],
+    ["recorded-matrix", "matrix"],
+  ] as const;
+  for (const [name, as] of shown) {
+    const { page } = await open(name, { locale: "en-GB", viewport: { width: 1200, height: 800 } });
+    if (name === "article") await page.locator("main a.word.refuted").nth(1).click();
+    expect(await page.locator("h1 > [lang=en]").first().isVisible()).toBe(true);
+    await page.screenshot({ path: join(screenshots, "readme", `${as}.png`) });
+    await page.close();
+  }
 });
