@@ -122,9 +122,14 @@ function withoutVerdict(claim: Claim, article: Article): ClaimResult {
   };
 }
 
-/** Returns the results in a file; undefined where it is not there, or is of another version of the suite. */
+/** Returns the results in a file; undefined where it is not there, is of another version of the suite, or was left half written. */
 export function resultsAt(file: string): Results | undefined {
-  return existsSync(file) ? Results.safeParse(JSON.parse(readFileSync(file, "utf8"))).data : undefined;
+  if (!existsSync(file)) return undefined;
+  try {
+    return Results.safeParse(JSON.parse(readFileSync(file, "utf8"))).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Returns the phases of the run before in the same folder, if it was asked for the same claims: so long this one may take. */

@@ -225,12 +225,15 @@ async function enforce(
 ): Promise<void> {
   const { metadata: named, ...rest } = specimens[objects.kind](objects.name);
   const specimen = { ...rest, metadata: { ...named, annotations: { [specimenMark]: "yes" } } };
+  const ask = () => lab.api.tryCreate("is it in force", specimen, { dryRun: true });
+  // One with a name that no object may have is refused by itself.
+  const refused = (await ask()).code === 422;
   const inForce = async () => {
-    const answer = await lab.api.tryCreate("is it in force", specimen, { dryRun: true });
+    const answer = await ask();
     const { metadata } = answer.body as { metadata?: { annotations?: Record<string, string> } };
     // A patch may fit the check's own object and not the specimen; one that fails there too proves nothing (claim/proofs.ts).
     const unfit = failureOfPolicy(refusalOf(answer)) !== undefined;
-    return answer.code === 422 || unfit || metadata?.annotations?.[mark] !== undefined;
+    return (answer.code === 422 && !refused) || unfit || metadata?.annotations?.[mark] !== undefined;
   };
   await putInForce(lab, verb, `${objects.kind} ${objects.name}`, { ...matching(objects), ...policy }, inForce);
 }

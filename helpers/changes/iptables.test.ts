@@ -24,6 +24,7 @@ test("rules stand in front until the change ends", async () => {
   await on.redirect({ port: 80 }, "10.0.0.3:8080");
   await on.keepSource({ to: "10.0.0.2", protocol: "tcp" });
   await on.drop({ port: 53, protocol: "udp" });
+  await on.dropOwn(10256);
   await on.masquerade({ from: "10.0.0.0/8" });
   expect(commands.splice(0)).toEqual([
     "iptables -w -t raw -I PREROUTING -s 10.0.0.1 -d 10.0.0.2 -p tcp --dport 1:9 -j DROP",
@@ -31,6 +32,8 @@ test("rules stand in front until the change ends", async () => {
     "iptables -w -t nat -I PREROUTING -p tcp --dport 80 -j DNAT --to-destination 10.0.0.3:8080",
     "iptables -w -t nat -I POSTROUTING -d 10.0.0.2 -p tcp -j ACCEPT",
     "iptables -w -t raw -I PREROUTING -p udp --dport 53 -j DROP",
+    "iptables -w -t raw -I OUTPUT -o lo -p tcp --dport 10256 -j DROP",
+    "ip6tables -w -t raw -I OUTPUT -o lo -p tcp --dport 10256 -j DROP",
     "iptables -w -t nat -I POSTROUTING -s 10.0.0.0/8 -j MASQUERADE",
   ]);
   await undo.at(-1)?.();

@@ -35,6 +35,11 @@ export function rules(lab: Lab, node: NodePeer) {
     /** The node drops it, before anything else if no other chain is named. */
     drop: (traffic: Traffic, chain: readonly [Table, string] = ["raw", "PREROUTING"]) =>
       insert(...chain, traffic, "DROP"),
+    /** The node drops what it sends itself to a port, at whichever address: its `localhost` has one of either family. */
+    dropOwn: async (port: number) => {
+      for (const program of ["iptables", "ip6tables"])
+        await put(lab, node, [program, "raw", "OUTPUT"], ["-o", "lo", ...match({ port }), "-j", "DROP"]);
+    },
     /** The node leads what it is sent there, or what it sends itself (`OUTPUT`), to another address and port. */
     redirect: (traffic: Traffic, target: string, chain: "PREROUTING" | "OUTPUT" = "PREROUTING") =>
       insert("nat", chain, traffic, "DNAT", "--to-destination", target),
@@ -53,7 +58,16 @@ export async function iptablesRule(
   chain: string,
   ...rule: readonly string[]
 ): Promise<void> {
-  const command = (action: "-I" | "-D") => [lab.iptables, "-w", "-t", table, action, chain, ...rule];
+  await put(lab, node, [lab.iptables, table, chain], rule);
+}
+
+async function put(
+  lab: Lab,
+  node: NodePeer,
+  [program, table, chain]: readonly [program: string, table: Table, chain: string],
+  rule: readonly string[],
+): Promise<void> {
+  const command = (action: "-I" | "-D") => [program, "-w", "-t", table, action, chain, ...rule];
   lab.afterwards(async () => void (await outputOf(node, "take the rule away", command("-D"))));
   await outputOf(node, `a rule in ${table} ${chain}`, command("-I"));
 }

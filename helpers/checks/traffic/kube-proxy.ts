@@ -1,7 +1,7 @@
 import type { V1Pod } from "@kubernetes/client-node";
 import { expect } from "vitest";
 import { z } from "zod";
-import { iptablesRule } from "../../changes/iptables.ts";
+import { rules } from "../../changes/iptables.ts";
 import { configure } from "../../changes/nodes.ts";
 import { positiveControl } from "../../claim/verdict.ts";
 import type { Lab } from "../../lab/lab.ts";
@@ -45,21 +45,7 @@ export const everyNodeAnswers = readyMade({
     control: live(
       "the nodes drop what they send themselves to that port",
       async (lab) => {
-        for (const node of lab.nodes)
-          await iptablesRule(
-            lab,
-            node,
-            "raw",
-            "OUTPUT",
-            "-o",
-            "lo",
-            "-p",
-            "tcp",
-            "--dport",
-            String(port),
-            "-j",
-            "DROP",
-          );
+        for (const node of lab.nodes) await rules(lab, node).dropOwn(port);
       },
       { alone: true },
     ),
