@@ -13,7 +13,7 @@ import { inSourceLanguage, sourceLanguage } from "../words.ts";
 import { both, pageOf, pagesBeside, topBar } from "./look.ts";
 
 const style = `
-body { max-width: 46rem; margin: 1.5rem auto; padding: 0 1rem; } h1 { font-size: 1.3rem; }
+body { max-width: 46rem; margin: 0 auto; }
 .text p, .text details { margin: 0; } .text p { min-height: 1.7em; white-space: pre-wrap; } .text p.changed { padding-left: .6rem; border-left: 4px solid var(--line); }
 summary { margin: .4rem 0; padding: .2rem .6rem; color: var(--external); background: var(--soft); border-radius: 6px; cursor: pointer; }
 ins { text-decoration: underline; text-decoration-thickness: 2px; background: light-dark(#dff3e4, #173522); color: var(--holds); } del { background: light-dark(#fdeceb, #3a1f1d); color: var(--refuted); }

@@ -27,7 +27,7 @@ body { max-width: 62rem; margin: 0 auto; } h2 { font-size: 1.1rem; margin: 1.8re
 .plot .refuted { fill: var(--refuted); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; margin: 1.2rem 0; } .cards > section { padding: .6rem 1rem; border: 1px solid var(--line); border-radius: 8px; } .cards h2 { margin: 0 0 .3rem; font-size: 1rem; } .cards p { margin: .2rem 0; } .cards .big { font-size: 1.6rem; font-weight: bold; line-height: 1.3; }
 .cards > section:has(.plot) { grid-column: 1 / -1; } .plot { display: block; width: 100%; height: 7rem; } .plot text { font-size: 8px; fill: var(--ink); text-anchor: middle; } .plot .here { stroke: var(--ink); stroke-width: 1; }
-ol li { margin-bottom: .3rem; } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
+ol li { margin-bottom: .5rem; } .reason { color: var(--refuted); } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
 @media (max-width: 40rem) { .bars { grid-template-columns: minmax(0, 1fr) auto; } .bars svg { grid-column: 1 / -1; order: 0; } }
 `;
 
