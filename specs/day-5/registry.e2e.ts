@@ -49,27 +49,6 @@ async function withPrivateEngine<T>(placeOf: string, use: (engine: Engine) => Pr
   }
 }
 
-/** Writes the built node image, without its labels and as a published one would be, and the workload images it carries. */
-async function exportImages(engine: Engine, folder: string): Promise<void> {
-  const lock = readImageLock();
-  const image = builtNodeImage(lock);
-  const workloads = Object.values(lock.workloads).map(({ built }) => `${built}:${lock.node.kubernetes}`);
-  const { signal } = new AbortController();
-  await saveCarried(image, workloads, engine, join(folder, "workloads.tar"), { signal, label: "e2e" });
-  const bare = await engineOutput(engine, ["create", image]);
-  const changes = Object.values(labels).flatMap((label) => ["--change", `LABEL ${label}=null`]);
-  await engineOutput(engine, [
-    "commit",
-    ...changes,
-    "--change",
-    'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
-    bare,
-    `${registry}/kindest/node:v1`,
-  ]);
-  await engineOutput(engine, ["save", "--output", join(folder, "node.tar"), `${registry}/kindest/node:v1`]);
-  await engineOutput(engine, ["image", "rm", `${registry}/kindest/node:v1`]);
-}
-
 /** Starts Debian's docker-registry in the engine's network namespace; returns what ends it. */
 async function startRegistry(engine: Engine, folder: string): Promise<() => Promise<void>> {
   const apt = new PrivateApt(join(cache, "apt"), await debianMirror(), [engineSuite]);
@@ -105,7 +84,7 @@ async function startRegistry(engine: Engine, folder: string): Promise<() => Prom
   };
 }
 
-/** Pushes an image under a name of the registry and returns its reference by digest; the engine does not keep it. */
+/** Pushes an image under a name of the registry and returns its reference by digest; the engine does not keep it under that name. */
 async function publish(engine: Engine, local: string, name: string): Promise<string> {
   const reference = `${registry}/${name}`;
   if (local !== reference) await engineOutput(engine, ["tag", local, reference]);
@@ -114,31 +93,68 @@ async function publish(engine: Engine, local: string, name: string): Promise<str
     await engineOutput(engine, ["image", "inspect", "--format", "{{json .RepoDigests}}", reference]),
   ) as string[];
   const digest = digests.find((entry) => entry.startsWith(registry))?.split("@")[1];
-  await engineOutput(engine, ["image", "rm", "--force", local, reference]);
+  await engineOutput(engine, ["image", "rm", "--force", reference]);
   return `${reference}@${digest}`;
+}
+
+/**
+ * Publishes the built node image, without its labels and as a published one would be, and the workload images it carries; returns
+ * their references by digest.
+ */
+async function publishAll(engine: Engine, folder: string): Promise<{ node: string; workloads: Map<string, string> }> {
+  const lock = readImageLock();
+  const image = builtNodeImage(lock);
+  const { signal } = new AbortController();
+  const archive = join(folder, "workloads.tar");
+  const built = Object.entries(lock.workloads).map(
+    ([name, workload]) => [name, `${workload.built}:${lock.node.kubernetes}`] as const,
+  );
+  const carried = built.map(([, reference]) => reference);
+  await saveCarried(image, carried, engine, archive, { signal, label: "e2e" });
+  await engineOutput(engine, ["load", "--input", archive]);
+  rmSync(archive);
+  const workloads = new Map<string, string>();
+  for (const [name, reference] of built) workloads.set(name, await publish(engine, reference, `${name}:v1`));
+  await engineOutput(engine, ["image", "rm", "--force", ...carried]);
+  const bare = await engineOutput(engine, ["create", image]);
+  const changes = Object.values(labels).flatMap((label) => ["--change", `LABEL ${label}=null`]);
+  const name = "kindest/node:v1";
+  await engineOutput(engine, [
+    "commit",
+    ...changes,
+    "--change",
+    'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
+    bare,
+    `${registry}/${name}`,
+  ]);
+  await engineOutput(engine, ["rm", bare]);
+  return { node: await publish(engine, `${registry}/${name}`, name), workloads };
 }
 
 test("on a machine with an engine and a registry, those are used: pulled by digest, loaded into the nodes, engine left running", async () => {
   const folder = mkdtempSync(join(tmpdir(), "knc-registry-"));
   try {
-    await withPrivateEngine(cache, (engine) => exportImages(engine, folder));
+    const lock = readImageLock();
+    const published = await withPrivateEngine(cache, async (engine) => {
+      const stop = await startRegistry(engine, folder);
+      try {
+        return await publishAll(engine, folder);
+      } finally {
+        await stop();
+      }
+    });
+    // Another engine, which has nothing, and the same registry beside it.
     await withPrivateEngine(folder, async (engine) => {
       const stop = await startRegistry(engine, folder);
       try {
-        for (const archive of ["node.tar", "workloads.tar"]) {
-          await engineOutput(engine, ["load", "--input", join(folder, archive)]);
-          rmSync(join(folder, archive));
-        }
-        const lock = readImageLock();
-        const published = await publish(engine, `${registry}/kindest/node:v1`, "kindest/node:v1");
-        const workloads: Record<string, object> = {};
-        for (const [name, workload] of Object.entries(lock.workloads))
-          workloads[name] = {
-            ...workload,
-            published: await publish(engine, `${workload.built}:${lock.node.kubernetes}`, `${name}:v1`),
-          };
+        const workloads = Object.fromEntries(
+          Object.entries(lock.workloads).map(([name, workload]) => [
+            name,
+            { ...workload, published: published.workloads.get(name) },
+          ]),
+        );
         const lockFile = join(folder, "images.lock.yaml");
-        writeFileSync(lockFile, stringify({ ...lock, node: { ...lock.node, published }, workloads }));
+        writeFileSync(lockFile, stringify({ ...lock, node: { ...lock.node, published: published.node }, workloads }));
         expect(await engineOutput(engine, ["image", "ls", "--quiet"])).toBe("");
 
         const out = join(folder, "out");
@@ -177,7 +193,7 @@ test("on a machine with an engine and a registry, those are used: pulled by dige
         });
         expect(lost.map(({ id }) => id)).toEqual([]);
         expect(world.engine.owner).toBe("user");
-        expect(world.provenance["node image"]).toContain(published);
+        expect(world.provenance["node image"]).toContain(published.node);
         expect(world.provenance["node image"]).toMatch(/, pulled$/);
         expect(world.images).toEqual(
           Object.fromEntries(Object.keys(lock.workloads).map((name) => [name, `${registry}/${name}:v1`])),
