@@ -96,7 +96,7 @@ export async function reportVerdict({
 }
 
 /** So many characters of an output are in the report, which is one file; all of it lies beside. */
-const mostCharacters = 900;
+const mostCharacters = 500;
 
 /** Returns what was done, and the beginning of what came of it. */
 function transcriptOf({ items }: VerdictReport["evidence"], out: string): string {

@@ -200,7 +200,7 @@ describe("Allure's result of a claim", () => {
     const [look = "", long = "", ...beside] = content.split("\n\n");
     expect(look).toBe("# look at the nodes\n$ kubectl get nodes\nworker Ready\n[exit 0 after 12 ms]");
     expect(long).toMatch(/^# all lines\n\$ seq 400\n1\n2\n[^]*\n… \d+ more characters: evidence\/.*02-all-lines\.txt$/);
-    expect(long.length).toBeLessThan(1_100);
+    expect(long.length).toBeLessThan(700);
     expect(beside.join()).toMatch(/^# beside this report: observations\/.*\.json\n$/);
   });
 
