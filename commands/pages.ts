@@ -30,12 +30,15 @@ await main(async () => {
     });
   const demo = await run(process.execPath, [join("commands", "run.js"), "demo"]);
   if (demo.failed) return 2;
+  const site = await run(process.execPath, [join("commands", "run.js"), "site"]);
+  if (site.failed) return 2;
   const tested = await run("vitest", ["run", "--config", "vitest.tests.config.ts", "--mode", "pages"], {
     BROWSER_PROGRAM: program,
     BROWSER_ENVIRONMENT: JSON.stringify(environment),
     BROWSER_PAGES: join(settings.out, "demo"),
+    BROWSER_SITE: join(settings.out, "site"),
   });
-  if (option === "--record")
+  if (option === "--record" && tested.exitCode === 0)
     cpSync(join(settings.out, "screenshots", "readme"), join(projectRoot, "reports", "screenshots"), {
       recursive: true,
     });

@@ -11,7 +11,7 @@ const usage = `knc COMMAND [--article FOLDER]
   check            check the claims on a fresh cluster, and write the reports (in the repository: npm test)
   controls         prove that each check can fail
   worlds, matrix   check in worlds that must change nothing, and on other versions
-  site             one folder of pages: the articles' recorded runs, their matrix, the documents
+  site             one folder of pages: the recorded runs of this article and of those beside it
   rejudge, soak    judge a stored run again; make many runs in a row
   badge, comment   a badge of the last run; what a pull request on GitHub changes for readers
   cluster          up | down | status: a cluster that stays

@@ -4,15 +4,16 @@ import { type Article, readArticle } from "../helpers/article/article.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
+import { Matrix } from "../reports/matrix.ts";
 import { documentPage, titleOf } from "../reports/pages/document-page.ts";
 import { type NamedPage, pagesBeside } from "../reports/pages/look.ts";
+import { matrixPage } from "../reports/pages/matrix-page.ts";
 import { recordedRun, writeRecordedPages } from "../reports/pages/pages.ts";
 import { sitePage } from "../reports/pages/site-page.ts";
 import { placeOfWords } from "../reports/words.ts";
 
 /** What a cell of the matrix has for readers; its report of Allure may be missing. */
-const ofACell =
-  /^(?:.*\.html|errata\.md|evidence|results\.json|article\.sarif|article\.rdjson|junit\.xml|allure-report)$/;
+const ofACell = /^(?:.*\.(?:html|md)|evidence|results\.json|article\.sarif|article\.rdjson|junit\.xml|allure-report)$/;
 
 /**
  * Makes one folder that opens from disk and is what GitHub's Pages publish: each article's recorded run and matrix, its corrected
@@ -30,24 +31,20 @@ await main(async () => {
     return { article, results, pages: pages.map((page) => ({ ...page, file: `${article.id}/${page.file}` })) };
   });
   if (articles.length === 0) throw new UserError("no article has a recorded run", "npm run controls makes one");
-  const matrix = join(settings.out, "matrix.html");
-  const documents = [
-    ...writeDocuments(site, home, articles),
-    ...(existsSync(matrix) ? [nightly(settings.out, site)] : []),
-  ];
-  writeFileSync(join(site, "index.html"), sitePage(articles, documents));
+  const documents = writeDocuments(site, home, articles);
+  writeFileSync(join(site, "index.html"), sitePage(articles, documents, nightly(settings.out, site, home)));
   process.stdout.write(`${join(site, "index.html")}\n`);
   return 0;
 });
 
 function recordedArticles(folder: string): Article[] {
   return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, "article.yaml")))
+    .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, "recordings")))
     .map(({ name }) => readArticle(join(folder, name)))
     .filter((article) => recordedRun(article) !== undefined);
 }
 
-/** Writes the project's documents as pages, and returns them; those of an installed package are in the package. */
+/** Writes the project's documents as pages, and returns them; an installed package has none beside its program. */
 function writeDocuments(
   site: string,
   home: NamedPage,
@@ -73,23 +70,34 @@ function writeDocuments(
       return `../${claimed.id}/article.html${claim === undefined ? "" : `#${placeOfWords(claim.id)}`}`;
     };
     writeFileSync(join(site, "docs", nameOf(file)), documentPage({ text, file }, [home], link));
-    return { file: `docs/${nameOf(file)}`, words: { en: titleOf({ text, file }), zh: titleOf({ text, file }) } };
+    const title = titleOf({ text, file });
+    return { file: `docs/${nameOf(file)}`, words: { en: title, zh: title } };
   });
 }
 
-/** Adds the last matrix of the output folder with its cells, and returns its page. */
-function nightly(out: string, site: string): NamedPage {
+/** Adds the last matrix of the output folder with its cells, if there is one, and returns its page. */
+function nightly(out: string, site: string, home: NamedPage): NamedPage | undefined {
+  const file = join(out, "matrix.json");
+  if (!existsSync(file)) return undefined;
+  const matrix = Matrix.parse(JSON.parse(readFileSync(file, "utf8")));
   const folder = join(site, "nightly");
   mkdirSync(folder, { recursive: true });
-  cpSync(join(out, "matrix.html"), join(folder, "index.html"));
-  if (existsSync(join(out, "matrix-report")))
-    cpSync(join(out, "matrix-report"), join(folder, "allure"), { recursive: true });
-  const cells = existsSync(join(out, "cells")) ? readdirSync(join(out, "cells")) : [];
-  for (const cell of cells)
-    for (const name of readdirSync(join(out, "cells", cell)).filter((each) => ofACell.test(each)))
-      cpSync(join(out, "cells", cell, name), join(folder, "cells", cell, name), { recursive: true });
+  const report = existsSync(join(out, "matrix-report"));
+  if (report) cpSync(join(out, "matrix-report"), join(folder, "allure"), { recursive: true });
+  const allure = { file: "allure/index.html", words: { en: "Allure (on a web server)", zh: "Allure（需網頁伺服器）" } };
+  writeFileSync(join(folder, "index.html"), matrixPage(matrix, true, [home, ...(report ? [allure] : [])]));
+  for (const { id } of matrix.cells) {
+    const cell = join(out, "cells", id);
+    for (const name of existsSync(cell) ? readdirSync(cell).filter((each) => ofACell.test(each)) : [])
+      cpSync(join(cell, name), join(folder, "cells", id, name), { recursive: true });
+  }
+  const date =
+    matrix.cells
+      .map(({ started }) => started.slice(0, 10))
+      .toSorted()
+      .at(-1) ?? "";
   return {
     file: "nightly/index.html",
-    words: { en: "The last matrix, with its evidence", zh: "最近一次的版本矩陣與佐證" },
+    words: { en: `The last matrix, with its evidence (${date})`, zh: `最近一次的版本矩陣與佐證（${date}）` },
   };
 }

@@ -21,4 +21,5 @@ test("whole runs of the same text are remembered, in their order", () => {
   appendFileSync(join(folder, "runs.jsonl"), '{"started": "2026-01-05');
   const runs = runsIn(folder, at("2026-01-06T00:00:00.000Z"));
   expect(runs.map(({ started }) => started.slice(0, 10))).toEqual(["2026-01-01", "2026-01-06"]);
+  expect(runsIn(folder, at("2026-01-07T00:00:00.000Z", { selection: "-t dns" })).length).toBe(1);
 });

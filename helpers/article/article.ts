@@ -8,6 +8,8 @@ import { labFile, readLabText } from "./lab-text.ts";
 import { keysOf, LanguageTag, type Texts, textIn } from "./languages.ts";
 
 const kebabCase = z.string().regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, "must be kebab-case");
+/** Pages name places by it (CSS: an identifier begins with no digit). */
+const claimId = kebabCase.regex(/^[a-z]/, "must begin with a letter");
 const range = z.string().refine((text) => semver.validRange(text) !== null, "must be a semver range such as '>=1.26'");
 
 /**
@@ -101,7 +103,7 @@ const pattern = z.string().transform((text, context) => {
 function claimIn(languages: readonly string[]) {
   return z.strictObject({
     ...textFields(languages, 10, 5),
-    id: kebabCase,
+    id: claimId,
     ref: z.int().min(1),
     section: kebabCase,
     ...Quote.shape,

@@ -29,6 +29,16 @@ export const WorldsFile = z.strictObject({
 });
 export type WorldsFile = z.infer<typeof WorldsFile>;
 
+/** Returns the newest date of groups, or nothing where there is none. */
+export function lastDate(groups: readonly Pick<WorldsFile["groups"][number], "date">[]): string {
+  return (
+    groups
+      .map(({ date }) => date)
+      .toSorted()
+      .at(-1) ?? ""
+  );
+}
+
 /** Returns in how many worlds each claim's verdict stayed right, by the claims' ids. */
 export function worldsByClaim({ groups }: WorldsFile): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();

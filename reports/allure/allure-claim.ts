@@ -87,7 +87,7 @@ export async function reportVerdict({
       if (turned.length > 0) await allure.logStep(`Turned with it: ${turned.join(", ")}`);
     });
   }
-  const besides = [...evidence.items.flatMap(({ attachments }) => attachments)];
+  const besides = evidence.items.flatMap(({ attachments }) => attachments);
   for (const { name, file } of besides.filter(({ type }) => type.startsWith("image/")))
     await allure.attachmentPath(name, join(out, file), "image/svg+xml");
   const whole = [...(observation === undefined ? [] : [observation]), ...besides.map(({ file }) => file)];

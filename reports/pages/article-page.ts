@@ -17,7 +17,7 @@ import {
 } from "../words.ts";
 import { claimDetails, type KnownOfClaims } from "./claim-details.ts";
 import { both, inEnglish, type NamedPage, pageOf, topBar, verdictMark } from "./look.ts";
-import { type ArticleTree, articleTree } from "./markdown.ts";
+import { type ArticleTree, articleTree, codeStyle } from "./markdown.ts";
 import { wrongList } from "./wrong-list.ts";
 
 /** What the page is made from. */
@@ -51,7 +51,6 @@ main table { border-collapse: collapse; } main th, main td { padding: .3rem .7re
 .external .sign { color: var(--external); } .inconclusive .sign { color: var(--inconclusive); }
 .tip { display: none; position: absolute; left: 0; top: 1.9em; z-index: 2; width: max-content; max-width: 26rem; padding: .5rem .7rem; font: 14px/1.5 system-ui, "Noto Sans TC", sans-serif; white-space: normal;
   color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 6px; box-shadow: 0 4px 14px #0003; } .word:hover .tip, .word:focus-visible .tip { display: block; }
-.hljs-attr, .hljs-name, .hljs-title { color: light-dark(#0b5394, #8ab8e8); } .hljs-string, .hljs-bullet { color: light-dark(#5b3a8c, #c3a6f0); } .hljs-number, .hljs-literal { color: light-dark(#8a4b00, #e6b673); } .hljs-comment, .hljs-meta { color: light-dark(#5b6b7a, #9fb0bf); } .hljs-built_in, .hljs-keyword { color: light-dark(#0d6a6a, #7fd0d0); }
 .find { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; align-items: baseline; } .find label { white-space: normal; } .found { flex-basis: 100%; margin: 0; padding-left: 1.5rem; font-size: .9rem; } .found:empty, .close { display: none; }
 .path { margin: .5rem 0; } .path .picture { overflow-x: auto; background: #fff; border: 1px solid var(--line); } .path svg { display: block; } .path .later { opacity: .12; } .path .now rect { stroke-width: 3; } .path output { font-size: .85rem; } .path button { font: inherit; min-width: 2.2rem; }
 .claim { display: none; } .claim:target { display: block; } aside:has(.claim:target) .hint { display: none; }
@@ -110,7 +109,7 @@ export function articlePage(page: ArticlePage): string {
   return pageOf(
     article,
     `${inSourceLanguage(article, article)} – ${results.world.kubernetes}`,
-    style + chosen(judged),
+    codeStyle + style + chosen(judged),
     [
       topBar(page.pages ?? []),
       h("header", {}, [
@@ -119,7 +118,7 @@ export function articlePage(page: ArticlePage): string {
         results.corrected === true ? h("p", { class: "verdict inconclusive" }, both(correctedText)) : null,
         h("p", {}, both(summaryOf(results, judged, wrong.length))),
         h("p", {}, both(whenInWords(wrong, page))),
-        h("p", { class: "small" }, both(whereFrom(results))),
+        h("p", { class: "small" }, whereFrom(results)),
         switches(),
         h("p", {}, [
           ...severity.toReversed().flatMap((verdict) => [verdictMark(verdict), " · "]),
@@ -140,7 +139,7 @@ export function articlePage(page: ArticlePage): string {
             ),
             wrongList(sentences, page.article),
           ]),
-          h("p", { class: "close" }, h("a", { href: "#top" }, both({ en: "✕ close", zh: "✕ 關閉" }))),
+          h("p", { class: "close" }, h("a", { href: "#none" }, both({ en: "✕ close", zh: "✕ 關閉" }))),
           ...judged.map((claim) => claimDetails(claim, peersOf(claim, segments), page)),
         ]),
       ]),
@@ -182,12 +181,14 @@ function whenInWords(wrong: readonly ClaimResult[], page: ArticlePage): Bilingua
 }
 
 /** What a version alone does not tell, and how to ask for another. */
-function whereFrom({ world }: Results): Bilingual {
+function whereFrom({ world }: Results): ComponentChild {
   const kindnetd = world.provenance["kindnetd"];
-  return {
-    en: `${kindnetd === undefined ? "" : `kindnetd: ${kindnetd}. `}Another version: KNC_CELL=… npm test, or the matrix.`,
-    zh: `${kindnetd === undefined ? "" : `kindnetd：${kindnetd}。`}其他版本：KNC_CELL=… npm test，或見版本矩陣。`,
-  };
+  return [
+    kindnetd === undefined ? null : ["kindnetd: ", h("code", {}, kindnetd), both({ en: ". ", zh: "。" })],
+    both({ en: "Another version: ", zh: "其他版本：" }),
+    h("code", {}, "KNC_CELL=… npm test"),
+    both({ en: ", or the matrix.", zh: "，或見版本矩陣。" }),
+  ];
 }
 
 function switches(): ComponentChild {

@@ -1,6 +1,6 @@
 import { type ComponentChild, h } from "preact";
 import type { ClaimResult, ControlResult, Results } from "../../helpers/claim/results.ts";
-import { type WorldsFile, worldsByClaim } from "../../helpers/claim/worlds.ts";
+import { lastDate, type WorldsFile, worldsByClaim } from "../../helpers/claim/worlds.ts";
 import type { DecidingLine } from "../deciding.ts";
 import { correctionOf } from "../sentences.ts";
 import type { Shown } from "../shown.ts";
@@ -122,7 +122,7 @@ export function claimDetails(claim: ClaimResult, peers: readonly ClaimResult[], 
       ...(standIns.length === 0 ? [] : entry({ en: "With stand-ins", zh: "替代品" }, standIns.join("; "))),
       ...controls.flatMap((words) => entry({ en: "Can the check fail?", zh: "這項檢查會失敗嗎？" }, words)),
       ...worldsInWords(claim, known).flatMap((words) =>
-        entry({ en: "Does it stay when it has to?", zh: "不該變時會不變嗎？" }, words),
+        entry({ en: "Does it stay when it has to?", zh: "不該改判時，會維持原判嗎？" }, words),
       ),
       ...pictures.flatMap((picture) => entry({ en: "The packet's path", zh: "封包的路徑" }, pathFigure(picture))),
       ...(texts.length === 0 ? [] : entry({ en: "What was done", zh: "做了什麼" }, steps(texts))),
@@ -158,7 +158,13 @@ function pathFigure({ path, title, svg }: ClaimEvidence["pictures"][number]): Co
   const step = (by: string, sign: string, name: string) =>
     h("button", { type: "button", value: by, "aria-label": name }, sign);
   return h("figure", { class: "path" }, [
-    h("div", { class: "picture", tabIndex: 0, dangerouslySetInnerHTML: { __html: svg } }),
+    h("div", {
+      class: "picture",
+      tabIndex: 0,
+      role: "group",
+      "aria-label": title,
+      dangerouslySetInnerHTML: { __html: svg },
+    }),
     h("figcaption", {}, [
       h("span", { class: "steps", hidden: true }, [
         step("-1", "‹", "‹ hop"),
@@ -264,11 +270,10 @@ function worldsInWords({ id, verdict }: ClaimResult, { recordedWorlds }: KnownOf
         zh: "尚未嘗試：這項檢查較慢，或缺少所需的功能。",
       }),
     ];
-  const dates = recordedWorlds.groups.flatMap((group) => (group.stayed.includes(id) ? [group.date] : []));
-  const date = dates.toSorted().at(-1) ?? "";
+  const date = lastDate(recordedWorlds.groups.filter((group) => group.stayed.includes(id)));
   return [
     both({
-      en: `Its verdict was right in ${stayed} clusters and machines that are otherwise (recorded on ${date}; npm run worlds).`,
+      en: `Its verdict was right in ${stayed} clusters and machines that differ in ways the article does not mention (recorded on ${date}; npm run worlds).`,
       zh: `在 ${stayed} 種不同的叢集與機器上，判定都正確（${date} 錄下；npm run worlds）。`,
     }),
   ];
@@ -279,8 +284,8 @@ function controlWords({ name, live, proven, verdict, why }: ControlResult): Comp
   const seen = why === "" ? "" : ` (${why})`;
   return [
     both({
-      en: `Yes. ${live ? "The cluster was changed" : "Only what was observed was altered, for the cluster could not be"}; then the verdict was “${verdictWords[verdict].en}”: `,
-      zh: `會。${live ? "改變叢集" : "（叢集無法改變）只改變觀察結果"}之後，結果是「${verdictWords[verdict].zh}」。`,
+      en: `Yes. The verdict became “${verdictWords[verdict].en}” after this change to ${live ? "the cluster" : "the observation (the cluster could not be changed)"}: `,
+      zh: `會。${live ? "改變叢集" : "（叢集無法改變）改變觀察結果"}之後，判定成為「${verdictWords[verdict].zh}」。`,
     }),
     inEnglish(`${name}${seen}.`),
   ];

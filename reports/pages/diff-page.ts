@@ -10,7 +10,7 @@ import { readSettingsOfAll } from "../../helpers/host/settings.ts";
 import { correctedFiles, withNotes } from "../corrected.ts";
 import { notedClaims } from "../sentences.ts";
 import { inSourceLanguage, sourceLanguage } from "../words.ts";
-import { both, pageOf, pagesBeside, topBar } from "./look.ts";
+import { both, type NamedPage, pageOf, pagesBeside, topBar } from "./look.ts";
 
 const style = `
 body { max-width: 46rem; margin: 0 auto; }
@@ -25,6 +25,8 @@ interface Piece {
   readonly text: string;
 }
 
+/** What every run has beside it. */
+const runPages = ["index.html", "article.html"];
 /** So many unchanged lines are shown around changed ones. */
 const around = 1;
 /** Fewer characters between two changes would only make them harder to read. */
@@ -36,6 +38,7 @@ export function writeCorrected(
   results: Results,
   article: Article,
   { article: corrected }: Corrected,
+  pages: readonly NamedPage[] = pagesBeside(correctedFiles(article).diff, article, runPages),
   // Of every article that is checked.
   [{ footnotes }] = readSettingsOfAll(),
 ): void {
@@ -43,16 +46,18 @@ export function writeCorrected(
   const files = correctedFiles(article);
   const text = footnotes ? withNotes(corrected, notedClaims(results.claims)) : corrected.text;
   writeFileSync(join(out, files.text), text);
-  writeFileSync(join(out, files.diff), diffPage(results, article, text, files.text));
+  writeFileSync(join(out, files.diff), diffPage(results, article, { after: text, file: files.text, pages }));
 }
 
 /** Returns a page on which words that were taken out of an article and those in their place are marked. */
-function diffPage(results: Results, article: Article, after: string, file: string): string {
+function diffPage(
+  results: Results,
+  article: Article,
+  { after, file, pages }: { readonly after: string; readonly file: string; readonly pages: readonly NamedPage[] },
+): string {
   const lines = linesOf(piecesOf(article.text, after, sourceLanguage(article)));
   return pageOf(article, `${inSourceLanguage(article.title, article)}: diff`, style, [
-    topBar(
-      pagesBeside(correctedFiles(article).diff, article, ["index.html", "article.html", correctedFiles(article).diff]),
-    ),
+    topBar(pages),
     h("main", {}, [
       h("h1", {}, both(article.title)),
       h("p", {}, [

@@ -1,12 +1,11 @@
 import GithubSlugger from "github-slugger";
 import { h } from "preact";
 import { type NamedPage, pageOf, topBar } from "./look.ts";
-import { articleTree } from "./markdown.ts";
+import { articleTree, codeStyle } from "./markdown.ts";
 
 const style = `
 body { max-width: 56rem; margin: 0 auto; line-height: 1.6; } code, pre { font: 14px/1.5 ui-monospace, "Noto Sans Mono", monospace; } code { background: var(--soft); } pre { padding: .7rem 1rem; overflow-x: auto; background: var(--soft); border-radius: 6px; }
 table { border-collapse: collapse; font-size: .92rem; } th, td { padding: .25rem .7rem; border: 1px solid var(--line); vertical-align: top; text-align: left; } .wide { overflow-x: auto; } img { max-width: 100%; } h2, h3, h4, h5, h6 { line-height: 1.3; margin: 1.6em 0 .4em; scroll-margin-top: 1rem; }
-.hljs-comment { color: light-dark(#5b6b7a, #9fb0bf); } .hljs-string, .hljs-attr { color: light-dark(#5b3a8c, #c3a6f0); } .hljs-keyword, .hljs-built_in { color: light-dark(#0d6a6a, #7fd0d0); }
 `;
 
 /** A text in Markdown. */
@@ -38,5 +37,5 @@ export function documentPage(
     link,
     anchor: (words) => slugs.slug(words),
   });
-  return pageOf({ languages: ["en"] }, titleOf(document), style, [topBar(pages), h("main", {}, body)]);
+  return pageOf({ languages: ["en"] }, titleOf(document), codeStyle + style, [topBar(pages), h("main", {}, body)]);
 }

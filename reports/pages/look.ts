@@ -18,7 +18,7 @@ const common = `
 body { overflow-wrap: anywhere; font: 16px/1.7 system-ui, "Noto Sans TC", "Noto Sans CJK TC", sans-serif; color: var(--ink); background: var(--paper); }
 a { color: inherit; } fieldset { display: inline-block; margin: .3rem 1rem .3rem 0; border: 1px solid var(--line); border-radius: 6px; } label { margin-right: .8rem; white-space: nowrap; }
 .verdict.holds { color: var(--holds); } .verdict.refuted { color: var(--refuted); } .verdict.external { color: var(--external); } .verdict.inconclusive { color: var(--inconclusive); }
-[hidden] { display: none; } @media print { fieldset { display: none; } }
+[hidden] { display: none !important; } @media print { fieldset { display: none; } }
 `;
 
 /** What is said in another language than the chosen one is hidden, but for the article's own words and what stands for the chosen. */

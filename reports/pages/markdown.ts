@@ -17,6 +17,11 @@ interface Words {
 
 const colours = createLowlight(common);
 
+/** The colours of code. */
+export const codeStyle = `
+.hljs-attr, .hljs-name, .hljs-title { color: light-dark(#0b5394, #8ab8e8); } .hljs-string, .hljs-bullet { color: light-dark(#5b3a8c, #c3a6f0); } .hljs-number, .hljs-literal { color: light-dark(#8a4b00, #e6b673); } .hljs-comment, .hljs-meta { color: light-dark(#5b6b7a, #9fb0bf); } .hljs-built_in, .hljs-keyword { color: light-dark(#0d6a6a, #7fd0d0); }
+`;
+
 /** How an article's words are shown. */
 interface Shown {
   words(words: Words): ComponentChild;
@@ -122,11 +127,11 @@ function element(
 ): ComponentChild {
   const { tagName, position } = node;
   const properties = attributesOf(node);
-  // The page has a heading of its own.
+  // The page has a heading of its own, unless it is the text alone.
   const heading = /^h([1-6])$/.exec(tagName)?.[1];
   if (heading !== undefined)
     return h(
-      `h${Math.min(Number(heading) + 1, 6)}`,
+      shown.anchor === undefined ? `h${Math.min(Number(heading) + 1, 6)}` : tagName,
       shown.anchor === undefined ? properties : { ...properties, id: shown.anchor(textOf(node)) },
       children,
     );

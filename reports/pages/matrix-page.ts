@@ -23,7 +23,7 @@ body { margin: 0 auto; max-width: 92rem; font-size: 15px; line-height: 1.45; }
 .heat td.flip { box-shadow: inset 3px 0 0 var(--ink); } .heat td a, .heat td button { display: block; width: 100%; padding: .15rem 0; border: 0; font: inherit; color: inherit; background: none; text-decoration: none; cursor: pointer; } .heat td :is(a, button):is(:hover, :focus-visible) { outline: 2px solid var(--ink); outline-offset: -2px; }
 .tip { display: none; position: absolute; right: 0; top: 100%; z-index: 3; width: 24rem; padding: .5rem .7rem; text-align: left; font-size: 14px; font-weight: normal; line-height: 1.5; color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 6px; box-shadow: 0 4px 14px #0003; }
 :is(a, button):is(:hover, :focus) > .tip { display: block; }
-.heat tr.section th { padding: .5rem .2rem .2rem; font-weight: bold; background: var(--soft); } .heat tbody tr { scroll-margin-top: 9.5rem; } .heat tbody tr:target th { outline: 2px solid var(--ink); outline-offset: -2px; } .runs { display: none; } form.filter fieldset { padding: .1rem .6rem .3rem; font-size: .9rem; } form.filter select { max-width: 13rem; font: inherit; } form.filter legend { font-size: .8rem; } tr[data-verdicts] td:empty { background: var(--soft); }
+.heat tr.section th { padding: .5rem .2rem .2rem; font-weight: bold; background: var(--soft); } .heat tbody tr { scroll-margin-top: 9.5rem; } .heat tbody tr:target th { outline: 2px solid var(--ink); outline-offset: -2px; } .runs { display: none; } form.filter fieldset { padding: .1rem .6rem .3rem; font-size: .9rem; } form.filter select { max-width: 13rem; font: inherit; } form.filter legend { font-size: .8rem; }
 @media (max-width: 60rem) { .heat, .heat tbody, .heat tr, .heat th { display: block; } .heat thead, .heat td { display: none; } .runs { display: block; margin: .1rem 0 .4rem; font-size: .85rem; } .heat tbody th { min-width: 0; } .map .names { font-size: .6rem; } .sections { display: none; } }
 @media print { .heat thead th { position: static; } .map, form { display: none; } }
 `;
@@ -38,7 +38,7 @@ function filter() {
   const words = data.get("words").trim().toLowerCase();
   let shown = 0;
   for (const row of document.querySelectorAll("tr[data-verdicts]")) {
-    row.hidden = !row.dataset.verdicts.split(" ").some((verdict) => verdicts.has(verdict))
+    row.hidden = row.dataset.verdicts !== "" && !row.dataset.verdicts.split(" ").some((verdict) => verdicts.has(verdict))
       || (data.get("section") !== "" && data.get("section") !== row.dataset.section)
       || (data.has("flips") && !row.hasAttribute("data-flips"))
       || (words !== "" && !(row.id + " " + row.querySelector("th").textContent).toLowerCase().includes(words));
@@ -52,10 +52,16 @@ form.addEventListener("input", filter);
 form.addEventListener("submit", (event) => event.preventDefault());
 filter();
 const pointed = document.querySelector(".pointed");
-for (const column of document.querySelectorAll(".map svg a"))
+for (const column of document.querySelectorAll(".map svg a")) {
+  const row = document.getElementById(column.getAttribute("href").slice(1));
   column.addEventListener("pointerenter", () => {
-    pointed.textContent = document.querySelector(column.getAttribute("href") + " .statement").innerText;
+    pointed.textContent = row.hidden ? "" : row.querySelector(".statement").innerText;
   });
+  column.addEventListener("click", () => {
+    if (row.hidden) form.reset();
+    filter();
+  });
+}
 `;
 
 /** Cells that differ from kind's defaults in the same thing. */
@@ -117,7 +123,7 @@ export function matrixPage(matrix: Matrix, linked = false, pages: readonly Named
           { class: "small" },
           both({
             en: "Each column of the map is a claim, each line a cluster. Point at one, or choose it to come to its row.",
-            zh: "圖中每一欄是一項主張，每一行是一種叢集。指向即顯示該主張，點選則跳到它的那一列。",
+            zh: "圖中每一欄是一項主張，每一列是一種叢集。指向即顯示該主張，點選則跳到表格中的該列。",
           }),
         ),
         map(matrix, groups),
@@ -223,12 +229,13 @@ function legend(): ComponentChild {
       h("li", {}, [h("b", { class: `verdict ${verdict}` }, symbols[verdict as keyof typeof symbols]), both(words)]),
     ),
     h("li", {}, [
-      h("b", {}, "┃"),
+      h("b", {}, "━┃"),
       both({
-        en: "another verdict than the version before, or than kind's defaults of the same version: point at it for the reason",
-        zh: "與前一個版本（或同版本的 kind 預設）判定不同：指向即顯示原因",
+        en: "The verdict differs from the version before, or from kind's defaults on the same version. Point at it to see why.",
+        zh: "與前一個版本（或同版本的 kind 預設）判定不同，指向即顯示原因。",
       }),
     ]),
+    h("li", {}, [h("b", {}, "–"), both({ en: "no verdict is recorded", zh: "沒有錄下判定" })]),
   ]);
 }
 
@@ -237,7 +244,7 @@ function filters({ sections }: Matrix): ComponentChild {
     h("label", {}, [h("input", { type: "checkbox", name, value, checked }), " ", words]);
   return h("form", { class: "filter" }, [
     h("fieldset", {}, [
-      h("legend", {}, both({ en: "verdict somewhere", zh: "某處的判定" })),
+      h("legend", {}, both({ en: "verdict in any cluster", zh: "任一叢集的判定" })),
       ...Object.entries(symbols).map(([verdict, symbol]) =>
         box("verdict", verdict, true, [`${symbol} `, both(verdictWords[verdict as keyof typeof symbols])]),
       ),
@@ -298,12 +305,16 @@ function row(claim: MatrixClaim, { groups, columns, linked }: Columns): Componen
         const flip = flips.find(({ to }) => to === cell.id);
         const surprise = found.verdict === found.expected ? undefined : (found.expected ?? "holds");
         const tips = [
-          ...(flip === undefined ? [] : [reason(claim, flip)]),
+          ...(flip === undefined ? [] : reason(claim, flip)),
           ...(surprise === undefined
             ? []
-            : [h("span", { class: "tip" }, [both({ en: "Expected was: ", zh: "原本預期：" }), verdictMark(surprise)])]),
+            : [both({ en: " Expected was: ", zh: " 原本預期：" }), verdictMark(surprise)]),
         ];
-        const content = [symbols[found.verdict], surprise === undefined ? null : "!", ...tips];
+        const content = [
+          symbols[found.verdict],
+          surprise === undefined ? null : "!",
+          tips.length === 0 ? null : h("span", { class: "tip" }, tips),
+        ];
         const link = `cells/${cell.id}/article.html#${placeOfWords(id)}`;
         return h(
           "td",
@@ -320,13 +331,13 @@ function row(claim: MatrixClaim, { groups, columns, linked }: Columns): Componen
 }
 
 /** What differs between two cells, and why, in the reader's language. */
-function reason({ verdicts }: MatrixClaim, { from, to, before, after, because }: MatrixClaim["flips"][number]) {
+function reason(
+  { verdicts }: MatrixClaim,
+  { from, to, before, after, because }: MatrixClaim["flips"][number],
+): ComponentChild[] {
   const why = because === "" ? undefined : verdicts[to]?.because;
   const mark = (verdict: string) => verdictMark(verdict as keyof typeof symbols);
-  return h("span", { class: "tip" }, [
-    ...[`${from} `, mark(before), ` → ${to} `, mark(after), ". "],
-    why === undefined ? null : both(why),
-  ]);
+  return [...[`${from} `, mark(before), ` → ${to} `, mark(after), ". "], why === undefined ? null : both(why)];
 }
 
 /** On a narrow screen, a group's verdicts from cell to cell: those of neighbours that are the same as one. */

@@ -1,13 +1,22 @@
-import { mkdirSync, readdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { readArticle } from "../../helpers/article/article.ts";
+import { readSettings } from "../../helpers/host/settings.ts";
+import type { Hop } from "../../helpers/path/hops.ts";
+import { drawPath } from "../../helpers/path/picture.ts";
+import { recordedVerdicts } from "../when.ts";
+import { articlePage } from "./article-page.ts";
+import { recordedRun } from "./pages.ts";
 
-const { BROWSER_PROGRAM, BROWSER_ENVIRONMENT, BROWSER_PAGES } = process.env;
-if (BROWSER_PROGRAM === undefined || BROWSER_PAGES === undefined) throw new Error("run it by `npm run pages`");
+const { BROWSER_PROGRAM, BROWSER_ENVIRONMENT, BROWSER_PAGES, BROWSER_SITE } = process.env;
+if (BROWSER_PROGRAM === undefined || BROWSER_PAGES === undefined || BROWSER_SITE === undefined)
+  throw new Error("run it by `npm run pages`");
 const folder = BROWSER_PAGES;
+const site = BROWSER_SITE;
 const screenshots = join(dirname(folder), "screenshots");
 /** It has the article's name. */
 const diff = readdirSync(folder).flatMap((file) => /^(.+\.diff)\.html$/.exec(file)?.[1] ?? []);
@@ -50,6 +59,21 @@ async function open(
   return { page, complaints };
 }
 
+function tooWide(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+}
+
+/** What axe finds that keeps people out. */
+async function seriousIn(page: Page): Promise<unknown[]> {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() =>
+    (window as unknown as { axe: typeof axe }).axe.run({ resultTypes: ["violations"] }),
+  );
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => [id, nodes.length, nodes[0]?.html, nodes[0]?.failureSummary]);
+}
+
 test.each(pages)("%s.html opens from disk, asks nobody for anything, and fits a narrow screen", async (name) => {
   const { page, complaints } = await open(name);
   await page.screenshot({ path: join(screenshots, `${name}.png`) });
@@ -58,9 +82,7 @@ test.each(pages)("%s.html opens from disk, asks nobody for anything, and fits a 
     [390, "narrow"],
   ] as const) {
     await page.setViewportSize({ width, height: 800 });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth), "pixels too wide").toBe(
-      0,
-    );
+    expect(await tooWide(page), "pixels too wide").toBe(0);
     await page.screenshot({ path: join(screenshots, `${name}-${as}.png`) });
   }
   expect(complaints).toEqual([]);
@@ -70,12 +92,7 @@ test.each(pages)("%s.html opens from disk, asks nobody for anything, and fits a 
 test.each(pages)("%s.html has no serious finding of axe, in light and in dark", async (name) => {
   for (const colorScheme of ["light", "dark"] as const) {
     const { page } = await open(name, { colorScheme });
-    await page.evaluate(axe.source);
-    const { violations } = await page.evaluate(() =>
-      (window as unknown as { axe: typeof axe }).axe.run({ resultTypes: ["violations"] }),
-    );
-    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-    expect(serious.map(({ id, nodes }) => [id, nodes.length, nodes[0]?.html, nodes[0]?.failureSummary])).toEqual([]);
+    expect(await seriousIn(page)).toEqual([]);
     if (colorScheme === "dark") await page.screenshot({ path: join(screenshots, `${name}-dark.png`) });
     await page.close();
   }
@@ -215,6 +232,10 @@ test("a border in the matrix tells its reason to mouse and keyboard, in the read
 
 test("on a telephone a claim's verdicts stand below it, from version to version", async () => {
   const { page } = await open("recorded-matrix", { viewport: { width: 390, height: 800 } });
+  const rows = page.locator("tbody tr[data-verdicts]").filter({ visible: true });
+  const all = await rows.count();
+  await page.locator("input[name=flips]").check();
+  expect(await rows.count()).toBeLessThan(all);
   const row = page.locator("tbody tr[data-flips]").first();
   expect(await row.locator("td").first().isVisible()).toBe(false);
   expect(await row.locator(".runs").innerText()).toMatch(/✓ .*\d+\.\d+\.\d+/);
@@ -242,13 +263,78 @@ test("what is typed finds claims, and a chosen one is seen with its words, on a 
   await page.close();
 });
 
-test("no words of the pages' own are left in another language than the chosen one", async () => {
-  const { page } = await open("article");
-  const english = page.locator("aside .claim [lang=en]:not(.source, .only, details *)").filter({ visible: true });
-  await page.goto(`${page.url()}#${await page.locator("aside .claim").first().getAttribute("id")}`);
-  expect(await english.count()).toBe(0);
+test.each(["index", "article"])(
+  "%s.html has no English sentence that a reader of Chinese sees as the pages' own",
+  async (name) => {
+    const { page } = await open(name);
+    if (name === "article")
+      await page.goto(`${page.url()}#${await page.locator("aside .claim").first().getAttribute("id")}`);
+    const sentences = await page.evaluate(() => {
+      const found: string[] = [];
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+        const around = node.parentElement;
+        const another = around?.closest(
+          ".source, code, pre, mark, details, a[href^=http], td, nav, script, style, text",
+        );
+        if (around === null || another !== null || !around.checkVisibility()) continue;
+        // Three words in a row are more than a name.
+        if (/[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}/.test(node.textContent ?? "")) found.push(node.textContent ?? "");
+      }
+      return found;
+    });
+    expect(sentences).toEqual([]);
+    await page.close();
+  },
+);
+
+test("one goes through the picture of a path from hop to hop", async () => {
+  const article = readArticle(readSettings({}).article);
+  const results = recordedRun(article);
+  if (results === undefined) throw new Error("there is no recorded run");
+  const claim = results.claims.find(({ verdict }) => verdict !== undefined);
+  const hop = (node: string, to: string): Hop => ({
+    ...{ node, interface: "eth0", direction: "in", from: "10.244.1.2", fromPort: 40_000, to, toPort: 80, ttl: 64 },
+    ...{ translated: [], by: [] },
+  });
+  const svg = drawPath({
+    title: "a path",
+    hops: [hop("worker", "10.96.0.9"), hop("worker2", "10.244.2.3")],
+    client: { lane: "worker", words: "client-1" },
+    server: { lane: "worker2", words: "server-2" },
+  });
+  const html = articlePage({
+    ...{ results, article, allure: new Map(), recordedVerdicts: recordedVerdicts(undefined, article) },
+    evidence: new Map([[claim?.id ?? "", { texts: [], pictures: [{ path: "path.svg", title: "a path", svg }] }]]),
+  });
+  writeFileSync(join(folder, "path.html"), html);
+  const { page, complaints } = await open("path", { locale: "en-GB" });
+  await page.goto(`${page.url()}#${claim?.id}`);
+  const figure = page.locator("figure.path");
+  expect(await figure.locator("g.later").count()).toBe(0);
+  await figure.getByLabel("hop ›").click();
+  expect(await figure.locator("output").textContent()).toBe("1/4 · client-1");
+  await figure.getByLabel("hop ›").click();
+  expect(await figure.locator("output").textContent()).toMatch(
+    /^2\/4 · worker: eth0 in, 10\.244\.1\.2:40000 → 10\.96\.0\.9:80/,
+  );
+  expect(await figure.locator("g.later").count()).toBe(2);
+  expect(complaints).toEqual([]);
   await page.close();
 });
+
+test.each(["index", "docs/readme", "docs/checks"])(
+  "%s.html of the site opens from disk, fits a narrow screen, and has no serious finding of axe",
+  async (name) => {
+    const { page, complaints } = await open(join(relative(folder, site), name), { locale: "en-GB" });
+    expect(await page.locator("h1").count()).toBe(1);
+    expect(await seriousIn(page)).toEqual([]);
+    await page.setViewportSize({ width: 390, height: 800 });
+    expect(await tooWide(page), "pixels too wide").toBe(0);
+    expect(complaints).toEqual([]);
+    await page.close();
+  },
+);
 
 test("pictures for the README are in its own language", async () => {
   const shown = [

@@ -3,7 +3,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { type Article, type Claim } from "../../helpers/article/article.ts";
 import { type ClaimResult, previousResults, type Results } from "../../helpers/claim/results.ts";
 import { placesInAllure } from "../allure/allure.ts";
-import { correctedIn } from "../corrected.ts";
+import { correctedFiles, correctedIn } from "../corrected.ts";
 import { decidingLines } from "../deciding.ts";
 import { errataAsMarkdown } from "../errata.ts";
 import { junitOf } from "../formats/junit.ts";
@@ -76,8 +76,6 @@ export function writePages(
   write("article.sarif", `${JSON.stringify(sarifOf(results, article, file), undefined, 2)}\n`);
   write("article.rdjson", `${JSON.stringify(rdjsonOf(results, article, file), undefined, 2)}\n`);
   write("junit.xml", junitOf(results, article, file));
-  // Where the corrected text was judged, it is there already.
-  if (results.corrected !== true) writeCorrected(out, results, article, correctedIn(results, article));
   write("errata.md", errataAsMarkdown(results, article, mostTelling(evidence)));
   // Allure's report is made last, from the same results.
   const files = [
@@ -86,7 +84,12 @@ export function writePages(
     ...(matrix === undefined ? [] : [recordedMatrixPage]),
     ...(recorded === undefined ? ["allure-report/index.html"] : []),
   ];
+  // Where the corrected text was judged, it is there already.
+  const corrected = results.corrected === true ? undefined : correctedIn(results, article);
+  const { diff, text } = correctedFiles(article);
+  if (corrected !== undefined && corrected.article.text !== article.text) files.push(diff, text);
   const pages = (current: string) => [...around, ...pagesBeside(current, article, files)];
+  if (corrected !== undefined) writeCorrected(out, results, article, corrected, pages(diff));
   if (matrix !== undefined) write(recordedMatrixPage, matrixPage(matrix, false, pages(recordedMatrixPage)));
   write(
     "article.html",

@@ -18,7 +18,11 @@ export interface ArticleOnSite {
 }
 
 /** Returns the page that a site begins with: each article with its verdicts, then what else is to be read. */
-export function sitePage(articles: readonly ArticleOnSite[], documents: readonly NamedPage[]): string {
+export function sitePage(
+  articles: readonly ArticleOnSite[],
+  documents: readonly NamedPage[],
+  latest: NamedPage | undefined,
+): string {
   return pageOf({ languages: ["en", "zh-Hant"] }, "kind-network-conformance", stripStyle + style, [
     topBar([]),
     h("main", {}, [
@@ -32,12 +36,17 @@ export function sitePage(articles: readonly ArticleOnSite[], documents: readonly
         }),
       ),
       h("div", { class: "articles" }, articles.map(articleCard)),
-      h("h2", {}, both({ en: "To read", zh: "文件" })),
-      h(
-        "ul",
-        {},
-        documents.map(({ file, words }) => h("li", {}, h("a", { href: file }, both(words)))),
-      ),
+      latest === undefined ? null : h("p", {}, h("a", { href: latest.file }, both(latest.words))),
+      ...(documents.length === 0
+        ? []
+        : [
+            h("h2", {}, both({ en: "To read", zh: "文件" })),
+            h(
+              "ul",
+              {},
+              documents.map(({ file, words }) => h("li", {}, h("a", { href: file }, both(words)))),
+            ),
+          ]),
     ]),
   ]);
 }

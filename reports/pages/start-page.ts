@@ -2,11 +2,11 @@ import { type ComponentChild, h } from "preact";
 import type { Article } from "../../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../../helpers/claim/results.ts";
 import { worldInWords } from "../../helpers/claim/world.ts";
-import type { WorldsFile } from "../../helpers/claim/worlds.ts";
+import { lastDate, type WorldsFile } from "../../helpers/claim/worlds.ts";
 import { changesBetween } from "../changes.ts";
 import { correctedFiles } from "../corrected.ts";
 import type { Matrix } from "../matrix.ts";
-import type { PastRun } from "../runs.ts";
+import { isWhole, type PastRun, totalOf } from "../runs.ts";
 import { type WrongSentence, wrongSentences } from "../sentences.ts";
 import {
   type Bilingual,
@@ -28,7 +28,7 @@ body { max-width: 62rem; margin: 0 auto; } h2 { font-size: 1.1rem; margin: 1.8re
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; margin: 1.2rem 0; } .cards > section { padding: .6rem 1rem; border: 1px solid var(--line); border-radius: 8px; } .cards h2 { margin: 0 0 .3rem; font-size: 1rem; } .cards p { margin: .2rem 0; } .cards .big { font-size: 1.6rem; font-weight: bold; line-height: 1.3; }
 .cards > section:has(.plot) { grid-column: 1 / -1; } .plot { display: block; width: 100%; height: 7rem; } .plot text { font-size: 8px; fill: var(--ink); text-anchor: middle; } .plot .here { stroke: var(--ink); stroke-width: 1; }
 ol li { margin-bottom: .5rem; } .reason { color: var(--refuted); } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
-@media (max-width: 40rem) { .bars { grid-template-columns: minmax(0, 1fr) auto; } .bars svg { grid-column: 1 / -1; order: 0; } }
+@media (max-width: 40rem) { .bars { grid-template-columns: minmax(0, 1fr) auto; } .bars { grid-auto-flow: dense; } .bars svg { grid-column: 1 / -1; } }
 `;
 
 /** What a start page can lead to, by what is there. */
@@ -85,25 +85,21 @@ export function startPage(page: Pages): string {
       h("h1", {}, both(article)),
       recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
       results.corrected === true ? h("p", { class: "verdict inconclusive" }, both(correctedText)) : null,
-      h("p", { class: "mislead" }, [
-        h("strong", {}, String(wrong.length)),
-        both({
-          en: wrong.length === 1 ? " sentence misleads on this cluster" : " sentences mislead on this cluster",
-          zh: " 個句子在此叢集上有誤導之虞",
-        }),
-      ]),
+      headline(results, wrong.length),
       claimStrip(judged, { page: "article.html" }),
       h("p", { class: "small" }, where(results)),
-      surprises.length === 0
-        ? h(
-            "p",
-            {},
-            both({
-              en: `Every verdict is the one that is known for ${results.world.kubernetes}; ✗ is a sentence of the article that is wrong on it.`,
-              zh: `所有判定都與 ${results.world.kubernetes} 的已知結果相同；✗ 表示文章中的該句在此版本上不成立。`,
-            }),
-          )
-        : list({ en: "Not as expected", zh: "與預期不同" }, surprises),
+      surprises.length > 0
+        ? list({ en: "Not as expected", zh: "與預期不同" }, surprises)
+        : !isWhole(results)
+          ? null
+          : h(
+              "p",
+              {},
+              both({
+                en: `Every verdict is the one that is known for ${results.world.kubernetes}; ✗ is a sentence of the article that is wrong on it.`,
+                zh: `所有判定都與 ${results.world.kubernetes} 的已知結果相同；✗ 表示文章中的該句在此版本上不成立。`,
+              }),
+            ),
       ...(wrong.length === 0 ? [] : misleading(wrong, page)),
       h("h2", {}, both({ en: "Section by section", zh: "逐節" })),
       sectionBars(results.sections, judged),
@@ -139,11 +135,35 @@ export function startPage(page: Pages): string {
           "tbody",
           {},
           environment(results).map(([name, value]) =>
-            h("tr", {}, [h("th", { scope: "row" }, name), h("td", {}, value)]),
+            h("tr", {}, [h("th", { scope: "row" }, both(name)), h("td", {}, value)]),
           ),
         ),
       ),
     ]),
+  ]);
+}
+
+/** What a reader wants to know first; of a run that did not judge all claims it does not say more than that run knows. */
+function headline(results: Results, wrong: number): ComponentChild {
+  const judged = results.claims.filter(({ verdict }) => verdict !== undefined).length;
+  if (judged === 0)
+    return h(
+      "p",
+      { class: "mislead" },
+      both({ en: "No claim was judged in this run.", zh: "這次執行沒有判定任何主張。" }),
+    );
+  const part = isWhole(results)
+    ? { en: "", zh: "" }
+    : {
+        en: `, of the ${judged} claims that this run judged: others were not asked for, or it ended before`,
+        zh: `（只計這次判定的 ${judged} 項主張：其餘未列入，或執行提早結束）`,
+      };
+  return h("p", { class: "mislead" }, [
+    h("strong", {}, String(wrong)),
+    both({
+      en: `${wrong === 1 ? " sentence misleads" : " sentences mislead"} on this cluster${part.en}`,
+      zh: ` 個句子在此叢集上有誤導之虞${part.zh}`,
+    }),
   ]);
 }
 
@@ -154,7 +174,7 @@ function misleading(wrong: readonly WrongSentence[], { article }: Pages): Compon
     h("h2", { id: "wrong" }, both({ en: "What misleads", zh: "有誤導之虞的句子" })),
     h("p", { class: "small" }, [
       both({
-        en: "Each leads to its place in the article and to how one knows; ",
+        en: "Each leads to its place in the article and to the evidence; ",
         zh: "點選可看文章中的位置與依據；",
       }),
       h(
@@ -202,7 +222,7 @@ function card(title: Bilingual, big: ComponentChild, ...lines: readonly Componen
   ]);
 }
 
-/** One proof: each check was seen to say the opposite once what its sentence speaks of is otherwise. */
+/** One proof: each check was seen to give the opposite verdict when what its sentence speaks of was changed. */
 function canFail(results: Results, recorded: Results | undefined): ComponentChild {
   const tried = results.claims.some((claim) => claim.controls.length > 0) ? results : recorded;
   const title = { en: "Can the checks fail?", zh: "檢查會失敗嗎？" };
@@ -214,21 +234,23 @@ function canFail(results: Results, recorded: Results | undefined): ComponentChil
     title,
     `${proven} / ${executed}`,
     both({
-      en: `checks were seen to turn, ${live} of them by a change to the cluster`,
-      zh: `項檢查證實會改判，其中 ${live} 項是改變叢集所致`,
+      en: `checks gave the opposite verdict when what they look at was changed; for ${live} of them the cluster itself was changed`,
+      zh: `項檢查在改變所觀察的事物後給出相反的判定，其中 ${live} 項改變的是叢集本身`,
     }),
-    when === undefined
-      ? null
-      : both({
-          en: `recorded on ${when.world.kubernetes}, ${when.started.slice(0, 10)}`,
-          zh: `${when.started.slice(0, 10)} 在 ${when.world.kubernetes} 上錄下`,
-        }),
+    ...(when === undefined
+      ? []
+      : [
+          both({
+            en: `recorded on ${when.world.kubernetes}, ${when.started.slice(0, 10)}`,
+            zh: `${when.started.slice(0, 10)} 在 ${when.world.kubernetes} 上錄下`,
+          }),
+        ]),
   );
 }
 
-/** The other proof: verdicts stay where what is otherwise is nothing that a sentence speaks of. */
+/** The other proof: verdicts stay where clusters differ in ways of which no sentence speaks. */
 function stays(recorded: WorldsFile | undefined): ComponentChild {
-  const title = { en: "Do they stay when they have to?", zh: "不該變時會不變嗎？" };
+  const title = { en: "Do they stay when they have to?", zh: "不該改判時，會維持原判嗎？" };
   if (recorded === undefined)
     return card(title, "–", both({ en: "Not recorded: npm run worlds", zh: "尚未錄下：npm run worlds" }));
   const { groups } = recorded;
@@ -239,34 +261,37 @@ function stays(recorded: WorldsFile | undefined): ComponentChild {
     title,
     `${wrong} / ${judged}`,
     both({
-      en: `verdicts were wrong in ${worlds} clusters and machines that are otherwise in what no sentence speaks of`,
-      zh: `項判定有誤（${worlds} 種不同的叢集與機器，其差異與文章所述無關）`,
+      en: `wrong verdicts in ${worlds} clusters and machines that differ in ways the article does not mention`,
+      zh: `項判定有誤（${worlds} 種叢集與機器，差異都與文章所述無關）`,
     }),
-    both({
-      en: `recorded, last on ${
-        groups
-          .map(({ date }) => date)
-          .toSorted()
-          .at(-1) ?? ""
-      }`,
-      zh: `最後錄於 ${
-        groups
-          .map(({ date }) => date)
-          .toSorted()
-          .at(-1) ?? ""
-      }`,
-    }),
+    both({ en: `recorded, last on ${lastDate(groups)}`, zh: `最後錄於 ${lastDate(groups)}` }),
   );
 }
 
 const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(milliseconds < 10_000 ? 1 : 0)} s`;
 
+/** The phases of a run; others have no other name. */
+const phasesInZh: Readonly<Record<string, string>> = {
+  ...{
+    engine: "引擎",
+    image: "映像",
+    cluster: "叢集",
+    world: "環境",
+    claims: "主張",
+    controls: "反向驗證",
+    reports: "報告",
+  },
+};
+
 function howLong({ phases }: Results, runs: readonly PastRun[]): ComponentChild {
-  const total = phases.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   return card(
-    { en: "How long it took", zh: "花了多久" },
-    seconds(total),
-    phases.map(({ name, milliseconds }) => `${name} ${seconds(milliseconds)}`).join(" · "),
+    { en: "How long it took", zh: "執行時間" },
+    seconds(totalOf(phases)),
+    phases.map(({ name, milliseconds }, index) => [
+      index === 0 ? "" : " · ",
+      both({ en: name, zh: phasesInZh[name] ?? name }),
+      ` ${seconds(milliseconds)}`,
+    ]),
     ...(runs.length < 2
       ? []
       : [
@@ -278,7 +303,7 @@ function howLong({ phases }: Results, runs: readonly PastRun[]): ComponentChild 
             plot(
               runs.map(({ started, kubernetes, misleading }, index) => ({
                 value: misleading,
-                name: kubernetes.replace(/^v/, ""),
+                name: started.slice(5, 10),
                 title: `${started} ${kubernetes}`,
                 here: index === runs.length - 1,
               })),
@@ -286,6 +311,10 @@ function howLong({ phases }: Results, runs: readonly PastRun[]): ComponentChild 
           ],
         ]),
   );
+}
+
+function minorOf(version: string): string {
+  return version.replace(/\.\d+$/, "");
 }
 
 /** How many sentences mislead on each version of Kubernetes with kind's defaults. */
@@ -299,7 +328,8 @@ function byVersion(matrix: Matrix, { claims }: Article, { world }: Results): Com
     const wrong = matrix.claims.filter(({ verdicts }) => verdicts[id]?.verdict === "refuted");
     return {
       value: new Set(wrong.map((claim) => repeats.get(claim.id))).size,
-      name: id.replace(/\.\d+$/, ""),
+      // A version of which there is another patch is told with its own.
+      name: cells.some((cell) => cell.id !== id && minorOf(cell.id) === minorOf(id)) ? id : minorOf(id),
       title: kubernetes,
       here: kubernetes === world.kubernetes,
     };
@@ -319,7 +349,7 @@ function plot(
   bars: readonly { readonly value: number; readonly name: string; readonly title: string; readonly here: boolean }[],
 ): ComponentChild {
   const highest = Math.max(1, ...bars.map(({ value }) => value));
-  const width = 20;
+  const width = 24;
   return h(
     "svg",
     {
@@ -398,18 +428,23 @@ function since(results: Results, previous: Results | undefined): ComponentChild[
   ];
 }
 
-function environment({ world, suite, started, coverage }: Results): [string, string][] {
+function environment({ world, suite, started, coverage }: Results): [Bilingual, string][] {
   return [
-    ["Kubernetes", world.kubernetes],
-    ["kind", world.kind],
-    ["kube-proxy", world.proxyMode],
-    ["IP", world.ipFamilies.join(" + ")],
-    ["CNI", world.cni],
-    ["Nodes", String(world.nodes.length)],
-    ["Engine", `${world.engine.name} ${world.engine.version}, cgroup ${world.engine.cgroup}`],
-    ["Started", started],
-    ["Coverage", `${coverage.percent} %`],
-    ["Suite", `${suite.version} (${suite.commit.slice(0, 12)})`],
-    ...Object.entries(world.provenance).filter(([part]) => part === "node image" || part === "kindnetd"),
+    [{ en: "Kubernetes", zh: "Kubernetes" }, world.kubernetes],
+    [{ en: "kind", zh: "kind" }, world.kind],
+    [{ en: "kube-proxy", zh: "kube-proxy" }, world.proxyMode],
+    [{ en: "IP", zh: "IP" }, world.ipFamilies.join(" + ")],
+    [{ en: "CNI", zh: "CNI" }, world.cni],
+    [{ en: "Nodes", zh: "節點數" }, String(world.nodes.length)],
+    [{ en: "Engine", zh: "容器引擎" }, `${world.engine.name} ${world.engine.version}, cgroup ${world.engine.cgroup}`],
+    [{ en: "Started", zh: "開始時間" }, started],
+    [{ en: "Coverage", zh: "涵蓋率" }, `${coverage.percent} %`],
+    [{ en: "Suite", zh: "測試套件" }, `${suite.version} (${suite.commit.slice(0, 12)})`],
+    ...Object.entries(world.provenance)
+      .filter(([part]) => part === "node image" || part === "kindnetd")
+      .map(([part, origin]): [Bilingual, string] => [
+        { en: part, zh: part === "node image" ? "節點映像" : part },
+        origin,
+      ]),
   ];
 }
