@@ -60,11 +60,13 @@ export function regionsOf(id: string, article: Article): [Region, ...Region[]] {
   const entry = entryOf(id, article);
   const [first, ...others] = [entry, ...entry.also].flatMap((place) => spanOf(article.text, place) ?? []);
   if (first === undefined) throw new RangeError(`the article does not have the words of ${id}`);
-  const region = ({ start, end }: { start: number; end: number }) => {
-    const [from, to] = [positionAt(article.text, start), positionAt(article.text, end)];
-    return { startLine: from.line, startColumn: from.column, endLine: to.line, endColumn: to.column };
-  };
-  return [region(first), ...others.map(region)];
+  return [regionOf(first, article), ...others.map((span) => regionOf(span, article))];
+}
+
+/** Returns where words between two string indices of the saved article are. */
+export function regionOf({ start, end }: { start: number; end: number }, { text }: Pick<Article, "text">): Region {
+  const [from, to] = [positionAt(text, start), positionAt(text, end)];
+  return { startLine: from.line, startColumn: from.column, endLine: to.line, endColumn: to.column };
 }
 
 function positionAt(text: string, index: number): { line: number; column: number } {

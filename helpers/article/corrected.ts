@@ -2,7 +2,9 @@ import { type Article, type Claim, type Expectation, type Place, placeAt, spanOf
 import { keysOf, type Texts, textIn } from "./languages.ts";
 
 /** Words between two string indices of the article, and what stands in their place once it is corrected. */
-interface Change {
+export interface Change {
+  /** The claim whose correction it is, by its id. */
+  readonly claim: string;
   readonly start: number;
   readonly end: number;
   readonly to: string;
@@ -14,6 +16,8 @@ export interface Corrected {
   readonly article: Article;
   /** The claims that are corrected. */
   readonly ids: ReadonlySet<string>;
+  /** What is otherwise, in the article's order; no two have words in common. */
+  readonly changes: readonly Change[];
 }
 
 /**
@@ -64,7 +68,7 @@ export function correctedArticle(article: Article, inForce: ReadonlyMap<string, 
     return [{ ...claim, ...said, ...place, expect: [{ verdict: "holds", because, link }] }];
   });
   const unclaimed = article.unclaimed.map((entry) => ({ ...entry, places: entry.places.flatMap(moved) }));
-  return { article: { ...article, text, claims, unclaimed }, ids };
+  return { article: { ...article, text, claims, unclaimed }, ids, changes };
 }
 
 function changesOf({ text, languages }: Article, claim: Claim, { edits, instead }: Expectation): Change[] {
@@ -75,7 +79,7 @@ function changesOf({ text, languages }: Article, claim: Claim, { edits, instead 
       : [{ quote: claim.quote, occurrence: claim.occurrence, to: textIn(instead, own) ?? instead.en }];
   return (edits ?? whole).flatMap((edit) => {
     const span = spanOf(text, edit);
-    return span === undefined ? [] : [{ ...span, to: edit.to }];
+    return span === undefined ? [] : [{ claim: claim.id, ...span, to: edit.to }];
   });
 }
 

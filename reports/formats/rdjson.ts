@@ -1,9 +1,7 @@
 import type { Article } from "../../helpers/article/article.ts";
-import { textIn } from "../../helpers/article/languages.ts";
 import type { Results } from "../../helpers/claim/results.ts";
-import { type Region, regionsOf } from "../places.ts";
-import { correctionOf } from "../sentences.ts";
-import { sourceLanguage } from "../words.ts";
+import { correctedIn } from "../corrected.ts";
+import { type Region, regionOf, regionsOf } from "../places.ts";
 import { findingsOf } from "./findings.ts";
 
 /** Reviewdog Diagnostic Format, as far as it is written here. Source: reviewdog, proto/rdf. */
@@ -26,28 +24,39 @@ interface Range {
 
 /**
  * Returns what a run found in the article for reviewdog: in a pull request, each correction is a suggestion that can be committed.
+ * All suggestions together make the corrected text.
  *
  * @param file of the article's text, relative to the repository's top
  */
 export function rdjsonOf(results: Results, article: Article, file: string): Rdjson {
   const lines = article.text.split("\n");
   const severities = { error: "ERROR", warning: "WARNING", note: "INFO", none: "INFO" } as const;
+  const { changes } = results.corrected === true ? { changes: [] } : correctedIn(results, article);
   return {
     source: { name: "kind-network-conformance" },
-    diagnostics: findingsOf(results).map(({ claim, level, text }) => {
-      const { id, verdict, link } = claim;
-      const [first] = regionsOf(id, article);
-      const range = rangeOf(first, lines);
-      const instead = verdict === "refuted" ? correctionOf(claim) : undefined;
-      // A text in another language than the article's is nothing to commit.
-      const correction = instead === undefined ? undefined : textIn(instead, sourceLanguage(article));
-      return {
+    diagnostics: findingsOf(results).flatMap(({ claim, level, text }) => {
+      const { id, link } = claim;
+      const [place] = regionsOf(id, article);
+      const own = changes
+        .filter((change) => change.claim === id)
+        .map((change) => ({ ...regionOf(change, article), to: change.to }));
+      // A suggestion is told where it is committed: those for other lines than the sentence's, there.
+      const [here, elsewhere] = [true, false].map((wanted) =>
+        own.filter(({ startLine, endLine }) => wanted === (startLine >= place.startLine && endLine <= place.endLine)),
+      );
+      const told = [
+        { at: place, by: here ?? [] },
+        ...(elsewhere ?? []).map((change) => ({ at: change, by: [change] })),
+      ];
+      return told.map(({ at, by }) => ({
         message: text,
-        location: { path: file, range },
+        location: { path: file, range: rangeOf(at, lines) },
         severity: severities[level],
         code: { value: id, ...(link === undefined ? {} : { url: link }) },
-        ...(correction === undefined ? {} : { suggestions: [{ range, text: correction }] }),
-      };
+        ...(by.length === 0
+          ? {}
+          : { suggestions: by.map((change) => ({ range: rangeOf(change, lines), text: change.to })) }),
+      }));
     }),
   };
 }
