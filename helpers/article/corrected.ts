@@ -2,7 +2,7 @@ import { type Article, type Claim, type Expectation, type Place, placeAt, spanOf
 import { keysOf, type Texts, textIn } from "./languages.ts";
 
 /** Words between two string indices of the article, and what stands in their place once it is corrected. */
-export interface Change {
+interface Change {
   /** The claim whose correction it is, by its id. */
   readonly claim: string;
   readonly start: number;
