@@ -6,7 +6,7 @@ import { apiOperations } from "./operations.ts";
 
 test("what is written at status is looked at, and so is what was written beside it", () => {
   const update = { status: { conditions: ["updated"] } };
-  const status = { patch: annotatedWith("patchedstatus"), update };
+  const status = { patch: annotatedWith("patchedstatus"), update, apart: true };
   const at = { beside: null, read: operated.read, patched: written(status.patch), updated: written(update) };
   const watched = [[...(operated.watched[0] ?? []), "MODIFIED patchedstatus"]];
   const check = apiOperations.make({ ...(apiOperations.example as object), status, refused: "status" });

@@ -31,10 +31,10 @@ export const apiOperations = readyMade({
     beside: z.string().describe("the name of one that is alike but for the label, and stays"),
     change: Fields.default({ metadata: { labels: { changed: "yes" } } }).describe("a strategic merge patch"),
     status: z
-      .strictObject({ patch: Fields, update: Fields })
+      .strictObject({ patch: Fields, update: Fields, apart: z.boolean().default(false) })
       .optional()
       .describe(
-        "what is merged into the object at `status`; the second is written at the object itself before, without effect",
+        "what is merged into the object at `status`; with `apart: true` the second is written at the object itself before, and must have no effect",
       ),
     refused: z
       .enum(["UPDATE", "status", "DELETECOLLECTION"])
@@ -78,9 +78,10 @@ export const apiOperations = readyMade({
           code: 200,
           same: true,
         });
-        expect(found.status.beside, "what an update of the object itself has left in the status").not.toEqual(
-          status.update["status"],
-        );
+        if (status.apart)
+          expect(found.status.beside, "what an update of the object itself has left in the status").not.toEqual(
+            status.update["status"],
+          );
         wrote("patching the status of", found.status.patched, status.patch);
         wrote("updating the status of", found.status.updated, status.update);
       }
@@ -170,7 +171,11 @@ interface Operated {
   readonly beside: string;
   readonly change: Readonly<Record<string, unknown>>;
   readonly status:
-    | { readonly patch: Readonly<Record<string, unknown>>; readonly update: Readonly<Record<string, unknown>> }
+    | {
+        readonly patch: Readonly<Record<string, unknown>>;
+        readonly update: Readonly<Record<string, unknown>>;
+        readonly apart: boolean;
+      }
     | undefined;
 }
 
@@ -221,7 +226,12 @@ async function operate(lab: Lab, { object, more, beside, change, status }: Opera
   const merge = "application/merge-patch+json";
   const patched = await patch("patch it", one, merge, annotated("patched"));
   const changed = await patch("change it", one, "application/strategic-merge-patch+json", change);
-  const updated = await update("update it", one, annotated("updated"), { status: status?.update["status"] });
+  const updated = await update(
+    "update it",
+    one,
+    annotated("updated"),
+    status?.apart === true ? { status: status.update["status"] } : {},
+  );
   const at = `${one}/status`;
   const writtenStatus =
     status === undefined
