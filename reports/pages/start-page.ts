@@ -2,11 +2,11 @@ import { type ComponentChild, h } from "preact";
 import type { Article } from "../../helpers/article/article.ts";
 import type { ClaimResult, Results } from "../../helpers/claim/results.ts";
 import { worldInWords } from "../../helpers/claim/world.ts";
-import { lastDate, type WorldsFile } from "../../helpers/claim/worlds.ts";
+import type { WorldsFile } from "../../helpers/claim/worlds.ts";
 import { changesBetween } from "../changes.ts";
 import { correctedFiles } from "../corrected.ts";
 import type { Matrix } from "../matrix.ts";
-import { isWhole, type PastRun, totalOf } from "../runs.ts";
+import { isWhole, type PastRun } from "../runs.ts";
 import { type WrongSentence, wrongSentences } from "../sentences.ts";
 import {
   type Bilingual,
@@ -16,6 +16,7 @@ import {
   recordedMatrixPage,
   symbols,
 } from "../words.ts";
+import { byVersion, canFail, cardStyle, howLong, seconds, stays } from "./cards.ts";
 import { both, type NamedPage, pageOf, topBar, verdictMark } from "./look.ts";
 import { claimStrip, stripStyle } from "./strip.ts";
 import { wrongList } from "./wrong-list.ts";
@@ -24,9 +25,6 @@ const style = `
 body { max-width: 62rem; margin: 0 auto; } h2 { font-size: 1.1rem; margin: 1.8rem 0 .4rem; } .bar { border-radius: 0 0 8px 8px; }
 .mislead { margin: .6rem 0 .2rem; font-size: 1.15rem; } .mislead strong { font-size: 2.8rem; line-height: 1; color: var(--refuted); vertical-align: -.1em; }
 .bars { display: grid; grid-template-columns: minmax(9rem, 22rem) minmax(0, 1fr) auto; gap: .15rem .8rem; align-items: center; } .bars a { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-decoration: none; } .bars a:hover { text-decoration: underline; }
-.plot .refuted { fill: var(--refuted); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: 1rem; margin: 1.2rem 0; } .cards > section { padding: .6rem 1rem; border: 1px solid var(--line); border-radius: 8px; } .cards h2 { margin: 0 0 .3rem; font-size: 1rem; } .cards p { margin: .2rem 0; } .cards .big { font-size: 1.6rem; font-weight: bold; line-height: 1.3; }
-.cards > section:has(.plot) { grid-column: 1 / -1; } .plot { display: block; width: 100%; height: 7rem; } .plot text { font-size: 8px; fill: var(--ink); text-anchor: middle; } .plot .here { stroke: var(--ink); stroke-width: 1; }
 ol li { margin-bottom: .5rem; } .reason { color: var(--refuted); } table { border-collapse: collapse; } th, td { padding: .2rem 1rem .2rem 0; text-align: left; vertical-align: top; overflow-wrap: normal; border-bottom: 1px solid var(--line); } td { overflow-wrap: anywhere; }
 @media (max-width: 40rem) { .bars { grid-template-columns: minmax(0, 1fr) auto; } .bars { grid-auto-flow: dense; } .bars svg { grid-column: 1 / -1; } }
 `;
@@ -79,68 +77,73 @@ export function startPage(page: Pages): string {
   const judged = claims.filter(({ verdict }) => verdict !== undefined);
   const surprises = judged.filter(({ verdict, expected }) => verdict !== expected);
   const wrong = wrongSentences(judged);
-  return pageOf(article, `${inSourceLanguage(article, article)}: ${results.world.kubernetes}`, stripStyle + style, [
-    topBar(page.pages),
-    h("main", {}, [
-      h("h1", {}, both(article)),
-      recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
-      results.corrected === true ? h("p", { class: "verdict inconclusive" }, both(correctedText)) : null,
-      headline(results, wrong.length),
-      claimStrip(judged, { page: "article.html" }),
-      h("p", { class: "small" }, where(results)),
-      surprises.length > 0
-        ? list({ en: "Not as expected", zh: "與預期不同" }, surprises)
-        : !isWhole(results)
-          ? null
-          : h(
-              "p",
-              {},
-              both({
-                en: `Every verdict is the one that is known for ${results.world.kubernetes}; ✗ is a sentence of the article that is wrong on it.`,
-                zh: `所有判定都與 ${results.world.kubernetes} 的已知結果相同；✗ 表示文章中的該句在此版本上不成立。`,
-              }),
-            ),
-      ...(wrong.length === 0 ? [] : misleading(wrong, page)),
-      h("h2", {}, both({ en: "Section by section", zh: "逐節" })),
-      sectionBars(results.sections, judged),
-      h("p", { class: "small" }, [
-        ...verdicts.flatMap((verdict) => [
-          `${judged.filter((claim) => claim.verdict === verdict).length} `,
-          verdictMark(verdict),
-          " · ",
+  return pageOf(
+    article,
+    `${inSourceLanguage(article, article)}: ${results.world.kubernetes}`,
+    cardStyle + stripStyle + style,
+    [
+      topBar(page.pages),
+      h("main", {}, [
+        h("h1", {}, both(article)),
+        recorded === undefined ? null : h("p", { class: "verdict inconclusive" }, both(recorded)),
+        results.corrected === true ? h("p", { class: "verdict inconclusive" }, both(correctedText)) : null,
+        headline(results, wrong.length),
+        claimStrip(judged, { page: "article.html" }),
+        h("p", { class: "small" }, where(results)),
+        surprises.length > 0
+          ? list({ en: "Not as expected", zh: "與預期不同" }, surprises)
+          : !isWhole(results)
+            ? null
+            : h(
+                "p",
+                {},
+                both({
+                  en: `Every verdict is the one that is known for ${results.world.kubernetes}; ✗ is a sentence of the article that is wrong on it.`,
+                  zh: `所有判定都與 ${results.world.kubernetes} 的已知結果相同；✗ 表示文章中的該句在此版本上不成立。`,
+                }),
+              ),
+        ...(wrong.length === 0 ? [] : misleading(wrong, page)),
+        h("h2", {}, both({ en: "Section by section", zh: "逐節" })),
+        sectionBars(results.sections, judged),
+        h("p", { class: "small" }, [
+          ...verdicts.flatMap((verdict) => [
+            `${judged.filter((claim) => claim.verdict === verdict).length} `,
+            verdictMark(verdict),
+            " · ",
+          ]),
+          both({ en: `${judged.length} claims in all`, zh: `共 ${judged.length} 項主張` }),
         ]),
-        both({ en: `${judged.length} claims in all`, zh: `共 ${judged.length} 項主張` }),
-      ]),
-      h("div", { class: "cards" }, [
-        canFail(results, page.recordedControls),
-        stays(page.recordedWorlds),
-        howLong(results, page.runs),
-        ...(page.matrix === undefined ? [] : byVersion(page.matrix, page.article, results)),
-      ]),
-      ...(recorded === undefined ? since(results, page.previous) : []),
-      h("h2", {}, both({ en: "Look at", zh: "查看" })),
-      h(
-        "ul",
-        {},
-        links
-          .flatMap((link) => (link[0] === "errata.md" ? [link, ...linksToCorrected(page.article)] : [link]))
-          .filter(([file]) => files.includes(file))
-          .map(([file, words]) => h("li", {}, h("a", { href: file }, both(words)))),
-      ),
-      h("h2", {}, both({ en: "What was checked", zh: "檢查環境" })),
-      h(
-        "table",
-        {},
+        h("div", { class: "cards" }, [
+          canFail(results, page.recordedControls),
+          stays(page.recordedWorlds),
+          howLong(results, page.runs),
+          ...(page.matrix === undefined ? [] : byVersion(page.matrix, page.article, results)),
+        ]),
+        ...(recorded === undefined ? since(results, page.previous) : []),
+        h("h2", {}, both({ en: "Look at", zh: "查看" })),
         h(
-          "tbody",
+          "ul",
           {},
-          environment(results).map(([name, value]) =>
-            h("tr", {}, [h("th", { scope: "row" }, both(name)), h("td", {}, value)]),
+          links
+            .flatMap((link) => (link[0] === "errata.md" ? [link, ...linksToCorrected(page.article)] : [link]))
+            .filter(([file]) => files.includes(file))
+            .map(([file, words]) => h("li", {}, h("a", { href: file }, both(words)))),
+        ),
+        h("h2", {}, both({ en: "What was checked", zh: "檢查環境" })),
+        h(
+          "table",
+          {},
+          h(
+            "tbody",
+            {},
+            environment(results).map(([name, value]) =>
+              h("tr", {}, [h("th", { scope: "row" }, both(name)), h("td", {}, value)]),
+            ),
           ),
         ),
-      ),
-    ]),
-  ]);
+      ]),
+    ],
+  );
 }
 
 /** What a reader wants to know first; of a run that did not judge all claims it does not say more than that run knows. */
@@ -209,166 +212,6 @@ function sectionBars(sections: Results["sections"], judged: readonly ClaimResult
           { class: `small verdict ${refuted === 0 ? "holds" : "refuted"}` },
           refuted === 0 ? `${symbols.holds} ${claims.length}` : `${symbols.refuted} ${refuted} / ${claims.length}`,
         ),
-      ];
-    }),
-  );
-}
-
-function card(title: Bilingual, big: ComponentChild, ...lines: readonly ComponentChild[]): ComponentChild {
-  return h("section", {}, [
-    h("h2", {}, both(title)),
-    h("p", { class: "big" }, big),
-    ...lines.map((line) => h("p", { class: "small" }, line)),
-  ]);
-}
-
-/** One proof: each check was seen to give the opposite verdict when what its sentence speaks of was changed. */
-function canFail(results: Results, recorded: Results | undefined): ComponentChild {
-  const tried = results.claims.some((claim) => claim.controls.length > 0) ? results : recorded;
-  const title = { en: "Can the checks fail?", zh: "檢查會失敗嗎？" };
-  if (tried === undefined)
-    return card(title, "–", both({ en: "Not tried: npm run controls", zh: "尚未嘗試：npm run controls" }));
-  const { proven, executed, live } = tried.controls;
-  const when = tried === results ? undefined : tried;
-  return card(
-    title,
-    `${proven} / ${executed}`,
-    both({
-      en: `checks gave the opposite verdict when what they look at was changed; for ${live} of them the cluster itself was changed`,
-      zh: `項檢查在改變所觀察的事物後給出相反的判定，其中 ${live} 項改變的是叢集本身`,
-    }),
-    ...(when === undefined
-      ? []
-      : [
-          both({
-            en: `recorded on ${when.world.kubernetes}, ${when.started.slice(0, 10)}`,
-            zh: `${when.started.slice(0, 10)} 在 ${when.world.kubernetes} 上錄下`,
-          }),
-        ]),
-  );
-}
-
-/** The other proof: verdicts stay where clusters differ in ways of which no sentence speaks. */
-function stays(recorded: WorldsFile | undefined): ComponentChild {
-  const title = { en: "Do they stay when they have to?", zh: "不該改判時，會維持原判嗎？" };
-  if (recorded === undefined)
-    return card(title, "–", both({ en: "Not recorded: npm run worlds", zh: "尚未錄下：npm run worlds" }));
-  const { groups } = recorded;
-  const worlds = groups.flatMap((group) => group.worlds).length;
-  const judged = groups.reduce((sum, group) => sum + group.stayed.length * group.worlds.length, 0);
-  const wrong = groups.flatMap((group) => group.wrong).length;
-  return card(
-    title,
-    `${wrong} / ${judged}`,
-    both({
-      en: `wrong verdicts in ${worlds} clusters and machines that differ in ways the article does not mention`,
-      zh: `項判定有誤（${worlds} 種叢集與機器，差異都與文章所述無關）`,
-    }),
-    both({ en: `recorded, last on ${lastDate(groups)}`, zh: `最後錄於 ${lastDate(groups)}` }),
-  );
-}
-
-const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(milliseconds < 10_000 ? 1 : 0)} s`;
-
-/** The phases of a run; others have no other name. */
-const phasesInZh: Readonly<Record<string, string>> = {
-  ...{
-    engine: "引擎",
-    image: "映像",
-    cluster: "叢集",
-    world: "環境",
-    claims: "主張",
-    controls: "反向驗證",
-    reports: "報告",
-  },
-};
-
-function howLong({ phases }: Results, runs: readonly PastRun[]): ComponentChild {
-  return card(
-    { en: "How long it took", zh: "執行時間" },
-    seconds(totalOf(phases)),
-    phases.map(({ name, milliseconds }, index) => [
-      index === 0 ? "" : " · ",
-      both({ en: name, zh: phasesInZh[name] ?? name }),
-      ` ${seconds(milliseconds)}`,
-    ]),
-    ...(runs.length < 2
-      ? []
-      : [
-          [
-            both({
-              en: `Sentences that mislead in the last ${runs.length} runs here:`,
-              zh: `最近 ${runs.length} 次執行中有誤導之虞的句數：`,
-            }),
-            plot(
-              runs.map(({ started, kubernetes, misleading }, index) => ({
-                value: misleading,
-                name: started.slice(5, 10),
-                title: `${started} ${kubernetes}`,
-                here: index === runs.length - 1,
-              })),
-            ),
-          ],
-        ]),
-  );
-}
-
-function minorOf(version: string): string {
-  return version.replace(/\.\d+$/, "");
-}
-
-/** How many sentences mislead on each version of Kubernetes with kind's defaults. */
-function byVersion(matrix: Matrix, { claims }: Article, { world }: Results): ComponentChild[] {
-  const repeats = new Map(claims.map(({ id, repeats }) => [id, repeats ?? id]));
-  const cells = matrix.cells.filter(
-    ({ id, kubernetes, proxyFailure }) => `v${id}` === kubernetes && proxyFailure === undefined,
-  );
-  if (cells.length < 2) return [];
-  const counts = cells.map(({ id, kubernetes }) => {
-    const wrong = matrix.claims.filter(({ verdicts }) => verdicts[id]?.verdict === "refuted");
-    return {
-      value: new Set(wrong.map((claim) => repeats.get(claim.id))).size,
-      // A version of which there is another patch is told with its own.
-      name: cells.some((cell) => cell.id !== id && minorOf(cell.id) === minorOf(id)) ? id : minorOf(id),
-      title: kubernetes,
-      here: kubernetes === world.kubernetes,
-    };
-  });
-  const values = counts.map(({ value }) => value);
-  return [
-    card(
-      { en: "Sentences that mislead, by version", zh: "各版本中有誤導之虞的句數" },
-      `${Math.min(...values)} – ${Math.max(...values)}`,
-      plot(counts),
-    ),
-  ];
-}
-
-/** Bars with their figures above and their names below. */
-function plot(
-  bars: readonly { readonly value: number; readonly name: string; readonly title: string; readonly here: boolean }[],
-): ComponentChild {
-  const highest = Math.max(1, ...bars.map(({ value }) => value));
-  const width = 24;
-  return h(
-    "svg",
-    {
-      class: "plot",
-      viewBox: `0 0 ${bars.length * width} 60`,
-      role: "img",
-      "aria-label": bars.map(({ title, value }) => `${title}: ${value}`).join(", "),
-    },
-    bars.map(({ value, name, here }, index) => {
-      const height = (value / highest) * 36;
-      const middle = index * width + width / 2;
-      return [
-        h("rect", {
-          class: here ? "refuted here" : "refuted",
-          ...{ x: index * width + 4, y: 48 - height, width: width - 8, height },
-          "fill-opacity": here ? 1 : 0.55,
-        }),
-        h("text", { x: middle, y: 45 - height }, String(value)),
-        h("text", { x: middle, y: 57 }, name),
       ];
     }),
   );
