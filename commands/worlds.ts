@@ -5,7 +5,7 @@ import { parseArgs } from "node:util";
 import { execa } from "execa";
 import { type Article, readArticle } from "../helpers/article/article.ts";
 import type { Results } from "../helpers/claim/results.ts";
-import { type WorldsFile, wrongIn } from "../helpers/claim/worlds.ts";
+import { scoreOf, type WorldsFile, wrongIn } from "../helpers/claim/worlds.ts";
 import { engineOfKept } from "../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
 import { readWorlds, type World } from "../helpers/cluster/worlds.ts";
@@ -193,13 +193,8 @@ function conclude(
 ): 0 | 1 {
   const file: WorldsFile = { format: "kind-network-conformance/worlds/1", groups };
   writeFileSync(join(out, "worlds.json"), linePerEntry(file));
-  const worlds = groups.flatMap((group) => group.worlds).length;
-  const pairs = groups.reduce(
-    (sum, { worlds, stayed, external }) => sum + worlds.length * (stayed.length + external.length),
-    0,
-  );
-  const wrong = groups.flatMap((group) => group.wrong).length;
-  process.stdout.write(`\n${worlds} worlds, ${pairs} verdicts that are right (worlds × claims), wrong: ${wrong}\n`);
+  const { worlds, right, wrong } = scoreOf(file);
+  process.stdout.write(`\n${worlds} worlds, ${right} verdicts that are right (worlds × claims), wrong: ${wrong}\n`);
   if (record) {
     const isWhole = ({ group, worlds: tried }: (typeof groups)[number]) =>
       tried.length === all.filter((world) => world.group === group).length;

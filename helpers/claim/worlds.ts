@@ -29,6 +29,19 @@ export const WorldsFile = z.strictObject({
 });
 export type WorldsFile = z.infer<typeof WorldsFile>;
 
+/** Returns in how many worlds how many verdicts were right (worlds × claims), and how many were wrong. */
+export function scoreOf({ groups }: Pick<WorldsFile, "groups">): { worlds: number; right: number; wrong: number } {
+  return {
+    // One may be tried in several groups.
+    worlds: new Set(groups.flatMap(({ worlds }) => worlds.map(({ id }) => id))).size,
+    right: groups.reduce(
+      (sum, { worlds, stayed, external }) => sum + worlds.length * (stayed.length + external.length),
+      0,
+    ),
+    wrong: groups.flatMap((group) => group.wrong).length,
+  };
+}
+
 /** Returns the newest date of groups, or nothing where there is none. */
 export function lastDate(groups: readonly Pick<WorldsFile["groups"][number], "date">[]): string {
   return (

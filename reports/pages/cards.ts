@@ -1,7 +1,7 @@
 import { type ComponentChild, h } from "preact";
 import type { Article } from "../../helpers/article/article.ts";
 import type { Results } from "../../helpers/claim/results.ts";
-import { lastDate, type WorldsFile } from "../../helpers/claim/worlds.ts";
+import { lastDate, scoreOf, type WorldsFile } from "../../helpers/claim/worlds.ts";
 import type { Matrix } from "../matrix.ts";
 import { type PastRun, totalOf } from "../runs.ts";
 import type { Bilingual } from "../words.ts";
@@ -53,12 +53,10 @@ export function stays(recorded: WorldsFile | undefined): ComponentChild {
   if (recorded === undefined)
     return card(title, "–", both({ en: "Not recorded: npm run worlds", zh: "尚未錄下：npm run worlds" }));
   const { groups } = recorded;
-  const worlds = groups.flatMap((group) => group.worlds).length;
-  const judged = groups.reduce((sum, group) => sum + group.stayed.length * group.worlds.length, 0);
-  const wrong = groups.flatMap((group) => group.wrong).length;
+  const { worlds, right, wrong } = scoreOf(recorded);
   return card(
     title,
-    `${wrong} / ${judged}`,
+    `${wrong} / ${right + wrong}`,
     both({
       en: `wrong verdicts in ${worlds} clusters and machines that differ in ways the article does not mention`,
       zh: `項判定有誤（${worlds} 種叢集與機器，差異都與文章所述無關）`,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { observationFile, observationsOf, recordObservations, store } from "../../helpers/claim/recording.ts";
 import { Results } from "../../helpers/claim/results.ts";
+import { scoreOf, WorldsFile } from "../../helpers/claim/worlds.ts";
 import { projectRoot } from "../../helpers/host/settings.ts";
 
 const own = relative(projectRoot, import.meta.dirname);
@@ -77,6 +78,14 @@ test("the README says the score of the recorded controls", () => {
     controls.executed,
     controls.live,
   ]);
+});
+
+test("the README says the score of the recorded worlds", () => {
+  const file = join(import.meta.dirname, "recordings", "worlds.json");
+  const { worlds, right, wrong } = scoreOf(WorldsFile.parse(JSON.parse(readFileSync(file, "utf8"))));
+  const readme = readFileSync(join(projectRoot, "README.md"), "utf8");
+  expect(/(\d+) worlds, (\d+) verdicts/.exec(readme)?.slice(1).map(Number)).toEqual([worlds, right]);
+  expect(wrong).toBe(0);
 });
 
 test("an observation that is another than when the run was stored is named, and no other", async () => {
