@@ -29,6 +29,7 @@ import { writePages } from "../reports/pages/pages.ts";
 import { collectResults, usualPhases } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
 import { selectionOf } from "./running/selection.ts";
+import { changedSince, touchedBy } from "./running/since.ts";
 import { beginRun, emptyOutput, runSpecs, takeOutput, writeOutput } from "./running/specs.ts";
 
 /** An article that is checked, and which of its claims. */
@@ -47,12 +48,15 @@ interface Checked extends Pick<Asked, "settings" | "article"> {
 
 /**
  * The main job: a cluster, all claims, the reports, and nothing left behind; of several articles one after another on the same
- * cluster. `--corrected` judges the corrected text instead of the article's own; other arguments go to vitest.
+ * cluster. `--corrected` judges the corrected text instead of the article's own; `--since COMMIT` judges what a change since then
+ * can have touched; other arguments go to vitest.
  */
 await main(async () => {
   // Before anything is started: a broken catalogue or lock file must not cost a cluster.
   const asked = await articlesAsked(process.argv.slice(2));
-  const [{ settings, selection }] = asked;
+  const [first] = asked;
+  if (first === undefined) return 0;
+  const { settings, selection } = first;
   imageLockFor(settings);
   const worlds = worldsOf(settings);
   const progress = new Progress(undefined, () => usualPhases(settings.out, selection.join(" ")));
@@ -99,10 +103,15 @@ await main(async () => {
   return Math.max(...value.checked.map(codeOf));
 });
 
-/** Returns the articles that are meant; of several, those of which `-t` names a claim. @throws UserError where none is */
-async function articlesAsked(given: readonly string[]): Promise<[Asked, ...Asked[]]> {
+/**
+ * Returns the articles that are meant; of several, those of which `-t` names a claim, or `--since` finds one touched.
+ *
+ * @throws UserError where none is named
+ */
+async function articlesAsked(given: readonly string[]): Promise<Asked[]> {
   const corrected = given.includes("--corrected");
-  const words = given.filter((word) => word !== "--corrected");
+  const { commit, words } = sinceIn(given.filter((word) => word !== "--corrected"));
+  if (commit !== undefined) return articlesTouched(commit, words, corrected);
   const asked: Asked[] = [];
   let refused: unknown;
   for (const settings of readSettingsOfAll()) {
@@ -114,9 +123,43 @@ async function articlesAsked(given: readonly string[]): Promise<[Asked, ...Asked
       refused = error;
     }
   }
-  const [first, ...others] = asked;
-  if (first === undefined) throw refused;
-  return [first, ...others];
+  if (asked.length === 0) throw refused;
+  return asked;
+}
+
+/** Takes `--since COMMIT` out of a command's words. @throws UserError where it names none, or claims are named too */
+function sinceIn(given: readonly string[]): { commit?: string; words: readonly string[] } {
+  const at = given.findIndex((word) => /^--since(?:=|$)/.test(word));
+  if (at === -1) return { words: given };
+  const inOne = given[at] !== "--since";
+  const commit = inOne ? given[at]?.slice("--since=".length) : given[at + 1];
+  const words = given.toSpliced(at, inOne ? 1 : 2);
+  if (commit === undefined || commit === "") throw new UserError("--since names no commit", "npm test -- --since main");
+  if (words.some((word) => /^(?:-t|--testNamePattern)/.test(word)))
+    throw new UserError("--since chooses the claims itself", "leave -t out");
+  return { commit, words };
+}
+
+/** Returns the articles of which a change since a commit can have touched claims, and tells of each what is left out. */
+async function articlesTouched(commit: string, words: readonly string[], corrected: boolean): Promise<Asked[]> {
+  const found = await Promise.all(
+    readSettingsOfAll().map(async (settings): Promise<Asked[]> => {
+      const article = readArticle(settings.article);
+      const touched = touchedBy(changedSince(commit, article.folder), article);
+      const say = (line: string) => process.stdout.write(`${article.id}, since ${commit}: ${line}\n`);
+      const count = article.claims.filter(({ expect }) => expect !== undefined).length;
+      if ("all" in touched) {
+        say(`all ${count} claims are judged, for ${touched.all} is not as it was`);
+        return [{ settings, article, corrected, selection: words }];
+      }
+      const left = `${count - touched.size} of ${count} claims are left out: nothing has changed on which their verdicts depend`;
+      say(touched.size === 0 ? left : `judged are ${[...touched].join(", ")}; ${left}`);
+      if (touched.size === 0) return [];
+      const selection = await selectionOf([...words, "-t", `^(${[...touched].join("|")})$`], article.claims);
+      return [{ settings, article, corrected, selection }];
+    }),
+  );
+  return found.flat();
 }
 
 async function check(
