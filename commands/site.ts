@@ -37,11 +37,17 @@ await main(async () => {
   return 0;
 });
 
+/** Returns the articles in a folder that have a recorded run, and tells which have none. */
 function recordedArticles(folder: string): Article[] {
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, "recordings")))
-    .map(({ name }) => readArticle(join(folder, name)))
-    .filter((article) => recordedRun(article) !== undefined);
+  const folders = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, "article.yaml")))
+    .map(({ name }) => join(folder, name));
+  const [recorded, others] = [true, false].map((wanted) =>
+    folders.filter((each) => wanted === (recordedRun({ folder: each }) !== undefined)),
+  );
+  for (const each of others ?? [])
+    process.stdout.write(`not on the site, since it has no recorded run: ${basename(each)}\n`);
+  return (recorded ?? []).map((each) => readArticle(each));
 }
 
 /** Writes the project's documents as pages, and returns them; an installed package has none beside its program. */
