@@ -63,15 +63,18 @@ export async function buildConformanceTests(
   const archive = join(folder, "conformance.tar");
   await writeArchive(
     archive,
-    recipe.images.map((image) => {
-      const reference = stdout.split("\n").find((line) => line.includes(`/${image}:`));
-      if (reference === undefined) throw new Error(`the conformance tests of ${kubernetes} name no image ${image}`);
-      const [name = "", tag = ""] = reference.trim().split(/:(?=[^:]+$)/);
-      return {
-        ...{ name, tag, command: ["/agnhost"], arguments: ["pause"] },
-        layers: [join(rootfs.folder, "rootfs.tar"), layer],
-        labels: { [labels.provenance]: JSON.stringify(provenance) },
-      };
+    recipe.images.flatMap((image) => {
+      // The program names older ones too, in any order.
+      const references = stdout.split("\n").filter((line) => line.includes(`/${image}:`));
+      if (references.length === 0) throw new Error(`the conformance tests of ${kubernetes} name no image ${image}`);
+      return references.map((reference) => {
+        const [name = "", tag = ""] = reference.trim().split(/:(?=[^:]+$)/);
+        return {
+          ...{ name, tag, command: ["/agnhost"], arguments: ["pause"] },
+          layers: [join(rootfs.folder, "rootfs.tar"), layer],
+          labels: { [labels.provenance]: JSON.stringify(provenance) },
+        };
+      });
     }),
   );
   rmSync(layer);
