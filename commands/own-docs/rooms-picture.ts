@@ -1,5 +1,6 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
+import { importsOf } from "../../helpers/host/imports.ts";
 import { projectRoot } from "../../helpers/host/settings.ts";
 
 /** What stands around the picture in CONTRIBUTING.md. */
@@ -25,11 +26,8 @@ export function roomsAsMermaid(): string {
   const uses = new Map<string, Set<string>>();
   // What specs elsewhere import is in no room.
   for (const path of tops.flatMap(sourcesBelow).filter((source) => source !== "helpers/index.ts")) {
-    const text = readFileSync(join(projectRoot, path), "utf8");
     const room = roomOf(path);
-    const imported = [...text.matchAll(/(?:from|import) "(\.[^"]+)"/g)].map(([, target = ""]) =>
-      roomOf(relative(".", join(dirname(path), target))),
-    );
+    const imported = importsOf(join(projectRoot, path)).map((target) => roomOf(relative(projectRoot, target)));
     uses.set(room, (uses.get(room) ?? new Set()).union(new Set(imported)));
   }
   const reaches = (from: string, to: string, passed: readonly string[] = []): boolean =>

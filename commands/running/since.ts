@@ -5,13 +5,14 @@ import { execaSync } from "execa";
 import { parse } from "yaml";
 import { type Article, type Claim, spanOf } from "../../helpers/article/article.ts";
 import { UserError } from "../../helpers/host/errors.ts";
+import { importsOf } from "../../helpers/host/imports.ts";
 import { projectRoot } from "../../helpers/host/settings.ts";
 
 /** A file that is not as it was. */
 export interface ChangedFile {
   /** Absolute. */
   readonly path: string;
-  /** What it was; absent where it was not there, or cannot be told. */
+  /** What it was, of a file in the article's folder; absent where it was not there. */
   readonly before?: string | undefined;
 }
 
@@ -26,7 +27,12 @@ const tellsOnly = [
   /^(?:[^/]+\.md|LICENSE|action\.yml|\.gitignore|allurerc[^/]*|(?:\.oxlintrc|biome|knip|tsconfig[^/]*)\.json)$/,
   /\.(?:test|e2e|browser|judged)\.ts$/,
 ];
+const packageMain = join(projectRoot, "helpers", "index.ts");
 const checksFolder = join(projectRoot, "helpers", "checks");
+/** All ready-made checks, by name: whatever it imports, a claim depends on the one that it names. */
+const readyMade = join(checksFolder, "ready-made.ts");
+/** Other articles, and what is in no repository of the project's. */
+const elsewhere = /^\.\.|^specs\/(?!ready-made)/;
 /** What lies in an article's folder and is made from it, or from its runs. */
 const made = /^recordings\/|^sentences\.ts$/;
 
@@ -50,33 +56,48 @@ export function changedSince(commit: string, folder: string): ChangedFile[] {
   return [...diff.stdout.split("\0"), ...others.stdout.split("\0")]
     .filter((name) => name !== "")
     .map((name) => {
+      const path = join(root, name);
+      if (relative(folder, path).startsWith("..")) return { path };
       const shown = git("show", `${commit}:${name}`);
-      return { path: join(root, name), before: shown.failed ? undefined : shown.stdout };
+      return { path, before: shown.failed ? undefined : shown.stdout };
     });
 }
 
 /** Returns which claims of an article changed files can have touched; where that cannot be told, it is all of them. */
 export function touchedBy(changed: readonly ChangedFile[], article: Article): Touched {
+  const checked = changed.length === 0 ? [] : checkedBy(article);
   const ids = new Set<string>();
   for (const file of changed) {
-    const own = relative(article.folder, file.path);
-    const name = relative(projectRoot, file.path);
-    const touched =
-      file.path === article.file
-        ? byText(file, article)
-        : own.startsWith("..")
-          ? name.startsWith("..") || tellsOnly.some((each) => each.test(name)) || /^specs\/(?!ready-made)/.test(name)
-            ? []
-            : byModule(file, article)
-          : made.test(own) || tellsOnly.some((each) => each.test(own))
-            ? []
-            : own.endsWith(".claims.yaml")
-              ? byEntries(file)
-              : byModule(file, article);
-    if (touched === undefined) return { all: own.startsWith("..") ? name : own };
+    const touched = touchedByOne(file, article, checked);
+    if (touched === undefined) {
+      const own = relative(article.folder, file.path);
+      return { all: own.startsWith("..") ? relative(projectRoot, file.path) : own };
+    }
     for (const id of touched) ids.add(id);
   }
   return new Set(article.claims.flatMap(({ id, expect }) => (expect !== undefined && ids.has(id) ? [id] : [])));
+}
+
+/** Claims, and the modules on which their checks depend. */
+interface Checked {
+  readonly ids: readonly string[];
+  readonly modules: ReadonlySet<string>;
+}
+
+/** Returns what one file can have touched; undefined where that cannot be told. */
+function touchedByOne(file: ChangedFile, article: Article, checked: readonly Checked[]): string[] | undefined {
+  const { path } = file;
+  if (path === article.file) return byText(file, article);
+  const own = relative(article.folder, path);
+  const isOwn = !own.startsWith("..");
+  const name = isOwn ? own : relative(projectRoot, path);
+  if (tellsOnly.some((each) => each.test(name)) || (isOwn ? made : elsewhere).test(name)) return [];
+  if (isOwn && own.endsWith(".claims.yaml")) return byEntries(file);
+  if (!path.endsWith(".ts")) return undefined;
+  const touched = checked.flatMap(({ ids, modules }) => (modules.has(path) ? ids : []));
+  const known = isOwn || path.startsWith(join(checksFolder, "/"));
+  // What no check imports may be what makes the cluster, and judges them all.
+  return touched.length === 0 && !known ? undefined : touched;
 }
 
 /** Those of whose words a line is new. */
@@ -101,39 +122,31 @@ function byEntries({ path, before }: ChangedFile): string[] {
   return [...is].flatMap(([id, entry]) => (isDeepStrictEqual(entry, was.get(id)) ? [] : [id]));
 }
 
-/** Those of the specs that import it, or that name a ready-made check which does; undefined where it is no module. */
-function byModule({ path }: ChangedFile, article: Article): string[] | undefined {
-  if (!path.endsWith(".ts")) return undefined;
+/** The article's claims by the specs that check them, or by the ready-made checks that they name. */
+function checkedBy(article: Article): Checked[] {
   const specs = readdirSync(article.folder)
     .filter((name) => name.endsWith(".spec.ts"))
     .map((name) => join(article.folder, name));
-  const bySpec = specs.flatMap((spec) => (reaches(spec, path) ? claimsIn(spec) : []));
   const modules = readyMadeModules();
-  const named = article.claims.flatMap(({ id, check }) => {
-    const module = modules.get(Object.keys(check ?? {})[0] ?? "");
-    return module !== undefined && reaches(module, path) ? [id] : [];
-  });
-  const found = [...bySpec, ...named];
-  if (path === join(checksFolder, "ready-made.ts"))
-    return article.claims.flatMap(({ id, check }) => (check === undefined ? [] : [id]));
-  const isOwn = path.startsWith(join(article.folder, "/")) || path.startsWith(join(checksFolder, "/"));
-  // What no spec imports may be what makes the cluster, and judges them all.
-  return found.length === 0 && !isOwn ? undefined : found;
+  const named = Map.groupBy(
+    article.claims.filter(({ check }) => check !== undefined),
+    ({ check = {} }) => modules.get(Object.keys(check)[0] ?? "") ?? readyMade,
+  );
+  return [
+    ...specs.map((spec) => ({ ids: claimsIn(spec), modules: modulesOf(spec) })),
+    ...[...named].map(([module, claims]) => ({
+      ids: claims.map(({ id }) => id),
+      modules: modulesOf(module).add(readyMade),
+    })),
+  ];
 }
 
-/** Returns whether a module imports another, or is it. */
-function reaches(from: string, to: string, seen: Set<string> = new Set()): boolean {
-  if (from === to) return true;
-  if (seen.has(from) || !existsSync(from)) return false;
-  seen.add(from);
-  return importsOf(from).some((next) => reaches(next, to, seen));
-}
-
-function importsOf(module: string): string[] {
-  return [...readFileSync(module, "utf8").matchAll(/(?:from|import) "([^"]+)"/g)].flatMap(([, target = ""]) => {
-    if (target === "kind-network-conformance") return [join(projectRoot, "helpers", "index.ts")];
-    return target.startsWith(".") ? [join(dirname(module), target)] : [];
-  });
+/** Returns a module and all that it imports, in turn. */
+function modulesOf(module: string, found: Set<string> = new Set()): Set<string> {
+  if (found.has(module) || !existsSync(module)) return found;
+  found.add(module);
+  for (const next of importsOf(module, { "kind-network-conformance": packageMain })) modulesOf(next, found);
+  return found;
 }
 
 /** The ids of the claims that a spec checks, in modules beside it too. */
@@ -147,8 +160,7 @@ function claimsIn(spec: string, seen: Set<string> = new Set()): string[] {
 
 /** By the names of ready-made checks, the modules that make them. */
 function readyMadeModules(): Map<string, string> {
-  const file = join(checksFolder, "ready-made.ts");
-  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const text = existsSync(readyMade) ? readFileSync(readyMade, "utf8") : "";
   const modules = new Map(
     [...text.matchAll(/import \{([^}]*)\} from "(\.[^"]+)"/g)].flatMap(([, names = "", target = ""]) =>
       names.split(",").map((name) => [name.trim(), join(checksFolder, target)] as const),
