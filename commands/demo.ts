@@ -11,11 +11,12 @@ await main(async () => {
   if (process.argv.length > 2) throw new UserError(`${process.argv[2]} is not known`, "npm run demo");
   const settings = readSettings();
   const article = readArticle(settings.article);
-  if (recordedRun(article) === undefined)
+  const results = recordedRun(article);
+  if (results === undefined)
     throw new UserError(`${article.id} has no recorded run`, "npm test makes one, which is shown as it ends");
   const folder = join(settings.out, "demo");
   rmSync(folder, { recursive: true, force: true });
-  writeRecordedPages(folder, article);
+  writeRecordedPages(folder, results, article);
   process.stdout.write(`${join(folder, "index.html")}\n`);
   return 0;
 });

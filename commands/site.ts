@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { type Article, readArticle } from "../helpers/article/article.ts";
+import type { Results } from "../helpers/claim/results.ts";
 import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
@@ -25,8 +26,8 @@ await main(async () => {
   const site = join(settings.out, "site");
   rmSync(site, { recursive: true, force: true });
   const home: NamedPage = { file: "../index.html", words: { en: "All articles", zh: "所有文章" } };
-  const articles = recordedArticles(dirname(settings.article)).map((article) => {
-    const results = writeRecordedPages(join(site, article.id), article, [home]);
+  const articles = recordedArticles(dirname(settings.article)).map(({ article, results }) => {
+    writeRecordedPages(join(site, article.id), results, article, [home]);
     const pages = pagesBeside("", article, readdirSync(join(site, article.id)));
     return { article, results, pages: pages.map((page) => ({ ...page, file: `${article.id}/${page.file}` })) };
   });
@@ -37,17 +38,16 @@ await main(async () => {
   return 0;
 });
 
-/** Returns the articles in a folder that have a recorded run, and tells which have none. */
-function recordedArticles(folder: string): Article[] {
-  const folders = readdirSync(folder, { withFileTypes: true })
+/** Returns the articles in a folder that have a recorded run, with it, and tells which have none. */
+function recordedArticles(folder: string): { article: Article; results: Results }[] {
+  return readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, "article.yaml")))
-    .map(({ name }) => join(folder, name));
-  const [recorded, others] = [true, false].map((wanted) =>
-    folders.filter((each) => wanted === (recordedRun({ folder: each }) !== undefined)),
-  );
-  for (const each of others ?? [])
-    process.stdout.write(`not on the site, since it has no recorded run: ${basename(each)}\n`);
-  return (recorded ?? []).map((each) => readArticle(each));
+    .flatMap(({ name }) => {
+      const results = recordedRun({ folder: join(folder, name) });
+      if (results !== undefined) return [{ article: readArticle(join(folder, name)), results }];
+      process.stdout.write(`not on the site, since it has no recorded run: ${name}\n`);
+      return [];
+    });
 }
 
 /** Writes the project's documents as pages, and returns them; an installed package has none beside its program. */

@@ -34,10 +34,13 @@ export function recordedRun({ folder }: Pick<Article, "folder">): Results | unde
   return results.findLast((found) => found !== undefined && found.controls.proven > 0);
 }
 
-/** Writes the pages of an article's recorded run to a folder, which is made. @throws RangeError if it has none */
-export function writeRecordedPages(folder: string, article: Article, around: readonly NamedPage[] = []): Results {
-  const results = recordedRun(article);
-  if (results === undefined) throw new RangeError(`${article.id} has no recorded run`);
+/** Writes the pages of an article's recorded run to a folder, which is made. */
+export function writeRecordedPages(
+  folder: string,
+  results: Results,
+  article: Article,
+  around: readonly NamedPage[] = [],
+): void {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "results.json"), `${JSON.stringify(results, undefined, 2)}\n`);
   const [day, version] = [results.started.slice(0, 10), results.world.kubernetes];
@@ -48,14 +51,13 @@ export function writeRecordedPages(folder: string, article: Article, around: rea
       zh: `這是 ${day} 在 Kubernetes ${version} 上錄下的結果，不含佐證檔案，並非你自己的執行。npm test 會產生你自己的。`,
     },
   });
-  return results;
 }
 
 /**
  * Writes the pages of a run beside its results: `index.html` to begin with, `article.html`, `errata.md` and the corrected
  * text, the matrix of recorded runs to compare with, and what other programs read: SARIF, reviewdog's format and JUnit.
  *
- * @param recorded said on top where the run is not the reader's own
+ * @param recorded said on top where the run is the recorded one, not the reader's own
  * @param around what the bar on top of the pages leads to besides
  */
 export function writePages(
@@ -65,7 +67,7 @@ export function writePages(
   { recorded, around = [] }: { readonly recorded?: Bilingual; readonly around?: readonly NamedPage[] } = {},
 ): void {
   const matrix = readRecordedMatrix(article);
-  const recordedControls = recordedRun(article);
+  const recordedControls = recorded === undefined ? recordedRun(article) : results;
   const recordedWorlds = readRecordedWorlds(article);
   const said = recorded === undefined ? {} : { recorded };
   const evidence = new Map(
