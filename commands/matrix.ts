@@ -21,6 +21,7 @@ import {
 } from "../reports/matrix.ts";
 import { matrixPage } from "../reports/pages/matrix-page.ts";
 import { resultsAt, suiteCommit, textDigest } from "../reports/results.ts";
+import { isWholeAsExpected } from "../reports/runs.ts";
 
 /**
  * Checks the cells of the matrix one after another, each as `npm test` does, and puts together what there is of all. Cells
@@ -108,10 +109,7 @@ async function writeMatrix(found: readonly CellResults[], { out }: Settings): Pr
 
 /** Puts these runs into the recorded matrix and README's table of it. @throws UserError where one is not whole, or not as expected */
 function recordRuns(found: readonly CellResults[], article: Article): void {
-  const unfit = found.filter(
-    ({ results: { complete, selection, claims } }) =>
-      !complete || selection !== "" || claims.some(({ verdict, expected }) => verdict !== expected),
-  );
+  const unfit = found.filter(({ results }) => !isWholeAsExpected(results));
   if (found.length === 0 || unfit.length > 0)
     throw new UserError(
       `nothing was recorded: ${unfit.map(({ cell }) => cell.id).join(", ") || "no cell"} has no whole run that is as expected`,

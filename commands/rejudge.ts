@@ -23,6 +23,7 @@ import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 import { missingCapability } from "../helpers/world/capabilities.ts";
 import { whatIsWrong } from "../reports/results.ts";
+import { isWholeAsExpected } from "../reports/runs.ts";
 import { vitestOfSpecs } from "./running/vitest.ts";
 
 /** By claims: the places of their observations that no judge looks at. */
@@ -42,7 +43,7 @@ await main(async () => {
   const stored = readResults(recording);
   if (stored.corrected === true)
     throw new UserError("the run judged the corrected text, not the article", "name the output folder of another run");
-  if (record && !isWhole(stored))
+  if (record && !(isWholeAsExpected(stored) && stored.controls.proven > 0))
     throw new UserError(
       "nothing was recorded: the run is not whole, or not as expected, or its controls were not tried",
       "npm run controls makes one",
@@ -89,12 +90,6 @@ function options(): { readonly folder: string; readonly record: boolean } {
   const [folder, ...others] = parsed.positionals;
   if (folder === undefined || others.length > 0) throw new UserError("which run is to be judged again?", way);
   return { folder, ...parsed.values };
-}
-
-function isWhole({ complete, selection, claims, controls }: Results): boolean {
-  return (
-    complete && selection === "" && controls.proven > 0 && claims.every(({ verdict, expected }) => verdict === expected)
-  );
 }
 
 /** What a recording lists as looked at by no judge; a run that was not recorded lists nothing. */

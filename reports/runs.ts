@@ -23,6 +23,11 @@ export function isWhole({ complete, selection, corrected }: Results): boolean {
   return complete && selection === "" && corrected !== true;
 }
 
+/** Returns whether a run can be recorded: it is whole, and each verdict is the expected one. */
+export function isWholeAsExpected(results: Results): boolean {
+  return isWhole(results) && results.claims.every(({ verdict, expected }) => verdict === expected);
+}
+
 /** Returns how long a run took, in milliseconds. */
 export function totalOf(phases: Results["phases"]): number {
   return phases.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
