@@ -1,101 +1,101 @@
-import { readFileSync } from "node:fs";
-import { performance } from "node:perf_hooks";
-import { execa } from "execa";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { readArticle } from "../helpers/article/article.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
-import { createCluster, findKind } from "../helpers/cluster/kind.ts";
-import { findImage, planCluster, withEngine } from "../helpers/cluster/lifecycle.ts";
-import { keptRun } from "../helpers/cluster/runs.ts";
-import { lastLine } from "../helpers/host/command.ts";
-import { interruption, UserError } from "../helpers/host/errors.ts";
+import { UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
-import { runMarker } from "../helpers/host/process.ts";
-import { Progress } from "../helpers/host/progress.ts";
-import { projectRoot, readSettings } from "../helpers/host/settings.ts";
-import { benchConformance } from "./bench-conformance.ts";
+import { projectRoot, readSettings, readSettingsOfAll } from "../helpers/host/settings.ts";
+import { readRecordedMatrix } from "../reports/matrix.ts";
+import { suiteCommit } from "../reports/results.ts";
+import { goalsOf, median, type Round, readSpeed, type Speed, speedFile } from "../reports/speed.ts";
+import { ledgerTable, speedAsMarkdown, speedAsSvg, speedPicture } from "../reports/speed-page.ts";
+import { benchConformance } from "./measuring/conformance.ts";
+import { measureLedger } from "./measuring/ledger.ts";
+import { measureGrowth, measureKept, measureRound } from "./measuring/rounds.ts";
 
-const defaultRounds = 3;
+const usage = "npm run bench -- [--rounds 3 | --kept | --growth | --ledger | --conformance] [--record]";
 
 /**
- * Seconds of `npm test`, without what is tagged slow and whole, against a bare `kind create cluster --wait` of the same
- * image and configuration, in turn. With `--conformance`: the article beside Kubernetes' own conformance tests.
+ * Measures how fast the suite is, as ratios to a bare `kind create cluster --wait` of the same image and configuration: in rounds,
+ * unless something else is asked for. `--kept`: on a cluster that is there. `--growth`: by the number of claims and of processes.
+ * `--ledger`: who uses the processor in one run, and for what. `--record` keeps what was measured, and writes docs/speed.md anew.
+ * `--conformance`: the article beside Kubernetes' own conformance tests.
  */
 await main(async () => {
-  if (process.argv[2] === "--conformance") return benchConformance();
+  const asked = options();
+  if (asked.conformance) return benchConformance();
   const settings = readSettings();
-  const rounds = Number(process.argv[2] ?? defaultRounds);
-  if (!Number.isInteger(rounds) || rounds < 1)
-    throw new UserError(`${process.argv[2]} is no number of rounds`, "npm run bench [-- 3 | -- --conformance]");
-  if (keptRun(settings.cache) !== undefined)
-    throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
-  const memory = watchMemory();
-  const quick: number[] = [];
-  const whole: number[] = [];
-  for (let round = 1; round <= rounds; round++) {
-    const bare = await bareCluster();
-    const withoutSlow = await secondsOfTest("--tags-filter", "not slow");
-    const all = await secondsOfTest();
-    quick.push(withoutSlow / bare);
-    whole.push(all / bare);
+  const article = readArticle(settings.article);
+  const claims = article.claims.filter(({ expect }) => expect !== undefined).map(({ id }) => id);
+  const measured: Speed = asked.ledger
+    ? { ledger: { ...ofNow(), ...(await measureLedger()) } }
+    : asked.growth
+      ? { growth: { ...ofNow(), ...(await measureGrowth(claims)) } }
+      : asked.kept
+        ? { kept: { ...ofNow(), ...(await measureKept(claims[0] ?? "", asked.rounds)) } }
+        : { rounds: { ...ofNow(), rounds: await rounds(asked.rounds) } };
+  for (const { what, goal, unit, values } of goalsOf(measured))
     process.stdout.write(
-      `round ${round}: bare kind create ${bare.toFixed(1)} s; npm test without slow ${withoutSlow.toFixed(1)} s, ratio ${(withoutSlow / bare).toFixed(2)}; whole ${all.toFixed(1)} s, ratio ${(all / bare).toFixed(2)}\n`,
+      `${what}: median ${median(values).toFixed(2)} ${unit}, from ${Math.min(...values).toFixed(2)} to ${Math.max(...values).toFixed(2)}; goal ${goal} ${unit}\n`,
     );
-  }
-  process.stdout.write(`without slow: ${spread(quick)}\nwhole: ${spread(whole)}\n`);
-  process.stdout.write(`memory: at most ${memory.stop().toFixed(1)} GB more in use than before\n`);
+  if (measured.growth !== undefined) process.stdout.write(`${JSON.stringify(measured.growth)}\n`);
+  if (measured.ledger !== undefined) process.stdout.write(`${ledgerTable(measured.ledger)}\n`);
+  if (!asked.record) return 0;
+  const file = join(article.folder, speedFile);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify({ ...readSpeed(article.folder), ...measured }, undefined, 2)}\n`);
+  writeSpeedPage(article.folder);
   return 0;
 });
 
-async function secondsOfTest(...words: readonly string[]): Promise<number> {
-  const begun = performance.now();
-  const command = ["test", "--", ...words];
-  const result = await execa("npm", command, { cwd: projectRoot, reject: false, all: true, stdin: "ignore" });
-  if (result.failed)
-    throw new UserError(
-      `npm ${command.join(" ")} exited with ${result.exitCode}: ${lastLine(result.all)}`,
-      "make it pass before measuring it",
-    );
-  return (performance.now() - begun) / 1000;
-}
-
-function spread(ratios: readonly number[]): string {
-  const sorted = ratios.toSorted((a, b) => a - b);
-  return `median ${sorted[Math.floor(sorted.length / 2)]?.toFixed(2)}, from ${sorted[0]?.toFixed(2)} to ${sorted.at(-1)?.toFixed(2)}`;
-}
-
-/** Watches how much memory the whole machine has available; `stop` returns by how many GB it fell at the most. */
-function watchMemory(): { stop: () => number } {
-  const available = () => Number(/^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1]) / 1e6;
-  const before = available();
-  let least = before;
-  const timer = setInterval(() => {
-    least = Math.min(least, available());
-  }, 250);
+function ofNow() {
   return {
-    stop: () => {
-      clearInterval(timer);
-      return before - least;
-    },
+    date: new Date().toISOString().slice(0, 10),
+    commit: suiteCommit(),
+    kubernetes: imageLockFor(readSettings()).node.kubernetes,
+    cores: availableParallelism(),
   };
 }
 
-async function bareCluster(): Promise<number> {
-  const settings = readSettings();
-  const progress = new Progress(() => {});
-  const { value } = await withEngine(
-    settings,
-    progress,
-    interruption((line) => process.stderr.write(`${line}\n`)),
-    async (session) => {
-      const { engine, run, signal } = session;
-      const say = () => {};
-      const lock = imageLockFor(settings);
-      const image = await findImage(session, lock, settings.nodeImage, say);
-      const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
-      const { plan } = planCluster(session, lock, image);
-      const begun = performance.now();
-      await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
-      return (performance.now() - begun) / 1000;
-    },
-  );
-  return value;
+async function rounds(times: number) {
+  const articles = readSettingsOfAll({ ...process.env, KNC_ARTICLE: "all" }).length;
+  const measured: Round[] = [];
+  for (let round = 1; round <= times; round++) {
+    const seconds = await measureRound(articles);
+    measured.push(seconds);
+    const said = Object.entries(seconds as Record<string, number>).map(
+      ([name, value]) => `${name} ${value.toFixed(1)} s (${(value / seconds.bare).toFixed(2)} ×)`,
+    );
+    process.stdout.write(`round ${round}: ${said.join(", ")}\n`);
+  }
+  return measured;
+}
+
+function writeSpeedPage(folder: string): void {
+  const speed = readSpeed(folder);
+  const matrix = readRecordedMatrix({ folder });
+  const docs = join(projectRoot, "docs");
+  writeFileSync(join(docs, "speed.md"), speedAsMarkdown(speed, matrix));
+  const picture = speedAsSvg(speed, matrix);
+  if (picture !== undefined) writeFileSync(join(docs, speedPicture), picture);
+}
+
+function options() {
+  const flag = { type: "boolean", default: false } as const;
+  try {
+    const { values } = parseArgs({
+      options: {
+        rounds: { type: "string", default: "3" },
+        ...{ kept: flag, growth: flag, ledger: flag, conformance: flag, record: flag },
+      },
+      allowPositionals: false,
+    });
+    const rounds = Number(values.rounds);
+    if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`${values.rounds} is no number of rounds`);
+    return { ...values, rounds };
+  } catch (error) {
+    throw new UserError((error as Error).message.split("\n")[0] ?? "", usage);
+  }
 }

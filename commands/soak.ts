@@ -8,8 +8,9 @@ import type { Results } from "../helpers/claim/results.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { readSettings, type Settings } from "../helpers/host/settings.ts";
+import { readLedger } from "../reports/ledger.ts";
 import { resultsAt } from "../reports/results.ts";
-import { differencesOf, lateWaits, waitsOf } from "../reports/soak.ts";
+import { differencesOf, lateWaits } from "../reports/soak.ts";
 import { ownCommand } from "./running/own-command.ts";
 
 /**
@@ -34,8 +35,8 @@ await main(async () => {
   }
   const differing = differencesOf(found);
   for (const line of differing) process.stdout.write(`✗ ${line}\n`);
-  const waits = Array.from({ length: rounds }, (_, index) => waitsOf(folderOf(settings, index + 1)));
-  for (const line of lateWaits(waits)) process.stdout.write(`${line}\n`);
+  const ledgers = Array.from({ length: rounds }, (_, index) => readLedger(folderOf(settings, index + 1)));
+  for (const line of lateWaits(ledgers)) process.stdout.write(`${line}\n`);
   const unexpected = found.flatMap(({ claims }) => claims.filter(({ verdict, expected }) => verdict !== expected));
   process.stdout.write(
     `${rounds} runs, ${found[0]?.claims.length} claims: ${differing.length} differ, ${unexpected.length} verdicts are not as expected\n`,

@@ -18,6 +18,7 @@ import {
 import { changeCluster, worldsOf } from "../helpers/cluster/worlds.ts";
 import { asTyped } from "../helpers/host/command.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
+import { keepLedger } from "../helpers/host/ledger.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettingsOfAll, type Settings } from "../helpers/host/settings.ts";
@@ -63,6 +64,7 @@ await main(async () => {
   const interrupt = interruption((line) => progress.say("signal", line));
   using _ = await takeOutput(settings, (line) => progress.say("output", line), interrupt);
   for (const { settings: others } of asked.slice(1)) emptyOutput(others);
+  keepLedger(settings.out);
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     let undo = async () => {};

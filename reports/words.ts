@@ -54,6 +54,9 @@ export function inSourceLanguage(texts: Texts, article: { readonly languages: re
 /** The page of what recorded runs found on other versions, beside every run's own. */
 export const recordedMatrixPage = "recorded-matrix.html";
 
+/** The page of where a run's time went. */
+export const timesPageFile = "times.html";
+
 /** Returns the place of a claim's words on the article's page; a link to it shows the claim's details too. */
 export function placeOfWords(claim: string): string {
   return `${claim}-words`;

@@ -16,6 +16,7 @@ import {
 import { settingsIn, worldsOf } from "../../helpers/cluster/worlds.ts";
 import { inEngineNetwork } from "../../helpers/engine/engine.ts";
 import { UserError } from "../../helpers/host/errors.ts";
+import { ledgerFile } from "../../helpers/host/ledger.ts";
 import { acquireLock, type Lock } from "../../helpers/host/lock.ts";
 import { runMarker } from "../../helpers/host/process.ts";
 import type { Say } from "../../helpers/host/progress.ts";
@@ -23,8 +24,10 @@ import { projectRoot, type Settings } from "../../helpers/host/settings.ts";
 import { compareWithCell } from "../../helpers/world/compare.ts";
 import { detectWorld } from "../../helpers/world/detect.ts";
 import { correctedFiles } from "../../reports/corrected.ts";
+import { processorFile } from "../../reports/ledger.ts";
 import { resultsAt } from "../../reports/results.ts";
 import { rememberRun } from "../../reports/runs.ts";
+import { timesPageFile } from "../../reports/words.ts";
 import { vitestOfSpecs } from "./vitest.ts";
 
 /** Results of an earlier run would read as this one's. */
@@ -42,11 +45,13 @@ const ofARun = [
   "logs",
   "observations",
   "junit.xml",
+  ledgerFile,
   "phases.json",
+  processorFile,
   "results.json",
   "run.json",
   "tests.json",
-  "waits.jsonl",
+  timesPageFile,
   "world.json",
 ];
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, type TestContext, type TestFunction, test } from "vitest";
 import { type Article, type Claim, todoWord } from "../article/article.ts";
+import { forClaim } from "../host/ledger.ts";
 import { type Check, type CheckedClaim, claimTimeout, decide } from "./check.ts";
 import { controlsVariable } from "./control.ts";
 import { correctedOn, correctedVariable, correctionOf, wordsOf } from "./correction.ts";
@@ -106,7 +107,7 @@ function wayOf<Lab extends Workspace, Observation>({
     timeout: claimTimeout(environment.timeoutFactor),
     carryOut: async (context) => {
       named(context);
-      await run(specified, environment, context.signal);
+      await forClaim(entry.id, () => run(specified, environment, context.signal));
     },
   };
 }

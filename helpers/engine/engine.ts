@@ -3,6 +3,7 @@ import pRetry from "p-retry";
 import { z } from "zod";
 import { type CommandResult, lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
+import { entered } from "../host/ledger.ts";
 
 /** A container engine that answers, and how to reach what runs on it. */
 export interface Engine {
@@ -50,15 +51,17 @@ export async function engineCommand(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   const { signal, outputFile, ...rest } = options;
-  const result = await execa(engine.program, words, {
-    ...rest,
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
-    ...(rest.input === undefined && rest.inputFile === undefined ? { stdin: "ignore" } : {}),
-    // Not kept in memory too, where 100 MB are the limit: images are larger.
-    ...(outputFile === undefined ? {} : { stdout: { file: outputFile }, buffer: { stdout: false } }),
-    env: engine.environment,
-    reject: false,
-  });
+  const result = await entered("command", words.join(" "), () =>
+    execa(engine.program, words, {
+      ...rest,
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+      ...(rest.input === undefined && rest.inputFile === undefined ? { stdin: "ignore" } : {}),
+      // Not kept in memory too, where 100 MB are the limit: images are larger.
+      ...(outputFile === undefined ? {} : { stdout: { file: outputFile }, buffer: { stdout: false } }),
+      env: engine.environment,
+      reject: false,
+    }),
+  );
   signal?.throwIfAborted();
   const { failed, exitCode, stdout = "", stderr, durationMs, timedOut } = result;
   return { failed, exitCode, stdout, stderr, durationMs, timedOut };

@@ -1,4 +1,5 @@
 import { performance } from "node:perf_hooks";
+import { entered } from "./ledger.ts";
 
 /** A part of a command's work, and how long it took. */
 interface Phase {
@@ -39,7 +40,7 @@ export class Progress {
     if (usual > noticeableMs) this.say(name, `took ${(usual / 1000).toFixed(0)} s in the run before`);
     const begun = performance.now();
     try {
-      return await run((line) => this.say(name, line));
+      return await entered("phase", name, () => run((line) => this.say(name, line)));
     } finally {
       this.phases.push({ name, milliseconds: Math.round(performance.now() - begun) });
     }

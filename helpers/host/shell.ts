@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import type { CommandResult } from "./command.ts";
+import { entered } from "./ledger.ts";
 
 /** The ends of a shell that was started somewhere, and how to end it. */
 export interface ShellStreams {
@@ -195,7 +196,7 @@ export class Shells implements Disposable {
    * @throws ShellEnded where no status arrived; the signal's reason when aborted; whatever starting a shell throws
    */
   async run(place: string, command: readonly string[], options: ShellOptions = {}): Promise<CommandResult> {
-    return (await this.#shellOf(place)).run(command, options);
+    return entered("command", command.join(" "), async () => (await this.#shellOf(place)).run(command, options));
   }
 
   async #shellOf(place: string): Promise<Shell> {

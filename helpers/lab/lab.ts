@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Attachment, Evidence } from "../claim/evidence.ts";
 import type { World } from "../claim/world.ts";
+import { entered } from "../host/ledger.ts";
 import { httpFromHere } from "../probe/here.ts";
 import type { Request } from "../probe/http.ts";
 import type { IpFamily } from "../probe/ip.ts";
@@ -192,6 +194,11 @@ export class Lab {
     milliseconds = this.timeouts.claimed,
   ): Promise<T> {
     return this.#session.eventually(look, done, milliseconds);
+  }
+
+  /** Lets the time pass in which something that should not come about would have. */
+  async window(what: string): Promise<void> {
+    await entered("wait", what, () => delay(this.timeouts.window, undefined, { signal: this.#session.signal }));
   }
 
   /** Undoes what the check did; the suite calls it when the check ends. */

@@ -3,6 +3,7 @@ import { Agent, type RequestOptions, request } from "node:https";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import type { KubeConfig } from "@kubernetes/client-node";
+import { entered } from "../host/ledger.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 import { until } from "./until.ts";
 
@@ -117,6 +118,18 @@ export class KubernetesApi implements Disposable {
     path: string,
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},
+  ): Promise<ApiAnswer> {
+    const pods = method === "POST" ? podsOf(body) : 0;
+    return entered("request", `${method} ${path}`, () => this.#request(method, path, body, headers), {
+      ...(pods === 0 ? {} : { pods }),
+    });
+  }
+
+  async #request(
+    method: Method,
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>>,
   ): Promise<ApiAnswer> {
     const content = body === undefined ? undefined : JSON.stringify(body);
     const credentials = await this.#credentials();
@@ -257,6 +270,13 @@ export class KubernetesApi implements Disposable {
   [Symbol.dispose](): void {
     this.#agent.destroy();
   }
+}
+
+/** Returns how many pods come of an object that is created; a DaemonSet counts as one. */
+function podsOf(body: unknown): number {
+  const { kind, spec } = body as { kind?: string; spec?: { replicas?: number } };
+  if (kind === "Pod") return 1;
+  return ["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"].includes(kind ?? "") ? (spec?.replicas ?? 1) : 0;
 }
 
 function parse(answer: string): unknown {

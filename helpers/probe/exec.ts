@@ -2,6 +2,7 @@ import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Exec, type KubeConfig, type V1Status } from "@kubernetes/client-node";
 import type { CommandResult } from "../host/command.ts";
+import { entered } from "../host/ledger.ts";
 import { Shells } from "../host/shell.ts";
 
 /** Where a command runs. */
@@ -27,6 +28,15 @@ export class ExecTransportError extends Error {
  * @throws ExecTransportError where no status arrived; the signal's reason when aborted
  */
 export async function execInPod(
+  config: KubeConfig,
+  target: PodTarget,
+  command: readonly string[],
+  signal: AbortSignal,
+): Promise<CommandResult> {
+  return entered("command", command.join(" "), () => streamed(config, target, command, signal));
+}
+
+async function streamed(
   config: KubeConfig,
   target: PodTarget,
   command: readonly string[],

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { NotInTime, until, type Wait, waits } from "./until.ts";
+import { type LedgerEntry, ledger } from "../host/ledger.ts";
+import { NotInTime, until } from "./until.ts";
 
 test("the first value that is done is returned", async () => {
   let asked = 0;
@@ -58,17 +59,17 @@ test("waiting ends when it is aborted", async () => {
   ).rejects.toThrow();
 });
 
-test("how each wait went is told to whoever listens", async () => {
-  const heard: Wait[] = [];
-  const listener = (message: unknown) => heard.push(message as Wait);
-  waits.subscribe(listener);
+test("how each wait went is entered in the ledger", async () => {
+  const heard: LedgerEntry[] = [];
+  const listener = (message: unknown) => heard.push(message as LedgerEntry);
+  ledger.subscribe(listener);
   await until("now", 5_000, async () => 1, Boolean);
   await until("never", 200, async () => 0, Boolean).catch(() => {});
-  waits.unsubscribe(listener);
-  expect(heard.map(({ what, limit, came }) => ({ what, limit, came }))).toEqual([
-    { what: "now", limit: 5_000, came: true },
-    { what: "never", limit: 200, came: false },
+  ledger.unsubscribe(listener);
+  expect(heard.map(({ kind, what, limit, came }) => ({ kind, what, limit, came }))).toEqual([
+    { kind: "wait", what: "now", limit: 5_000, came: true },
+    { kind: "wait", what: "never", limit: 200, came: false },
   ]);
   expect(heard[1]?.lasted).toBeGreaterThanOrEqual(150);
-  expect(heard[0]?.stack).toContain("until.test.ts");
+  expect(heard[0]?.by).toBe("helpers/probe/until.test.ts");
 });

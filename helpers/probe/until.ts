@@ -1,21 +1,5 @@
-import { channel } from "node:diagnostics_channel";
-import { performance } from "node:perf_hooks";
 import pRetry from "p-retry";
-
-/** How a wait went. */
-export interface Wait {
-  readonly what: string;
-  /** Milliseconds until it came, or until it was given up. */
-  readonly lasted: number;
-  /** Milliseconds after which it would have been given up. */
-  readonly limit: number;
-  readonly came: boolean;
-  /** The calls that led to it, as in an error's stack. */
-  readonly stack: string;
-}
-
-/** Every wait that ended is a message on this channel: a {@link Wait}. A run whose waits come near their limits is about to be wrong. */
-export const waits = channel("kind-network-conformance:waits");
+import { begin, claimedWords } from "../host/ledger.ts";
 
 /** Thrown when something awaited did not come about in time; tells what, for how long, and what was last seen. */
 export class NotInTime extends Error {
@@ -44,10 +28,8 @@ export async function until<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   let last: T | undefined;
-  const begun = performance.now();
-  const { stack = "" } = waits.hasSubscribers ? new Error("waiting") : {};
-  const ended = (came: boolean) =>
-    waits.publish({ what, lasted: performance.now() - begun, limit: milliseconds, came, stack } satisfies Wait);
+  const end = begin("wait", what);
+  const ended = (came: boolean) => end({ limit: milliseconds, came });
   try {
     const found = await pRetry(
       async () => {
@@ -97,7 +79,7 @@ export async function eventually<T>(
   signal?: AbortSignal,
 ): Promise<T> {
   try {
-    return await until("what is claimed", milliseconds, look, done, signal);
+    return await until(claimedWords, milliseconds, look, done, signal);
   } catch (error) {
     if (!(error instanceof NotInTime)) throw error;
     return error.last as T;

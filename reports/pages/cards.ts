@@ -76,11 +76,18 @@ const phasesInZh: Readonly<Record<string, string>> = {
     image: "映像",
     cluster: "叢集",
     world: "環境",
+    worlds: "其他環境",
+    "clean-up": "清理",
     claims: "主張",
     controls: "反向驗證",
     reports: "報告",
   },
 };
+
+/** Returns a phase's name in the pages' languages. */
+export function phaseWords(name: string): Bilingual {
+  return { en: name, zh: phasesInZh[name] ?? name };
+}
 
 /** Returns how long a run took, and what earlier ones in the folder found. */
 export function howLong({ phases }: Results, runs: readonly PastRun[]): ComponentChild {
@@ -89,7 +96,7 @@ export function howLong({ phases }: Results, runs: readonly PastRun[]): Componen
     seconds(totalOf(phases)),
     phases.map(({ name, milliseconds }, index) => [
       index === 0 ? "" : " · ",
-      both({ en: name, zh: phasesInZh[name] ?? name }),
+      both(phaseWords(name)),
       ` ${seconds(milliseconds)}`,
     ]),
     ...(runs.length < 2

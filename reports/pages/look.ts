@@ -7,7 +7,7 @@ import { type Texts, textIn, textsIn } from "../../helpers/article/languages.ts"
 import type { Verdict } from "../../helpers/claim/verdict.ts";
 import { asTyped } from "../../helpers/host/command.ts";
 import { correctedFiles } from "../corrected.ts";
-import { type Bilingual, joined, recordedMatrixPage, symbols, verdictWords } from "../words.ts";
+import { type Bilingual, joined, recordedMatrixPage, symbols, timesPageFile, verdictWords } from "../words.ts";
 
 /** What all pages look like, dark where the reader's system is, and in the language that was chosen. */
 const common = `
@@ -138,6 +138,7 @@ export function pagesBeside(current: string, article: Pick<Article, "id">, files
     { file: "index.html", words: { en: "Overview", zh: "總覽" } },
     { file: "article.html", words: { en: "The article", zh: "文章" } },
     { file: correctedFiles(article).diff, words: { en: "Corrections", zh: "訂正" } },
+    { file: timesPageFile, words: { en: "Times", zh: "時間" } },
     { file: recordedMatrixPage, words: { en: "Versions", zh: "各版本" } },
     { file: "allure-report/index.html", words: { en: "Allure", zh: "Allure" } },
   ];

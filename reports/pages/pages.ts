@@ -9,13 +9,14 @@ import { errataAsMarkdown } from "../errata.ts";
 import { junitOf } from "../formats/junit.ts";
 import { rdjsonOf } from "../formats/rdjson.ts";
 import { sarifOf } from "../formats/sarif.ts";
+import { readLedger, readProcessor } from "../ledger.ts";
 import { readRecordedMatrix } from "../matrix.ts";
 import { entryOf } from "../places.ts";
 import { resultsAt } from "../results.ts";
 import { runsIn } from "../runs.ts";
 import { piecesOf, type Shown, shownOf } from "../shown.ts";
 import { recordedVerdicts } from "../when.ts";
-import { type Bilingual, recordedMatrixPage } from "../words.ts";
+import { type Bilingual, recordedMatrixPage, timesPageFile } from "../words.ts";
 import { readRecordedWorlds } from "../worlds.ts";
 import { articlePage } from "./article-page.ts";
 import type { ClaimEvidence } from "./claim-details.ts";
@@ -23,6 +24,7 @@ import { writeCorrected } from "./diff-page.ts";
 import { type NamedPage, pagesBeside } from "./look.ts";
 import { matrixPage } from "./matrix-page.ts";
 import { startPage } from "./start-page.ts";
+import { timesPage } from "./times-page.ts";
 
 /** Returns the results of the article's recorded run in which the controls were tried, if there is one. */
 export function recordedRun({ folder }: Pick<Article, "folder">): Results | undefined {
@@ -79,10 +81,11 @@ export function writePages(
   write("article.rdjson", `${JSON.stringify(rdjsonOf(results, article, file), undefined, 2)}\n`);
   write("junit.xml", junitOf(results, article, file));
   write("errata.md", errataAsMarkdown(results, article, mostTelling(evidence)));
+  const entries = readLedger(out);
   // Allure's report is made last, from the same results.
   const files = [
     ...readdirSync(out),
-    ...["index.html", "article.html"],
+    ...["index.html", "article.html", ...(entries.length === 0 ? [] : [timesPageFile])],
     ...(matrix === undefined ? [] : [recordedMatrixPage]),
     ...(recorded === undefined ? ["allure-report/index.html"] : []),
   ];
@@ -103,6 +106,11 @@ export function writePages(
       ...(recordedControls === undefined ? {} : { recordedControls }),
     }),
   );
+  if (entries.length > 0)
+    write(
+      timesPageFile,
+      timesPage({ results, article, entries, processor: readProcessor(out), pages: pages(timesPageFile) }),
+    );
   const previous = resultsAt(join(out, previousResults));
   write(
     "index.html",

@@ -15,6 +15,7 @@ import {
   placeOfWords,
   recordedMatrixPage,
   symbols,
+  timesPageFile,
 } from "../words.ts";
 import { byVersion, canFail, cardStyle, howLong, seconds, stays } from "./cards.ts";
 import { both, type NamedPage, pageOf, topBar, verdictMark } from "./look.ts";
@@ -55,6 +56,7 @@ const links: readonly (readonly [file: string, words: Bilingual])[] = [
   ["errata.md", { en: "What should be corrected, to paste", zh: "勘誤，可直接貼上" }],
   ["matrix.html", { en: "Claims by version", zh: "各版本的判定" }],
   [recordedMatrixPage, { en: "Claims by version, as recorded runs found them", zh: "各版本的判定（錄下的執行）" }],
+  [timesPageFile, { en: "Where the time went", zh: "時間花在哪裡" }],
   ["allure-report/index.html", { en: "Allure report", zh: "Allure 報告" }],
   ["results.json", { en: "Results for programs (JSON)", zh: "給程式用的結果（JSON）" }],
   ["article.sarif", { en: "Results for code scanning (SARIF)", zh: "給程式碼掃描用的結果（SARIF）" }],

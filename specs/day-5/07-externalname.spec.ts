@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { setTimeout as delay } from "node:timers/promises";
 import semver from "semver";
 import { expect } from "vitest";
 import { mutate } from "../../helpers/changes/admission.ts";
@@ -171,7 +170,7 @@ claim("externalname-selects-no-pods", {
       () => lab.services.endpointsOf("selecting-beside"),
       (found) => found.length > 0,
     );
-    await delay(lab.timeouts.window);
+    await lab.window("no endpoints of the ExternalName Service");
     const asExternalName = {
       record: await cnameOf(lab, name),
       endpoints: await lab.services.endpointsOf(name),

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import type { V1Pod } from "@kubernetes/client-node";
 import { z } from "zod";
 import { storeOtherwise } from "../../changes/admission.ts";
@@ -187,7 +186,7 @@ async function startPod(
     lab.timeouts.podsReady,
   );
   // A controller that took it for ready would have had time to say so.
-  await delay(lab.timeouts.window);
+  await lab.window(`${name} not to be taken for ready`);
   return { address };
 }
 

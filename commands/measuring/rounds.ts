@@ -1,0 +1,99 @@
+import { performance } from "node:perf_hooks";
+import { execa } from "execa";
+import { imageLockFor } from "../../helpers/cluster/cells.ts";
+import { createCluster, findKind } from "../../helpers/cluster/kind.ts";
+import { findImage, planCluster, withEngine } from "../../helpers/cluster/lifecycle.ts";
+import { keptRun } from "../../helpers/cluster/runs.ts";
+import { lastLine } from "../../helpers/host/command.ts";
+import { interruption, UserError } from "../../helpers/host/errors.ts";
+import { runMarker } from "../../helpers/host/process.ts";
+import { Progress } from "../../helpers/host/progress.ts";
+import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
+import { readLedger } from "../../reports/ledger.ts";
+import type { Growth, Kept, Round } from "../../reports/speed.ts";
+
+/** Returns the seconds of one round: a bare cluster first, then what it is compared with, each on a cluster of its own. */
+export async function measureRound(articles: number): Promise<Round> {
+  const bare = await bareCluster();
+  const { seconds: quick } = await timed(["test", "--", "--tags-filter", "not slow"]);
+  const { seconds: whole, begun } = await timed(["test"]);
+  const verdicts = readLedger(readSettings().out).flatMap((entry) =>
+    entry.kind === "claim" ? [entry.begun + entry.lasted] : [],
+  );
+  return {
+    ...{ bare, quick, whole },
+    first: (Math.min(...verdicts) - begun) / 1000,
+    ...(articles < 2 ? {} : { both: (await timed(["test", "--", "--article", "all"])).seconds }),
+  };
+}
+
+/** Returns the seconds that a claim, and all that are not slow, take on a cluster that is kept, each as often as asked. */
+export async function measureKept(claim: string, times: number): Promise<Kept> {
+  await timed(["run", "cluster", "--", "up"]);
+  try {
+    const repeat = async (...words: string[]) => {
+      const seconds: number[] = [];
+      for (let time = 0; time < times; time++) seconds.push((await timed(["test", "--", ...words])).seconds);
+      return seconds;
+    };
+    return { claim: await repeat("-t", claim), quick: await repeat("--tags-filter", "not slow") };
+  } finally {
+    await timed(["run", "cluster", "--", "down"]);
+  }
+}
+
+/** Returns how the seconds grow with the claims that are judged, and with the processes that judge them. */
+export async function measureGrowth(claims: readonly string[]): Promise<Growth> {
+  const bare = await bareCluster();
+  const share = async (one: number) => {
+    const some = claims.filter((_, index) => index % one === 0);
+    const { seconds } = await timed(["test", "--", ...(one === 1 ? [] : ["-t", `^(${some.join("|")})$`])]);
+    return { claims: some.length, seconds };
+  };
+  const workers = async (count: number) => ({
+    workers: count,
+    seconds: (await timed(["test", "--", "--maxWorkers", String(count)])).seconds,
+  });
+  return {
+    bare,
+    claims: [await share(4), await share(2), await share(1)],
+    workers: [await workers(1), await workers(2), await workers(4)],
+  };
+}
+
+/** Returns how long an npm command took, in seconds. @throws UserError where it failed */
+async function timed(words: readonly string[]): Promise<{ readonly begun: number; readonly seconds: number }> {
+  const begun = Date.now();
+  const started = performance.now();
+  const result = await execa("npm", words, { cwd: projectRoot, reject: false, all: true, stdin: "ignore" });
+  if (result.failed)
+    throw new UserError(
+      `npm ${words.join(" ")} exited with ${result.exitCode}: ${lastLine(result.all)}`,
+      "make it pass before measuring it",
+    );
+  return { begun, seconds: (performance.now() - started) / 1000 };
+}
+
+/** Returns the seconds of `kind create cluster --wait` with the suite's image and configuration. */
+async function bareCluster(): Promise<number> {
+  const settings = readSettings();
+  if (keptRun(settings.cache) !== undefined)
+    throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
+  const { value } = await withEngine(
+    settings,
+    new Progress(() => {}),
+    interruption((line) => process.stderr.write(`${line}\n`)),
+    async (session) => {
+      const { engine, run, signal } = session;
+      const say = () => {};
+      const lock = imageLockFor(settings);
+      const image = await findImage(session, lock, settings.nodeImage, say);
+      const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+      const { plan } = planCluster(session, lock, image);
+      const begun = performance.now();
+      await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
+      return (performance.now() - begun) / 1000;
+    },
+  );
+  return value;
+}
