@@ -6,6 +6,9 @@ const tests: Readonly<Record<string, InlineConfig>> = {
   // No cluster, no network beyond loopback.
   unit: {
     include: ["{commands,helpers,reports,specs}/**/*.test.ts"],
+    // Modules are read once for all files of a process. What a test changes for its process is changed back for it.
+    isolate: false,
+    ...{ restoreMocks: true, unstubEnvs: true },
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

@@ -62,9 +62,10 @@ await main(async () => {
   const worlds = worldsOf(settings);
   const progress = new Progress(undefined, () => usualPhases(settings.out, selection.join(" ")));
   const interrupt = interruption((line) => progress.say("signal", line));
-  using _ = await takeOutput(settings, (line) => progress.say("output", line), interrupt);
+  using held = new DisposableStack();
+  held.use(await takeOutput(settings, (line) => progress.say("output", line), interrupt));
   for (const { settings: others } of asked.slice(1)) emptyOutput(others);
-  keepLedger(settings.out);
+  held.use(keepLedger(settings.out));
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     let undo = async () => {};

@@ -9,7 +9,7 @@ test("what is done for a claim stands in the ledger under its name, what is done
   const out = mkdtempSync(join(tmpdir(), "ledger-"));
   onTestFinished(() => rmSync(out, { recursive: true }));
   expect(readLedger(out)).toEqual([]);
-  keepLedger(out);
+  using _ = keepLedger(out);
   const nothing = async () => {};
   await Promise.all([
     forClaim("a", async () => {

@@ -74,8 +74,9 @@ function placeIn(stack: string): string {
   return near.find((call) => call.startsWith("specs/")) ?? near[0] ?? "";
 }
 
-/** Keeps the ledger of this process in an output folder, beside what other processes of the run enter there. */
-export function keepLedger(out: string): void {
-  if (!ledger.hasSubscribers)
-    ledger.subscribe((entry) => appendFileSync(join(out, ledgerFile), `${JSON.stringify(entry)}\n`));
+/** Keeps the ledger of this process in an output folder, beside what other processes of the run enter there, until it is disposed. */
+export function keepLedger(out: string): Disposable {
+  const keep = (entry: unknown) => appendFileSync(join(out, ledgerFile), `${JSON.stringify(entry)}\n`);
+  ledger.subscribe(keep);
+  return { [Symbol.dispose]: () => ledger.unsubscribe(keep) };
 }
