@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
-import { BaseSequencer, type InlineConfig, type TestSpecification } from "vitest/node";
+import type { InlineConfig } from "vitest/node";
 import { specsIn } from "./helpers/article/specs.ts";
 import { controlsVariable } from "./helpers/claim/control.ts";
 import { recordingVariable } from "./helpers/claim/recording.ts";
@@ -10,15 +10,10 @@ import { allureReporter, collectCases } from "./reports/allure/bridge.ts";
 import { ControlProgress } from "./reports/controls.ts";
 import { ClaimProgress } from "./reports/progress.ts";
 
-/** The article's order, which the names of the spec files follow; but its lab, whose steps wait for each other, begins at once. */
-class ArticleOrder extends BaseSequencer {
-  override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const place = ({ moduleId }: TestSpecification) => `${/lab\.spec\.[jt]s$/.test(moduleId) ? 0 : 1} ${moduleId}`;
-    return Promise.resolve(files.toSorted((a, b) => (place(a) < place(b) ? -1 : 1)));
-  }
-}
-
 const { article, out } = readSettings();
+
+/** All specs of the article. */
+const allSpecs = `specs/all.run${moduleEnding}`;
 
 /** Makes the pods that the specs share, on the cluster that the command has made. */
 const cast = join(import.meta.dirname, "helpers", "lab", `cast${moduleEnding}`);
@@ -27,8 +22,7 @@ const cast = join(import.meta.dirname, "helpers", "lab", `cast${moduleEnding}`);
 function claims(): InlineConfig {
   return {
     name: "claims",
-    // A spec checks claims; what a run has to keep to besides is a check.
-    include: specsIn(article, "{spec,check}"),
+    include: [allSpecs],
     globalSetup: [cast],
     // Allure's reporter would put its own in front.
     setupFiles: [
@@ -36,11 +30,10 @@ function claims(): InlineConfig {
       join(import.meta.dirname, "reports", "allure", `allure-setup${moduleEnding}`),
       fileURLToPath(import.meta.resolve("allure-vitest/setup")),
     ],
-    // Files are small, and their claims wait for much: so many that about thirty claims are under way.
-    maxWorkers: 6,
-    sequence: { concurrent: true, sequencer: ArticleOrder, setupFiles: "list" },
+    maxWorkers: 1,
+    sequence: { concurrent: true, setupFiles: "list" },
     // The claims share a cast of pods, and each waits for much.
-    maxConcurrency: 16,
+    maxConcurrency: 30,
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
     reporters: [new ClaimProgress(out), collectCases, allureReporter(join(out, "allure-results"))],
@@ -51,7 +44,7 @@ function claims(): InlineConfig {
 function controls(): InlineConfig {
   return {
     name: "controls",
-    include: [`specs/controls.run${moduleEnding}`],
+    include: [allSpecs],
     globalSetup: [cast],
     maxWorkers: 1,
     // They all begin at once and wait for their turns themselves.

@@ -81,10 +81,9 @@ export class ClaimProgress implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly { readonly message: string }[]): void {
     this.#takeBack();
-    const tests = modules
-      .filter(({ moduleId }) => !/\.check\.[jt]s$/.test(moduleId))
-      .flatMap((module) => [...module.children.allTests()]);
-    const run = tests.filter((test) => test.result().state !== "skipped").length;
+    const tests = modules.flatMap((module) => [...module.children.allTests()]);
+    // What a run has to keep to besides is of no claim.
+    const run = tests.filter((test) => "claim" in test.meta() && test.result().state !== "skipped").length;
     writeFileSync(join(this.#out, testsFile), JSON.stringify({ run } satisfies z.infer<typeof TestsFile>));
     for (const module of modules) {
       for (const { message } of module.errors()) {

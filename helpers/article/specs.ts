@@ -5,10 +5,10 @@ import { readArticle } from "./article.ts";
 /** The spec of all claims that name a ready-made check. */
 const readyMadeSpec = fileURLToPath(new URL(`../../specs/ready-made.spec${moduleEnding}`, import.meta.url));
 
-/** Returns patterns of the files that check an article: its own with these endings, and that of ready-made checks if it has any. */
-export function specsIn(folder: string, endings = "spec"): string[] {
+/** Returns patterns of the files that check an article: its own, and that of ready-made checks if it has any. */
+export function specsIn(folder: string): string[] {
   const literally = folder.replaceAll(/[!()*+?@[\]{|}]/g, String.raw`\$&`);
-  return [`${literally}/*.${endings}.ts`, ...(namesReadyMade(folder) ? [readyMadeSpec] : [])];
+  return [`${literally}/*.spec.ts`, ...(namesReadyMade(folder) ? [readyMadeSpec] : [])];
 }
 
 function namesReadyMade(folder: string): boolean {
