@@ -15,15 +15,11 @@ const { article, out } = readSettings();
 /** All specs of the article. */
 const allSpecs = `specs/all.run${moduleEnding}`;
 
-/** Makes the pods that the specs share, on the cluster that the command has made. */
-const cast = join(import.meta.dirname, "helpers", "lab", `cast${moduleEnding}`);
-
 /** The claims, as `npm test` judges them. */
 function claims(): InlineConfig {
   return {
     name: "claims",
     include: [allSpecs],
-    globalSetup: [cast],
     // Allure's reporter would put its own in front.
     setupFiles: [
       join(import.meta.dirname, "helpers", "lab", `setup${moduleEnding}`),
@@ -45,7 +41,6 @@ function controls(): InlineConfig {
   return {
     name: "controls",
     include: [allSpecs],
-    globalSetup: [cast],
     maxWorkers: 1,
     // They all begin at once and wait for their turns themselves.
     sequence: { concurrent: true },

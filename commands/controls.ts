@@ -14,7 +14,7 @@ import { writePages } from "../reports/pages/pages.ts";
 import { collectResults } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
 import { selectionOf } from "./running/selection.ts";
-import { beginRun, removeOutput, runSpecs, takeOutput, writeOutput } from "./running/specs.ts";
+import { beginRun, removeOutput, startSpecs, takeOutput, writeOutput } from "./running/specs.ts";
 
 /**
  * Proves that each check can fail, on a cluster of its own: all claims are judged, then each under the change that has to
@@ -34,9 +34,9 @@ await main(async () => {
     const cluster = await makeCluster(session);
     try {
       await beginRun(session, cluster, selection);
-      const claims = () => runSpecs(session, selection);
+      const claims = () => startSpecs(session, selection).ended();
       await progress.phase("claims", claims);
-      await progress.phase("controls", () => runSpecs(session, selection, { [controlsVariable]: "1" }));
+      await progress.phase("controls", () => startSpecs(session, selection, { [controlsVariable]: "1" }).ended());
       // The report is of the last judging, on the cluster as the changes left it.
       removeOutput(settings, ["allure-results", "claims", "junit.xml", "tests.json"]);
       const failed = await progress.phase("claims", claims);

@@ -31,7 +31,7 @@ import { collectResults, usualPhases } from "../reports/results.ts";
 import { summaryOf } from "../reports/summary.ts";
 import { selectionOf } from "./running/selection.ts";
 import { changedSince, touchedBy } from "./running/since.ts";
-import { beginRun, emptyOutput, runSpecs, takeOutput, writeOutput } from "./running/specs.ts";
+import { beginRun, emptyOutput, type RunningSpecs, startSpecs, takeOutput, writeOutput } from "./running/specs.ts";
 
 /** An article that is checked, and which of its claims. */
 interface Asked {
@@ -67,6 +67,7 @@ await main(async () => {
   for (const { settings: others } of asked.slice(1)) emptyOutput(others);
   held.use(keepLedger(settings.out));
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
+    await using firstSpecs = specsOf(session, first);
     const cluster = await openCluster(session);
     let undo = async () => {};
     try {
@@ -77,7 +78,8 @@ await main(async () => {
       const checked: Checked[] = [];
       for (const each of asked) {
         if (asked.length > 1) progress.say("article", each.article.id);
-        checked.push(await check({ ...session, settings: each.settings }, cluster, each, asked.length > 1));
+        const specs = each === first ? firstSpecs : undefined;
+        checked.push(await check({ ...session, settings: each.settings }, cluster, each, specs));
         // What was done once is a part of each article's run.
         progress.phases.length = shared;
       }
@@ -165,17 +167,20 @@ async function articlesTouched(commit: string, words: readonly string[], correct
   return found.flat();
 }
 
+function specsOf(session: Session, { selection, corrected }: Pick<Asked, "selection" | "corrected">): RunningSpecs {
+  return startSpecs(session, selection, corrected ? { [correctedVariable]: "1" } : {});
+}
+
 async function check(
   session: Session,
   cluster: RunningCluster,
-  { article: original, selection, corrected }: Asked,
-  oneOfSeveral: boolean,
+  asked: Asked,
+  specs: RunningSpecs | undefined,
 ): Promise<Checked> {
-  const { settings, progress, run } = session;
-  const cast = oneOfSeveral ? { castFile: join(run.folder, "cast.json") } : {};
-  await beginRun(session, cluster, selection, { ...cast, corrected });
-  const variables = corrected ? { [correctedVariable]: "1" } : {};
-  const failed = await progress.phase("claims", () => runSpecs(session, selection, variables));
+  const { article: original, selection, corrected } = asked;
+  const { settings, progress } = session;
+  await beginRun(session, cluster, selection, { corrected });
+  const failed = await progress.phase("claims", () => (specs ?? specsOf(session, asked)).ended());
   writeOutput(settings, "phases.json", progress.phases);
   const text = corrected ? correctedText(original, settings) : undefined;
   const article = text?.article ?? original;

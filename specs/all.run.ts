@@ -1,19 +1,33 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "vitest";
+import { afterAll, test } from "vitest";
+import "../helpers/checks/ready-made.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
+import { runBegun } from "../helpers/cluster/context.ts";
 import { readSettings } from "../helpers/host/settings.ts";
+import "../helpers/index.ts";
+import { castIsThere, leaveCast, openRun } from "../helpers/lab/stage.ts";
 
 // All specs in one file, and so in one process: to read the suite's modules and the article takes longer than most of what is
 // done with them. Which claims and controls may be tried beside which is a matter of all of them, too.
 const { article } = readSettings();
+const controls = process.env[controlsVariable] !== undefined;
+// What takes longest to read is read while the cluster is made.
+await runBegun();
+openRun();
 // What a run has to keep to besides is a check.
-const ending = process.env[controlsVariable] === undefined ? /\.(?:spec|check)\.ts$/ : /\.spec\.ts$/;
+const ending = controls ? /\.spec\.ts$/ : /\.(?:spec|check)\.ts$/;
 const files = readdirSync(article).filter((name) => ending.test(name));
 // The article's order, which the names follow; but its lab, whose steps wait for each other, begins at once.
 const inOrder = files.toSorted((a, b) => Number(isLab(b)) - Number(isLab(a)) || (a < b ? -1 : 1));
 for (const file of inOrder) await load(file, () => import(/* @vite-ignore */ join(article, file)));
 await load("ready-made.spec.ts", () => import("./ready-made.spec.ts"));
+await castIsThere();
+
+// Where all went well, everything that a check did is undone. Controls are there to change things.
+afterAll(async (_, { tasks }) => {
+  if (!controls && tasks.every(({ mode, result }) => mode !== "run" || result?.state === "pass")) await leaveCast();
+});
 
 function isLab(file: string): boolean {
   return file.endsWith("lab.spec.ts");

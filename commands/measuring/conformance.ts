@@ -16,7 +16,7 @@ import { PartStore } from "../../helpers/source/parts.ts";
 import { engineTools } from "../../helpers/source/tools.ts";
 import { type Comparison, comparisonFile } from "../../reports/conformance.ts";
 import { collectResults } from "../../reports/results.ts";
-import { beginRun, runSpecs, takeOutput, writeOutput } from "../running/specs.ts";
+import { beginRun, startSpecs, takeOutput, writeOutput } from "../running/specs.ts";
 
 /** Those that are about the network, and that every cluster has to pass. */
 const focus = String.raw`\[sig-network\].*\[Conformance\]`;
@@ -51,7 +51,7 @@ export async function benchConformance(): Promise<number> {
     const { program, image } = await testsFor(session, cluster);
     await beginRun(session, cluster, []);
     const begun = performance.now();
-    await progress.phase("claims", () => runSpecs(session, []));
+    await progress.phase("claims", () => startSpecs(session, []).ended());
     const seconds = (performance.now() - begun) / 1000;
     writeOutput(settings, "phases.json", progress.phases);
     const { claims, world } = collectResults(settings.out, article);

@@ -90,11 +90,7 @@ export function writeOutput({ out }: Settings, file: string, value: unknown): vo
   writeFileSync(join(out, file), JSON.stringify(value, undefined, 2));
 }
 
-/**
- * Writes down what a run is about: the world as its cluster shows it, and what the specs have to know to reach it.
- *
- * @param castFile keeps the cast for specs of other articles on the same cluster
- */
+/** Writes down what a run is about: the world as its cluster shows it, and what the specs have to know to reach it. */
 export async function beginRun(
   { settings, progress, run }: Session,
   {
@@ -112,7 +108,7 @@ export async function beginRun(
     ...cluster
   }: RunningCluster,
   selection: readonly string[],
-  { castFile, corrected = false }: { readonly castFile?: string; readonly corrected?: boolean } = {},
+  { corrected = false }: { readonly corrected?: boolean } = {},
 ): Promise<void> {
   const [controlPlane] = await controlPlaneContainers(engine, name);
   if (controlPlane === undefined)
@@ -153,10 +149,10 @@ export async function beginRun(
     claims: article.claims.filter(({ expect }) => expect !== undefined).length,
     ...(corrected ? { corrected } : {}),
   });
-  writeContext(join(run.folder, "context.json"), {
+  writeContext(contextFile(run), {
     run: cluster.run.id,
     out: settings.out,
-    ...(castFile === undefined ? {} : { castFile }),
+    castFile: join(cluster.run.folder, "cast.json"),
     ...{ kubeconfig, controlPlane, outsider },
     engine: { cli: engine.cli, program: engine.program, environment: { ...engine.environment } },
     images: Object.fromEntries(
@@ -170,24 +166,35 @@ export async function beginRun(
   });
 }
 
+/** An article's specs in a process of their own. */
+export interface RunningSpecs extends AsyncDisposable {
+  /**
+   * Waits until they have ended and returns whether something failed.
+   *
+   * @throws the signal's reason when aborted; UserError where vitest was ended by a signal
+   */
+  ended(): Promise<boolean>;
+}
+
 /**
- * Runs the specs of the run that was begun and returns whether something failed.
+ * Starts an article's specs. Their process reads what it needs while the cluster is made, and waits for {@link beginRun}; disposing of
+ * them ends it.
  *
  * @param environment what they are run for: nothing else than to judge the claims, if it is empty
- * @throws the signal's reason when aborted; UserError where vitest was ended by a signal
  */
-export async function runSpecs(
+export function startSpecs(
   { settings, run, engine, signal }: Session,
   selection: readonly string[],
   environment: Readonly<Record<string, string>> = {},
-): Promise<boolean> {
+): RunningSpecs {
   const [command, ...rest] = inEngineNetwork(engine, [...vitestOfSpecs(), ...selection]);
-  const result = await execa(command, rest, {
+  const stop = new AbortController();
+  const running = execa(command, rest, {
     cwd: projectRoot,
     env: {
       ...engine.environment,
       PATH: process.env["PATH"],
-      [contextVariable]: join(run.folder, "context.json"),
+      [contextVariable]: contextFile(run),
       [runMarker]: run.id,
       KNC_OUT: settings.out,
       KNC_ARTICLE: settings.article,
@@ -195,15 +202,28 @@ export async function runSpecs(
       ...(settings.cell === undefined ? {} : { ALLURE_LABEL_cell: settings.cell }),
       ...environment,
     },
-    cancelSignal: signal,
+    cancelSignal: AbortSignal.any([signal, stop.signal]),
     forceKillAfterDelay: 5_000,
     reject: false,
     stdin: "ignore",
     stdout: "inherit",
     stderr: "inherit",
   });
-  signal.throwIfAborted();
-  if (result.exitCode === undefined)
-    throw new UserError(`the specs' process ended by ${result.signal}`, "look at free memory, and run again");
-  return result.exitCode !== 0;
+  return {
+    ended: async () => {
+      const result = await running;
+      signal.throwIfAborted();
+      if (result.exitCode === undefined)
+        throw new UserError(`the specs' process ended by ${result.signal}`, "look at free memory, and run again");
+      return result.exitCode !== 0;
+    },
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+}
+
+function contextFile({ folder }: Pick<Session["run"], "folder">): string {
+  return join(folder, "context.json");
 }

@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 
 /** Environment variable that tells the claims' process where the context of its run is. */
@@ -7,7 +8,7 @@ export const contextVariable = "KIND_NETWORK_CONFORMANCE_CONTEXT";
 const Context = z.strictObject({
   run: z.string().describe("the run's id"),
   out: z.string(),
-  castFile: z.string().optional().describe("where the cast is kept for specs of other articles, and found by them"),
+  castFile: z.string().describe("where a cast is kept for the next specs on the same cluster"),
   kubeconfig: z.string(),
   controlPlane: z.string().describe("container name"),
   outsider: z.string().describe("container name"),
@@ -24,14 +25,25 @@ const Context = z.strictObject({
 /** What the process that runs the claims has to know of the cluster that its parent owns. */
 export type Context = z.infer<typeof Context>;
 
-/** Writes the context of a run to a file. */
+/** Writes the context of a run to a file, for which a process may wait: it finds the whole of it, or no file. */
 export function writeContext(file: string, context: Context): void {
-  writeFileSync(file, JSON.stringify(Context.parse(context), undefined, 2));
+  writeFileSync(`${file}.new`, JSON.stringify(Context.parse(context), undefined, 2));
+  renameSync(`${file}.new`, file);
+}
+
+/** Returns where the context of the run is that this process is part of. @throws Error where it is part of none */
+function contextFile(): string {
+  const file = process.env[contextVariable];
+  if (file === undefined) throw new Error("no cluster to check: claims run below `npm test`, which makes one");
+  return file;
+}
+
+/** Waits until the run that this process is part of has a cluster; whoever makes it ends this process where it cannot. */
+export async function runBegun(): Promise<void> {
+  while (!existsSync(contextFile())) await delay(50);
 }
 
 /** Returns the context of the run that this process is part of. @throws Error where it is part of none */
 export function readContext(): Context {
-  const file = process.env[contextVariable];
-  if (file === undefined) throw new Error("no cluster to check: claims run below `npm test`, which makes one");
-  return Context.parse(JSON.parse(readFileSync(file, "utf8")));
+  return Context.parse(JSON.parse(readFileSync(contextFile(), "utf8")));
 }

@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
-import type { TestProject } from "vitest/node";
 import { ownLabel, World, type WorldNode } from "../claim/world.ts";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
-import { collectionPath, KubernetesApi } from "../probe/api.ts";
+import { collectionPath, KubernetesApi, type KubernetesObject } from "../probe/api.ts";
 import { hostPort } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { timeouts } from "../probe/timeouts.ts";
@@ -20,7 +19,13 @@ export function namespaceLabels(run: string): Record<string, string> {
   return { [namespaceLabel]: run, "pod-security.kubernetes.io/enforce": "privileged" };
 }
 
-/** The fixed cast of pods, made once per run, as its specs get to know it. */
+/** Where the cast is. */
+interface Namespaces {
+  readonly namespace: string;
+  readonly otherNamespace: string;
+}
+
+/** The fixed cast of pods, as specs get to know it. */
 export interface Cast {
   readonly namespace: string;
   readonly otherNamespace: string;
@@ -28,28 +33,52 @@ export interface Cast {
   readonly services: readonly V1Service[];
 }
 
-/** Makes the cast before the first spec, or takes the one that is kept; where that fails, every claim says why and is inconclusive. */
-export default async function setup(project: TestProject): Promise<void> {
-  project.provide("cast", await cast().catch((error: unknown) => ({ error: (error as Error).message })));
+/** A cast, and what it was made from. */
+interface KeptCast {
+  readonly cast: Cast;
+  readonly manifest: string;
 }
 
-async function cast(): Promise<Cast> {
-  const { castFile } = readContext();
-  if (castFile !== undefined && existsSync(castFile)) return keptCast(castFile);
-  const made = await makeCast();
-  if (castFile !== undefined) writeFileSync(castFile, JSON.stringify(made));
-  return made;
+/**
+ * Returns the cast for the specs of a run: the one that earlier specs on this cluster left as it was, else a new one. It is kept no
+ * longer: whoever leaves it as it is keeps it again.
+ *
+ * @throws NotInTime naming the pods that are not ready and why
+ */
+export async function castOf(context: Context, world: World): Promise<Cast> {
+  const { castFile } = context;
+  const kept = existsSync(castFile) ? (JSON.parse(readFileSync(castFile, "utf8")) as KeptCast) : undefined;
+  rmSync(castFile, { force: true });
+  return (kept === undefined ? undefined : await castAgain(context, world, kept)) ?? (await makeCast(context, world));
 }
 
-/** Returns the cast that specs of another article had; what these left beside it is deleted. */
-async function keptCast(file: string): Promise<Cast> {
-  const kept = JSON.parse(readFileSync(file, "utf8")) as Cast;
-  const { kubeconfig, timeoutFactor } = readContext();
+/** Keeps a cast for the next specs on the same cluster. */
+export function keepCast(context: Context, world: World, cast: Cast): void {
+  const kept: KeptCast = { cast, manifest: manifestOf(context, world, cast) };
+  writeFileSync(context.castFile, JSON.stringify(kept));
+}
+
+function manifestOf(context: Context, world: World, { namespace, otherNamespace }: Namespaces): string {
+  return JSON.stringify(castObjects(context, world, { namespace, otherNamespace }));
+}
+
+/** Returns a cast that was kept, if all of it is there as it was made; what earlier specs left beside it is deleted. */
+async function castAgain(context: Context, world: World, { cast, manifest }: KeptCast): Promise<Cast | undefined> {
+  if (manifest !== manifestOf(context, world, cast)) return undefined;
+  const { kubeconfig, timeoutFactor } = context;
   using api = new KubernetesApi(kubeconfig);
   const { deletion, podsReady: patience } = timeouts(timeoutFactor);
-  await Promise.all(strikeLeftovers(api, deletion));
-  const namespaces = [kept.namespace, kept.otherNamespace];
-  return { ...kept, pods: await podsReady(api, namespaces, (name) => name !== "never-ready", patience) };
+  const namespaces = [cast.namespace, cast.otherNamespace];
+  const identity = ({ metadata }: V1Pod) => [metadata?.uid, metadata?.labels];
+  const inOrder = (pods: readonly V1Pod[]) => pods.map((pod) => JSON.stringify(identity(pod))).toSorted();
+  const there = new Set(inOrder(await podsOf(api, namespaces)));
+  if (!inOrder(cast.pods).every((pod) => there.has(pod))) return undefined;
+  const [pods] = await Promise.all([
+    podsReady(api, namespaces, (name) => name !== "never-ready", patience),
+    giveKubeconfig(context),
+    ...strikeLeftovers(api, deletion),
+  ]);
+  return { ...cast, pods };
 }
 
 /** Returns what this run is about. @throws Error where this process is part of none */
@@ -64,8 +93,7 @@ export function readRun(): { context: Context; world: World } {
  *
  * @throws NotInTime naming the pods that are not ready and why
  */
-async function makeCast(): Promise<Cast> {
-  const { context, world } = readRun();
+async function makeCast(context: Context, world: World): Promise<Cast> {
   if (world.proxyFailure !== undefined) throw new Error(`kube-proxy does not start: ${world.proxyFailure}`);
   using api = new KubernetesApi(context.kubeconfig);
   const waits = timeouts(context.timeoutFactor);
@@ -79,16 +107,7 @@ async function makeCast(): Promise<Cast> {
       kind: "Namespace",
       metadata: { name, labels: namespaceLabels(context.run) },
     });
-  const [worker1, worker2] = workersOf(world);
-  const objects = readManifest("cast.yaml", {
-    namespace,
-    otherNamespace,
-    worker1: worker1.name,
-    worker2: worker2.name,
-    controlPlane: controlPlaneOf(world).name,
-    readiness: String(Math.ceil(waits.readiness / 1000)),
-    ...imageValues(context),
-  });
+  const objects = castObjects(context, world, { namespace, otherNamespace });
   // A pod is refused until its namespace's default ServiceAccount is there.
   await until(
     "the default ServiceAccounts",
@@ -106,9 +125,21 @@ async function makeCast(): Promise<Cast> {
   for (const object of objects.filter(({ kind }) => kind === "Service")) services.push(await api.create(object));
   await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
   const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
-  await servicesAnswer(context, world, services, waits.propagation);
-  await giveKubeconfig(context);
+  await Promise.all([servicesAnswer(context, world, services, waits.propagation), giveKubeconfig(context)]);
   return { namespace, otherNamespace, pods, services };
+}
+
+/** Returns the objects of fixtures/workloads/cast.yaml for this cluster. */
+function castObjects(context: Context, world: World, namespaces: Namespaces): KubernetesObject[] {
+  const [worker1, worker2] = workersOf(world);
+  return readManifest("cast.yaml", {
+    ...{ namespace: namespaces.namespace, otherNamespace: namespaces.otherNamespace },
+    worker1: worker1.name,
+    worker2: worker2.name,
+    controlPlane: controlPlaneOf(world).name,
+    readiness: String(Math.ceil(timeouts(context.timeoutFactor).readiness / 1000)),
+    ...imageValues(context),
+  });
 }
 
 async function servicesAnswer(
@@ -203,11 +234,7 @@ async function podsReady(
     "the cast's pods to be ready",
     milliseconds,
     async () => {
-      pods = (
-        await Promise.all(
-          namespaces.map(async (name) => (await api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`)).items),
-        )
-      ).flat();
+      pods = await podsOf(api, namespaces);
       return pods
         .filter((pod) => which(pod.metadata?.name ?? "") && !isReady(pod))
         .map((pod) => `${pod.metadata?.name}: ${whyNotReady(pod)}`);
@@ -215,6 +242,11 @@ async function podsReady(
     (waiting) => waiting.length === 0,
   );
   return pods;
+}
+
+async function podsOf(api: KubernetesApi, namespaces: readonly string[]): Promise<V1Pod[]> {
+  const lists = namespaces.map((name) => api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`));
+  return (await Promise.all(lists)).flatMap(({ items }) => items);
 }
 
 /** Returns whether a pod's containers are all ready, as the kubelet reports. */

@@ -1,5 +1,4 @@
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
-import { inject } from "vitest";
 import type { Environment } from "../claim/environment.ts";
 import { Inconclusive } from "../claim/verdict.ts";
 import type { World } from "../claim/world.ts";
@@ -10,7 +9,7 @@ import { KubernetesApi } from "../probe/api.ts";
 import { type PodShells, podShells } from "../probe/exec.ts";
 import { type Timeouts, timeouts } from "../probe/timeouts.ts";
 import { missingCapability } from "../world/capabilities.ts";
-import { type Cast, readRun } from "./cast.ts";
+import { type Cast, castOf, keepCast, readRun } from "./cast.ts";
 import type { Experiments } from "./experiments.ts";
 import { Lab } from "./lab.ts";
 import { failureOfPolicy } from "./policy-failure.ts";
@@ -35,18 +34,13 @@ export interface Stage {
   readonly experiments: Experiments;
 }
 
-declare module "vitest" {
-  interface ProvidedContext {
-    cast: Cast | { readonly error: string };
-  }
-}
-
 /** What is claimed should not come under a change, so that it is waited for so long only. Milliseconds. */
 const claimedUnderChange = 8_000;
 
 /** What a run is about; there is no stage if the cast could not be made. */
 export interface OpenRun {
   readonly run: Pick<Stage, "context" | "world">;
+  readonly cast: Promise<Cast>;
   readonly stage: Promise<Stage>;
 }
 
@@ -56,11 +50,24 @@ let opened: OpenRun | undefined;
 export function openRun(): OpenRun {
   if (opened === undefined) {
     const run = readRun();
-    opened = { run, stage: openStage(run) };
+    const cast = castOf(run.context, run.world);
+    opened = { run, cast, stage: openStage(run, cast) };
     // If no check needs it nobody waits for it either, and that it could not be opened is no error of its own.
     opened.stage.catch(() => {});
   }
   return opened;
+}
+
+/** Waits until the cast is there, or cannot be; then each claim says why it is inconclusive. */
+export async function castIsThere(): Promise<void> {
+  await openRun().cast.catch(() => {});
+}
+
+/** Keeps the cast, if there is one, for the next specs on this cluster: it is as it was. */
+export async function leaveCast(): Promise<void> {
+  const { run, cast } = openRun();
+  const made = await cast.catch(() => undefined);
+  if (made !== undefined) keepCast(run.context, run.world, made);
 }
 
 /** Returns the cluster of the run that this process is part of, as what claims are checked on. @throws Error if it is part of none */
@@ -88,9 +95,10 @@ function environmentOf(run: Pick<Stage, "context" | "world">, stage: Promise<Sta
   };
 }
 
-async function openStage({ context, world }: Pick<Stage, "context" | "world">): Promise<Stage> {
-  const cast = inject("cast");
-  if ("error" in cast) throw new Inconclusive(`the cast of pods could not be made: ${cast.error}`);
+async function openStage({ context, world }: Pick<Stage, "context" | "world">, made: Promise<Cast>): Promise<Stage> {
+  const cast = await made.catch((error: unknown) => {
+    throw new Inconclusive(`the cast of pods could not be made: ${(error as Error).message}`);
+  });
   const { namespace, otherNamespace } = cast;
   const api = new KubernetesApi(context.kubeconfig);
   return {
