@@ -34,9 +34,10 @@ await main(async () => {
     const cluster = await makeCluster(session);
     try {
       await beginRun(session, cluster, selection);
-      const claims = () => startSpecs(session, selection).ended();
+      const run = async (environment = {}) => (await startSpecs(session, selection, environment)).ended();
+      const claims = () => run();
       await progress.phase("claims", claims);
-      await progress.phase("controls", () => startSpecs(session, selection, { [controlsVariable]: "1" }).ended());
+      await progress.phase("controls", () => run({ [controlsVariable]: "1" }));
       // The report is of the last judging, on the cluster as the changes left it.
       removeOutput(settings, ["allure-results", "claims", "junit.xml", "tests.json"]);
       const failed = await progress.phase("claims", claims);

@@ -67,7 +67,7 @@ await main(async () => {
   for (const { settings: others } of asked.slice(1)) emptyOutput(others);
   held.use(keepLedger(settings.out));
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
-    await using firstSpecs = specsOf(session, first);
+    await using firstSpecs = await specsOf(session, first);
     const cluster = await openCluster(session);
     let undo = async () => {};
     try {
@@ -167,7 +167,10 @@ async function articlesTouched(commit: string, words: readonly string[], correct
   return found.flat();
 }
 
-function specsOf(session: Session, { selection, corrected }: Pick<Asked, "selection" | "corrected">): RunningSpecs {
+async function specsOf(
+  session: Session,
+  { selection, corrected }: Pick<Asked, "selection" | "corrected">,
+): Promise<RunningSpecs> {
   return startSpecs(session, selection, corrected ? { [correctedVariable]: "1" } : {});
 }
 
@@ -180,7 +183,7 @@ async function check(
   const { article: original, selection, corrected } = asked;
   const { settings, progress } = session;
   await beginRun(session, cluster, selection, { corrected });
-  const failed = await progress.phase("claims", () => (specs ?? specsOf(session, asked)).ended());
+  const failed = await progress.phase("claims", async () => (specs ?? (await specsOf(session, asked))).ended());
   writeOutput(settings, "phases.json", progress.phases);
   const text = corrected ? correctedText(original, settings) : undefined;
   const article = text?.article ?? original;

@@ -46,7 +46,8 @@ export class ClaimProgress implements Reporter {
     this.#terminal = terminal;
   }
 
-  onTestRunStart(): void {
+  /** Not when the run starts: then the cluster is being made. */
+  onTestModuleCollected(): void {
     this.#write("  ✓ the verdict is the one known for this version, ✗ it is another");
   }
 

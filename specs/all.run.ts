@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, test } from "vitest";
 import "../helpers/checks/ready-made.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
-import { runBegun } from "../helpers/cluster/context.ts";
+import { filesVariable, runBegun } from "../helpers/cluster/context.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import "../helpers/index.ts";
 import { castIsThere, leaveCast, openRun } from "../helpers/lab/stage.ts";
@@ -17,11 +17,14 @@ await runBegun();
 openRun();
 // What a run has to keep to besides is a check.
 const ending = controls ? /\.spec\.ts$/ : /\.(?:spec|check)\.ts$/;
-const files = readdirSync(article).filter((name) => ending.test(name));
+const words = JSON.parse(process.env[filesVariable] ?? "[]") as string[];
+const isMeant = (name: string) => words.length === 0 || words.some((word) => join(article, name).includes(word));
+const files = readdirSync(article).filter((name) => ending.test(name) && isMeant(name));
 // The article's order, which the names follow; but its lab, whose steps wait for each other, begins at once.
 const inOrder = files.toSorted((a, b) => Number(isLab(b)) - Number(isLab(a)) || (a < b ? -1 : 1));
 for (const file of inOrder) await load(file, () => import(/* @vite-ignore */ join(article, file)));
-await load("ready-made.spec.ts", () => import("./ready-made.spec.ts"));
+const readyMade = "ready-made.spec.ts";
+if (isMeant(readyMade)) await load(readyMade, () => import("./ready-made.spec.ts"));
 await castIsThere();
 
 // Where all went well, everything that a check did is undone. Controls are there to change things.

@@ -51,7 +51,7 @@ export async function benchConformance(): Promise<number> {
     const { program, image } = await testsFor(session, cluster);
     await beginRun(session, cluster, []);
     const begun = performance.now();
-    await progress.phase("claims", () => startSpecs(session, []).ended());
+    await progress.phase("claims", async () => (await startSpecs(session, [])).ended());
     const seconds = (performance.now() - begun) / 1000;
     writeOutput(settings, "phases.json", progress.phases);
     const { claims, world } = collectResults(settings.out, article);

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readArticle } from "../../helpers/article/article.ts";
 import { projectRoot } from "../../helpers/host/settings.ts";
-import { selectionOf } from "./selection.ts";
+import { fileFiltersIn, selectionOf } from "./selection.ts";
 
 const { claims } = readArticle(join(projectRoot, "specs", "tiny"));
 
@@ -43,4 +43,16 @@ test.each([
   ["(", /^-t \(: Invalid regular expression: .*$/],
 ])("-t %s is refused before anything is started", async (asked, message) => {
   await expect(selectionOf(["-t", asked], claims)).rejects.toThrow(message);
+});
+
+test.each([
+  [[], [], []],
+  [["10-packets"], [], ["10-packets"]],
+  [
+    ["--tags-filter", "not slow", "10-packets", "-t", "is answered"],
+    ["--tags-filter", "not slow", "-t", "is answered"],
+    ["10-packets"],
+  ],
+])("of %j, words that name spec files are told from options", async (words, rest, filters) => {
+  expect(await fileFiltersIn(words)).toEqual({ rest, filters });
 });

@@ -23,6 +23,14 @@ export async function selectionOf(words: readonly string[], claims: readonly Cla
   return words.map((word) => (word.endsWith(asked) ? `${word.slice(0, -asked.length)}${sentences}` : word));
 }
 
+/** Returns a command's arguments without the words that are to be in the names of spec files, and those words. */
+export async function fileFiltersIn(words: readonly string[]): Promise<{ rest: string[]; filters: string[] }> {
+  if (words.length === 0) return { rest: [], filters: [] };
+  const { parseCLI } = await import("vitest/node");
+  const filters = parseCLI(["vitest", "run", ...words]).filter;
+  return { rest: words.filter((word) => !filters.includes(word)), filters };
+}
+
 function patternOf(asked: string): RegExp {
   try {
     return new RegExp(asked);

@@ -4,7 +4,7 @@ import { execa } from "execa";
 import { readArticle } from "../../helpers/article/article.ts";
 import { previousResults } from "../../helpers/claim/results.ts";
 import { cellOf, imageLockFor, settingsOf } from "../../helpers/cluster/cells.ts";
-import { contextVariable, writeContext } from "../../helpers/cluster/context.ts";
+import { contextVariable, filesVariable, writeContext } from "../../helpers/cluster/context.ts";
 import type { RunningCluster, Session } from "../../helpers/cluster/lifecycle.ts";
 import {
   containerNodes,
@@ -28,6 +28,7 @@ import { processorFile } from "../../reports/ledger.ts";
 import { resultsAt } from "../../reports/results.ts";
 import { rememberRun } from "../../reports/runs.ts";
 import { timesPageFile } from "../../reports/words.ts";
+import { fileFiltersIn } from "./selection.ts";
 import { vitestOfSpecs } from "./vitest.ts";
 
 /** Results of an earlier run would read as this one's. */
@@ -182,12 +183,13 @@ export interface RunningSpecs extends AsyncDisposable {
  *
  * @param environment what they are run for: nothing else than to judge the claims, if it is empty
  */
-export function startSpecs(
+export async function startSpecs(
   { settings, run, engine, signal }: Session,
   selection: readonly string[],
   environment: Readonly<Record<string, string>> = {},
-): RunningSpecs {
-  const [command, ...rest] = inEngineNetwork(engine, [...vitestOfSpecs(), ...selection]);
+): Promise<RunningSpecs> {
+  const { rest: options, filters } = await fileFiltersIn(selection);
+  const [command, ...rest] = inEngineNetwork(engine, [...vitestOfSpecs(), ...options]);
   const stop = new AbortController();
   const running = execa(command, rest, {
     cwd: projectRoot,
@@ -196,6 +198,7 @@ export function startSpecs(
       PATH: process.env["PATH"],
       [contextVariable]: contextFile(run),
       [runMarker]: run.id,
+      [filesVariable]: JSON.stringify(filters),
       KNC_OUT: settings.out,
       KNC_ARTICLE: settings.article,
       // allure-js-commons makes labels of such variables; a report of several cells tells them apart by this one.

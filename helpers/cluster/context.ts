@@ -5,6 +5,9 @@ import { z } from "zod";
 /** Environment variable that tells the claims' process where the context of its run is. */
 export const contextVariable = "KIND_NETWORK_CONFORMANCE_CONTEXT";
 
+/** Environment variable with words, as a JSON array: where there are any, only spec files are read that have one in their names. */
+export const filesVariable = "KIND_NETWORK_CONFORMANCE_FILES";
+
 const Context = z.strictObject({
   run: z.string().describe("the run's id"),
   out: z.string(),
