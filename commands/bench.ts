@@ -19,7 +19,7 @@ const usage = "npm run bench -- [--rounds 3 | --kept | --growth | --ledger | --c
 
 /**
  * Measures how fast the suite is, as ratios to a bare `kind create cluster --wait` of the same image and configuration: in rounds,
- * unless something else is asked for. `--kept`: on a cluster that is there. `--growth`: by the number of claims and of processes.
+ * unless something else is asked for. `--kept`: on a cluster that is there. `--growth`: by the number of claims, and of those that are judged at once.
  * `--ledger`: who uses the processor in one run, and for what. `--record` keeps what was measured, and writes docs/speed.md anew.
  * `--conformance`: the article beside Kubernetes' own conformance tests.
  */

@@ -31,8 +31,8 @@ export function speedAsMarkdown(speed: Speed, matrix: Matrix | undefined): strin
       ? []
       : [
           "## How it grows",
-          `![seconds by the number of claims, of the specs' processes, and of machines](${speedPicture})`,
-          `Left: a whole run by the number of its claims, a bare cluster took ${growth.bare.toFixed(1)} s. Middle: by the number of processes that run the specs.`,
+          `![seconds by the number of claims, of claims at once, and of machines](${speedPicture})`,
+          `Left: a whole run by the number of its claims, a bare cluster took ${growth.bare.toFixed(1)} s. Middle: by how many claims are judged at once; the suite has 30.`,
         ]),
     ...(matrix === undefined || growth === undefined ? [] : [machinesInWords(matrix, growth.bare)]),
     ...(ledger === undefined ? [] : ledgerAsMarkdown(ledger)),
@@ -94,9 +94,9 @@ export function speedAsSvg({ growth }: Speed, matrix: Matrix | undefined): strin
       base: growth.bare,
     },
     {
-      title: "processes of specs",
+      title: "claims at once",
       unit: "s",
-      points: growth.workers.map(({ workers, seconds }) => ({ x: workers, y: seconds })),
+      points: growth.atOnce.map(({ atOnce, seconds }) => ({ x: atOnce, y: seconds })),
       base: growth.bare,
     },
     ...(matrix === undefined

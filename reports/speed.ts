@@ -22,9 +22,9 @@ export type Kept = z.infer<typeof Kept>;
 const Growth = z.strictObject({
   bare: Seconds,
   claims: z.array(z.strictObject({ claims: z.int(), seconds: Seconds })),
-  workers: z.array(z.strictObject({ workers: z.int(), seconds: Seconds })),
+  atOnce: z.array(z.strictObject({ atOnce: z.int(), seconds: Seconds })),
 });
-/** Seconds of whole runs by the number of claims, and by the number of the specs' processes. */
+/** Seconds of whole runs by the number of claims, and by how many of them are judged at once. */
 export type Growth = z.infer<typeof Growth>;
 
 const Ledger = z.strictObject({

@@ -42,7 +42,7 @@ export async function measureKept(claim: string, times: number): Promise<Kept> {
   }
 }
 
-/** Returns how the seconds grow with the claims that are judged, and with the processes that judge them. */
+/** Returns how the seconds grow with the claims that are judged, and with how many of them are judged at once. */
 export async function measureGrowth(claims: readonly string[]): Promise<Growth> {
   const bare = await bareCluster();
   const share = async (one: number) => {
@@ -50,14 +50,14 @@ export async function measureGrowth(claims: readonly string[]): Promise<Growth> 
     const { seconds } = await timed(["test", "--", ...(one === 1 ? [] : ["-t", `^(${some.join("|")})$`])]);
     return { claims: some.length, seconds };
   };
-  const workers = async (count: number) => ({
-    workers: count,
-    seconds: (await timed(["test", "--", "--maxWorkers", String(count)])).seconds,
+  const together = async (atOnce: number) => ({
+    atOnce,
+    seconds: (await timed(["test", "--", "--maxConcurrency", String(atOnce)])).seconds,
   });
   return {
     bare,
     claims: [await share(4), await share(2), await share(1)],
-    workers: [await workers(1), await workers(2), await workers(4)],
+    atOnce: [await together(8), await together(15), await together(60)],
   };
 }
 

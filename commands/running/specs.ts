@@ -7,7 +7,7 @@ import { cellOf, imageLockFor, settingsOf } from "../../helpers/cluster/cells.ts
 import { contextVariable, filesVariable, writeContext } from "../../helpers/cluster/context.ts";
 import type { RunningCluster, Session } from "../../helpers/cluster/lifecycle.ts";
 import {
-  containerNodes,
+  containerShells,
   controlPlaneContainers,
   defaultBridge,
   publishedPorts,
@@ -132,7 +132,7 @@ export async function beginRun(
       adaptations: [...adaptations],
     };
     const reaches = (address: string, authority: string) => reachesNode(engine, address, authority);
-    const world = await detectWorld(containerNodes(engine), controlPlane, given, reaches, article.lab);
+    const world = await detectWorld(containerShells(engine), controlPlane, given, reaches, article.lab);
     writeOutput(settings, "world.json", world);
     if (world.proxyFailure !== undefined && world.mayNotStart !== true)
       throw new UserError(

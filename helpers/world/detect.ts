@@ -156,30 +156,29 @@ export async function detectWorld(
   );
   const worldNodes = described.map(({ node }) => node);
   const [address = ""] = worldNodes.find(({ name }) => name === controlPlane)?.addresses ?? [];
-  const links = await output(nodes, controlPlane, ["ip", "-oneline", "address"]);
+  const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+  const corefileOnly = ["--ignore-not-found", "--output=jsonpath={.data.Corefile}"];
+  const [links, cni, apiServer, poolRefusal, corefile, authority, ofNodes] = await Promise.all([
+    output(nodes, controlPlane, ["ip", "-oneline", "address"]),
+    cniOn(nodes, controlPlane),
+    output(nodes, controlPlane, ["cat", manifest]),
+    poolRefusalOn(nodes, controlPlane),
+    kubectl("get", "configmap", "coredns", ...corefileOnly),
+    output(nodes, controlPlane, ["cat", "/etc/kubernetes/pki/ca.crt"]),
+    detectFeatures(nodes, controlPlane, given.engine.owner === "user"),
+  ]);
+  const hostReachesNodes = await reaches(address, authority);
   const nodeLink =
     links
       .split("\n")
       .find((line) => line.includes(` ${address}/`))
       ?.split(/\s+/)[1] ?? "none";
   const proxyFailure = described.find(({ failure }) => failure !== undefined)?.failure;
-  const cni = await cniOn(nodes, controlPlane);
   // flannel, pkg/subnet/kube/annotations.go; not there yet while Flannel starts.
   const flannelBackend = found.items
     .map(({ metadata }) => metadata.annotations["flannel.alpha.coreos.com/backend-type"])
     .find(Boolean);
-  const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
-  const apiServer = await output(nodes, controlPlane, ["cat", manifest]);
   const nodePortRange = /--service-node-port-range=(\d+-\d+)/.exec(apiServer)?.[1] ?? defaults.nodePortRange;
-  const poolRefusal = await poolRefusalOn(nodes, controlPlane);
-  const corefile = await kubectl(
-    ...["get", "configmap", "coredns", "--ignore-not-found", "--output=jsonpath={.data.Corefile}"],
-  );
-  const authority = await output(nodes, controlPlane, ["cat", "/etc/kubernetes/pki/ca.crt"]);
-  const [ofNodes, hostReachesNodes] = await Promise.all([
-    detectFeatures(nodes, controlPlane, given.engine.owner === "user"),
-    reaches(address, authority),
-  ]);
   const podSubnets = networking.podSubnet.split(",");
   return World.parse({
     ...given,
