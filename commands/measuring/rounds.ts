@@ -42,6 +42,9 @@ export async function measureKept(claim: string, times: number): Promise<Kept> {
   }
 }
 
+/** How many claims are judged at once unless something else is asked for (vitest.config.ts). */
+const usualAtOnce = 30;
+
 /** Returns how the seconds grow with the claims that are judged, and with how many of them are judged at once. */
 export async function measureGrowth(claims: readonly string[]): Promise<Growth> {
   const bare = await bareCluster();
@@ -54,10 +57,11 @@ export async function measureGrowth(claims: readonly string[]): Promise<Growth> 
     atOnce,
     seconds: (await timed(["test", "--", "--maxConcurrency", String(atOnce)])).seconds,
   });
+  const whole = await share(1);
   return {
     bare,
-    claims: [await share(4), await share(2), await share(1)],
-    atOnce: [await together(8), await together(15), await together(60)],
+    claims: [await share(4), await share(2), whole],
+    atOnce: [await together(10), { atOnce: usualAtOnce, seconds: whole.seconds }, await together(90)],
   };
 }
 

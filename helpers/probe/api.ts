@@ -274,7 +274,7 @@ export class KubernetesApi implements Disposable {
 
 /** Returns how many pods come of an object that is created; a DaemonSet counts as one. */
 function podsOf(body: unknown): number {
-  const { kind, spec } = body as { kind?: string; spec?: { replicas?: number } };
+  const { kind, spec } = (body ?? {}) as { kind?: string; spec?: { replicas?: number } };
   if (kind === "Pod") return 1;
   return ["DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"].includes(kind ?? "") ? (spec?.replicas ?? 1) : 0;
 }
