@@ -26,6 +26,7 @@ function claims(): InlineConfig {
       join(import.meta.dirname, "reports", "allure", `allure-setup${moduleEnding}`),
       fileURLToPath(import.meta.resolve("allure-vitest/setup")),
     ],
+    runner: join(import.meta.dirname, "helpers", "lab", `longest-first${moduleEnding}`),
     maxWorkers: 1,
     sequence: { concurrent: true, setupFiles: "list" },
     // The claims share a cast of pods, and each waits for much.

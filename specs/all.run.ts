@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, test } from "vitest";
+import { afterAll, afterEach, test } from "vitest";
 import "../helpers/checks/ready-made.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
 import { filesVariable, runBegun } from "../helpers/cluster/context.ts";
@@ -28,8 +28,12 @@ if (isMeant(readyMade)) await load(readyMade, () => import("./ready-made.spec.ts
 await castIsThere();
 
 // Where all went well, everything that a check did is undone. Controls are there to change things.
-afterAll(async (_, { tasks }) => {
-  if (!controls && tasks.every(({ mode, result }) => mode !== "run" || result?.state === "pass")) await leaveCast();
+let asItWas = !controls;
+afterEach(({ task }) => {
+  asItWas &&= task.result?.state !== "fail";
+});
+afterAll(async () => {
+  if (asItWas) await leaveCast();
 });
 
 function isLab(file: string): boolean {
