@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TestRunner } from "vitest";
+import { type RunnerTestFile, TestRunner } from "vitest";
 import { previousResults } from "../claim/results.ts";
 import { readContext } from "../cluster/context.ts";
 import { readSettings } from "../host/settings.ts";
@@ -10,7 +10,7 @@ const shortly = 1_000;
 
 /** Has claims judged in an order in which none that takes long begins last: those first that take no time, then the longest. */
 export default class LongestFirst extends TestRunner {
-  onCollected(files: Parameters<NonNullable<TestRunner["onCollected"]>>[0]): void {
+  onCollected(files: readonly RunnerTestFile[]): void {
     const known = durations();
     const place = ({ name }: { readonly name: string }) => {
       const milliseconds = known.get(name) ?? 0;
