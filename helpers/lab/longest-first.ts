@@ -1,9 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type RunnerTestFile, TestRunner } from "vitest";
+import { z } from "zod";
 import { previousResults } from "../claim/results.ts";
 import { readContext } from "../cluster/context.ts";
 import { readSettings } from "../host/settings.ts";
+
+const Timed = z.object({ claims: z.array(z.object({ en: z.string(), milliseconds: z.number().optional() })) });
 
 /** A claim that takes no longer than this is judged at once. Milliseconds. */
 const shortly = 1_000;
@@ -21,15 +24,14 @@ export default class LongestFirst extends TestRunner {
   }
 }
 
-/** Returns how long each claim took, by its sentence: in the run before in the same folder, else in the article's recorded one. */
+/** Returns how long each claim took, by its sentence: in the article's recorded run, or in the one before in the same folder. */
 function durations(): Map<string, number> {
-  const { article } = readSettings();
-  const recordings = join(article, "recordings");
+  const recordings = join(readSettings().article, "recordings");
   const recorded = existsSync(recordings)
     ? readdirSync(recordings).map((run) => join(recordings, run, "results.json"))
     : [];
-  const file = [join(readContext().out, previousResults), ...recorded].find((each) => existsSync(each));
-  if (file === undefined) return new Map();
-  const { claims } = JSON.parse(readFileSync(file, "utf8")) as { claims: { en: string; milliseconds?: number }[] };
-  return new Map(claims.map(({ en, milliseconds = 0 }) => [en, milliseconds]));
+  // Of several the last one counts; a run may have been asked for some claims only.
+  const files = [...recorded, join(readContext().out, previousResults)].filter((file) => existsSync(file));
+  const claims = files.flatMap((file) => Timed.parse(JSON.parse(readFileSync(file, "utf8"))).claims);
+  return new Map(claims.flatMap(({ en, milliseconds }) => (milliseconds === undefined ? [] : [[en, milliseconds]])));
 }
