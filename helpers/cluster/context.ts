@@ -41,9 +41,13 @@ function contextFile(): string {
   return file;
 }
 
-/** Waits until the run that this process is part of has a cluster; whoever makes it ends this process where it cannot. */
+/** Waits until the run that this process is part of has a cluster. @throws Error if its parent ends before */
 export async function runBegun(): Promise<void> {
-  while (!existsSync(contextFile())) await delay(50);
+  const parent = process.ppid;
+  while (!existsSync(contextFile())) {
+    if (process.ppid !== parent) throw new Error("the run ended before it had a cluster");
+    await delay(50);
+  }
 }
 
 /** Returns the context of the run that this process is part of. @throws Error where it is part of none */

@@ -11,17 +11,29 @@ const Timed = z.object({ claims: z.array(z.object({ en: z.string(), milliseconds
 /** A claim that takes no longer than this is judged at once. Milliseconds. */
 const shortly = 1_000;
 
-/** Has claims judged in an order in which none that takes long begins last: those first that take no time, then the longest. */
+/** Has claims judged in an order in which none that takes long begins last. */
 export default class LongestFirst extends TestRunner {
   onCollected(files: readonly RunnerTestFile[]): void {
     const known = durations();
-    const place = ({ name }: { readonly name: string }) => {
-      const milliseconds = known.get(name) ?? 0;
-      return milliseconds <= shortly ? Number.NEGATIVE_INFINITY : -milliseconds;
-    };
-    // Tests of which the places are the same stay in the article's order.
-    for (const { tasks } of files) tasks.sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)));
+    for (const file of files) file.tasks = longestFirst(file.tasks, known);
   }
+}
+
+/**
+ * Returns tests in the order in which they begin: those that take no time, so that there are verdicts soon, then the longest. Of which
+ * nobody knows how long they take, and those that take as long, stay in the article's order.
+ *
+ * @param known milliseconds by the tests' names
+ */
+export function longestFirst<Test extends { readonly name: string }>(
+  tests: readonly Test[],
+  known: ReadonlyMap<string, number>,
+): Test[] {
+  const place = ({ name }: Test) => {
+    const milliseconds = known.get(name) ?? 0;
+    return milliseconds <= shortly ? 0 : 1 / milliseconds;
+  };
+  return tests.toSorted((a, b) => place(a) - place(b));
 }
 
 /** Returns how long each claim took, by its sentence: in the article's recorded run, or in the one before in the same folder. */

@@ -5,12 +5,14 @@ import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readArticle } from "../../helpers/article/article.ts";
+import type { LedgerEntry } from "../../helpers/host/ledger.ts";
 import { readSettings } from "../../helpers/host/settings.ts";
 import type { Hop } from "../../helpers/path/hops.ts";
 import { drawPath } from "../../helpers/path/picture.ts";
 import { recordedVerdicts } from "../when.ts";
 import { articlePage } from "./article-page.ts";
 import { recordedRun } from "./pages.ts";
+import { timesPage } from "./times-page.ts";
 
 const { BROWSER_PROGRAM, BROWSER_ENVIRONMENT, BROWSER_PAGES, BROWSER_SITE } = process.env;
 if (BROWSER_PROGRAM === undefined || BROWSER_PAGES === undefined || BROWSER_SITE === undefined)
@@ -20,12 +22,13 @@ const site = BROWSER_SITE;
 const screenshots = join(dirname(folder), "screenshots");
 /** It has the article's name. */
 const diff = readdirSync(folder).flatMap((file) => /^(.+\.diff)\.html$/.exec(file)?.[1] ?? []);
-const pages = ["index", "article", "recorded-matrix", ...diff];
+const pages = ["index", "article", "recorded-matrix", "times", ...diff];
 
 let browser: Browser;
 
 beforeAll(async () => {
   mkdirSync(screenshots, { recursive: true });
+  writeTimes();
   browser = await chromium.launch({
     executablePath: BROWSER_PROGRAM,
     env: { ...process.env, ...(JSON.parse(BROWSER_ENVIRONMENT ?? "{}") as Record<string, string>) },
@@ -41,6 +44,41 @@ beforeAll(async () => {
   });
 });
 afterAll(() => (browser as Browser | undefined)?.close());
+
+/** Writes the page of times as of a run in which the recorded run's claims began one after another: no recording has a ledger. */
+function writeTimes(): void {
+  const article = readArticle(readSettings({}).article);
+  const results = recordedRun(article);
+  if (results === undefined) throw new Error("there is no recorded run");
+  const claims = results.claims.flatMap(({ id, milliseconds }, index): LedgerEntry[] => {
+    if (milliseconds === undefined) return [];
+    const begun = 40_000 + index * 400;
+    const of = { claim: id, begun: begun + milliseconds / 4, lasted: milliseconds / 2 };
+    return [
+      { kind: "claim", what: id, begun, lasted: milliseconds, claim: id },
+      {
+        ...of,
+        kind: "wait",
+        what: "a pod with a long name to be ready",
+        limit: 60_000,
+        came: true,
+        by: "specs/a.spec.ts",
+      },
+      { ...of, kind: "request", what: "POST /api/v1/namespaces/cast/pods", pods: 1 },
+    ];
+  });
+  const entries: LedgerEntry[] = [
+    { kind: "phase", what: "cluster", begun: 0, lasted: 40_000 },
+    { kind: "phase", what: "claims", begun: 40_000, lasted: 100_000 },
+    ...claims,
+  ];
+  const processor = Array.from({ length: 30 }, (_, index) => ({
+    at: index * 5_000,
+    seconds: { kubelet: index * 2, "runc and CNI programs": index * 3, suite: index },
+    pods: index,
+  }));
+  writeFileSync(join(folder, "times.html"), timesPage({ results, article, entries, processor, pages: [] }));
+}
 
 /** Opens a page from disk; whatever it complains of or asks of others ends up in the list. */
 async function open(

@@ -5,7 +5,7 @@ import { claimedWords, type LedgerEntry } from "../../helpers/host/ledger.ts";
 import { type ClaimTime, claimTimes, type ProcessorSample, sumOf } from "../ledger.ts";
 import { placeOfWords } from "../words.ts";
 import { phaseWords, seconds } from "./cards.ts";
-import { both, inEach, type NamedPage, pageOf, topBar } from "./look.ts";
+import { both, type NamedPage, pageOf, topBar } from "./look.ts";
 
 const style = `
 body { max-width: 80rem; margin: 0 auto; } h2 { font-size: 1.1rem; margin: 1.8rem 0 .4rem; } .bar { border-radius: 0 0 8px 8px; }
@@ -148,7 +148,7 @@ function keyed(look: string, words: ComponentChild): ComponentChild {
   return h("li", {}, [
     h("svg", { viewBox: "0 0 1 1" }, h("rect", { class: look, width: 1, height: 1 })),
     words,
-    look === "work" ? [" · ", inEach({ en: "requests / commands / pods", zh: "請求／指令／Pod" })] : null,
+    look === "work" ? [" · ", both({ en: "requests / commands / pods", zh: "請求／指令／Pod" })] : null,
   ]);
 }
 
@@ -174,7 +174,11 @@ function waitsTable(claims: readonly ClaimTime[]): ComponentChild {
       "tbody",
       {},
       rows.map(({ what, times, lasted }) =>
-        h("tr", {}, [h("th", { scope: "row" }, what), h("td", {}, `${times} ×`), h("td", {}, seconds(lasted))]),
+        h("tr", {}, [
+          h("th", { scope: "row" }, h("span", { lang: "en", class: "only" }, what)),
+          h("td", {}, `${times} ×`),
+          h("td", {}, seconds(lasted)),
+        ]),
       ),
     ),
   );
