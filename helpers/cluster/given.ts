@@ -4,7 +4,6 @@ import { type Engine, inEngineNetwork } from "../engine/engine.ts";
 import { type CommandResult, lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { moduleEnding } from "../host/settings.ts";
-import { readKubeconfig } from "../probe/kubeconfig.ts";
 import { containerNodes, controlPlaneContainers, nodeContainers } from "./nodes.ts";
 
 /** A kind cluster that a user's kubeconfig names. */
@@ -21,6 +20,8 @@ export interface GivenCluster {
  */
 export async function givenCluster(engine: Engine, kubeconfig: string): Promise<GivenCluster> {
   const setting = `KNC_KUBECONFIG=${kubeconfig}`;
+  // Half a second to load, and only here.
+  const { readKubeconfig } = await import("../probe/kubeconfig.ts");
   const config = readKubeconfig(kubeconfig, setting);
   const context = config.getContextObject(config.getCurrentContext());
   // kind gives both that name; a context may have been renamed.
