@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import type { InlineConfig } from "vitest/node";
-import { specsIn } from "./helpers/article/specs.ts";
 import { controlsVariable } from "./helpers/claim/control.ts";
 import { recordingVariable } from "./helpers/claim/recording.ts";
 import { moduleEnding, readSettings } from "./helpers/host/settings.ts";
@@ -10,7 +9,7 @@ import { allureReporter, collectCases } from "./reports/allure/bridge.ts";
 import { ControlProgress } from "./reports/controls.ts";
 import { ClaimProgress } from "./reports/progress.ts";
 
-const { article, out } = readSettings();
+const { out } = readSettings();
 
 /** All specs of the article. */
 const allSpecs = `specs/all.run${moduleEnding}`;
@@ -55,8 +54,8 @@ function controls(): InlineConfig {
 function rejudge(): InlineConfig {
   return {
     name: "rejudge",
-    include: specsIn(article),
-    maxWorkers: 2,
+    include: [allSpecs],
+    maxWorkers: 1,
     // Each value of an observation is judged with others in its place, on a machine that may be busy.
     testTimeout: 60_000,
     reporters: ["dot"],

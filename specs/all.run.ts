@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, test } from "vitest";
 import "../helpers/checks/ready-made.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
+import { recordingVariable } from "../helpers/claim/recording.ts";
 import { filesVariable, runBegun } from "../helpers/cluster/context.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import "../helpers/index.ts";
@@ -12,11 +13,15 @@ import { castIsThere, leaveCast, openRun } from "../helpers/lab/stage.ts";
 // done with them. Which claims and controls may be tried beside which is a matter of all of them, too.
 const { article } = readSettings();
 const controls = process.env[controlsVariable] !== undefined;
-// What takes longest to read is read while the cluster is made.
-await runBegun();
-openRun();
+// A stored run is judged again without a cluster.
+const live = process.env[recordingVariable] === undefined;
+if (live) {
+  // What takes longest to read has been read while the cluster was made.
+  await runBegun();
+  openRun();
+}
 // What a run has to keep to besides is a check.
-const ending = controls ? /\.spec\.ts$/ : /\.(?:spec|check)\.ts$/;
+const ending = controls || !live ? /\.spec\.ts$/ : /\.(?:spec|check)\.ts$/;
 const words = JSON.parse(process.env[filesVariable] ?? "[]") as string[];
 const isMeant = (name: string) => words.length === 0 || words.some((word) => join(article, name).includes(word));
 const files = readdirSync(article).filter((name) => ending.test(name) && isMeant(name));
@@ -25,10 +30,10 @@ const inOrder = files.toSorted((a, b) => Number(isLab(b)) - Number(isLab(a)) || 
 for (const file of inOrder) await load(file, () => import(/* @vite-ignore */ join(article, file)));
 const readyMade = "ready-made.spec.ts";
 if (isMeant(readyMade)) await load(readyMade, () => import("./ready-made.spec.ts"));
-await castIsThere();
+if (live) await castIsThere();
 
 // Where all went well, everything that a check did is undone. Controls are there to change things.
-let asItWas = !controls;
+let asItWas = live && !controls;
 afterEach(({ task }) => {
   asItWas &&= task.result?.state !== "fail";
 });
