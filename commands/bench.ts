@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { readArticle } from "../helpers/article/article.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
-import { UserError } from "../helpers/host/errors.ts";
+import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, readSettingsOfAll } from "../helpers/host/settings.ts";
 import { readRecordedMatrix } from "../reports/matrix.ts";
@@ -15,27 +15,32 @@ import { benchConformance } from "./measuring/conformance.ts";
 import { measureLedger } from "./measuring/ledger.ts";
 import { measureGrowth, measureKept, measureRound } from "./measuring/rounds.ts";
 
-const usage = "npm run bench -- [--rounds 3 | --kept | --growth | --ledger | --conformance] [--record]";
+const usage = "npm run bench -- [--rounds 3 | --kept | --growth | --ledger | --conformance | --page] [--record]";
 
 /**
  * Measures how fast the suite is, as ratios to a bare `kind create cluster --wait` of the same image and configuration: in rounds,
  * unless something else is asked for. `--kept`: on a cluster that is there. `--growth`: by the number of claims, and of those that are judged at once.
- * `--ledger`: who uses the processor in one run, and for what. `--record` keeps what was measured, and writes docs/speed.md anew.
+ * `--ledger`: who uses the processor in one run, and for what. `--record` keeps what was measured, and writes docs/speed.md anew; `--page` only writes it.
  * `--conformance`: the article beside Kubernetes' own conformance tests.
  */
 await main(async () => {
   const asked = options();
   if (asked.conformance) return benchConformance();
+  if (asked.page) {
+    writeSpeedPage();
+    return 0;
+  }
   const settings = readSettings();
   const article = readArticle(settings.article);
+  const interrupt = interruption((line) => process.stderr.write(`${line}\n`));
   const claims = article.claims.filter(({ expect }) => expect !== undefined).map(({ id }) => id);
   const measured: Speed = asked.ledger
-    ? { ledger: { ...ofNow(), ...(await measureLedger()) } }
+    ? { ledger: { ...ofNow(), ...(await measureLedger(interrupt)) } }
     : asked.growth
-      ? { growth: { ...ofNow(), ...(await measureGrowth(claims)) } }
+      ? { growth: { ...ofNow(), ...(await measureGrowth(claims, interrupt)) } }
       : asked.kept
-        ? { kept: { ...ofNow(), ...(await measureKept(claims[0] ?? "", asked.rounds)) } }
-        : { rounds: { ...ofNow(), rounds: await rounds(asked.rounds) } };
+        ? { kept: { ...ofNow(), ...(await measureKept(claims[0] ?? "", asked.rounds, interrupt)) } }
+        : { rounds: { ...ofNow(), rounds: await rounds(asked.rounds, interrupt) } };
   for (const { what, goal, unit, values } of goalsOf(measured))
     process.stdout.write(
       `${what}: median ${median(values).toFixed(2)} ${unit}, from ${Math.min(...values).toFixed(2)} to ${Math.max(...values).toFixed(2)}; goal ${goal} ${unit}\n`,
@@ -46,7 +51,7 @@ await main(async () => {
   const file = join(article.folder, speedFile);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ ...readSpeed(article.folder), ...measured }, undefined, 2)}\n`);
-  writeSpeedPage(article.folder);
+  writeSpeedPage();
   return 0;
 });
 
@@ -59,11 +64,11 @@ function ofNow() {
   };
 }
 
-async function rounds(times: number) {
+async function rounds(times: number, interrupt: AbortSignal) {
   const articles = readSettingsOfAll({ ...process.env, KNC_ARTICLE: "all" }).length;
   const measured: Round[] = [];
   for (let round = 1; round <= times; round++) {
-    const seconds = await measureRound(articles);
+    const seconds = await measureRound(articles, interrupt);
     measured.push(seconds);
     const said = Object.entries(seconds as Record<string, number>).map(
       ([name, value]) => `${name} ${value.toFixed(1)} s (${(value / seconds.bare).toFixed(2)} ×)`,
@@ -73,7 +78,9 @@ async function rounds(times: number) {
   return measured;
 }
 
-function writeSpeedPage(folder: string): void {
+/** The page is of the article that is meant when none is named. */
+function writeSpeedPage(): void {
+  const { article: folder } = readSettings({});
   const speed = readSpeed(folder);
   const matrix = readRecordedMatrix({ folder });
   const docs = join(projectRoot, "docs");
@@ -88,7 +95,7 @@ function options() {
     const { values } = parseArgs({
       options: {
         rounds: { type: "string", default: "3" },
-        ...{ kept: flag, growth: flag, ledger: flag, conformance: flag, record: flag },
+        ...{ kept: flag, growth: flag, ledger: flag, conformance: flag, page: flag, record: flag },
       },
       allowPositionals: false,
     });

@@ -5,6 +5,7 @@ import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { makeCluster, saveLogs, withEngine } from "../helpers/cluster/lifecycle.ts";
 import { asTyped } from "../helpers/host/command.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
+import { ledgerFile } from "../helpers/host/ledger.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettings } from "../helpers/host/settings.ts";
@@ -39,7 +40,7 @@ await main(async () => {
       await progress.phase("claims", claims);
       await progress.phase("controls", () => run({ [controlsVariable]: "1" }));
       // The report is of the last judging, on the cluster as the changes left it.
-      removeOutput(settings, ["allure-results", "claims", "junit.xml", "tests.json"]);
+      removeOutput(settings, ["allure-results", "claims", "junit.xml", ledgerFile, "tests.json"]);
       const failed = await progress.phase("claims", claims);
       writeOutput(settings, "phases.json", progress.phases);
       const results = collectResults(settings.out, article);

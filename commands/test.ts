@@ -65,7 +65,9 @@ await main(async () => {
   using held = new DisposableStack();
   held.use(await takeOutput(settings, (line) => progress.say("output", line), interrupt));
   for (const { settings: others } of asked.slice(1)) emptyOutput(others);
-  held.use(keepLedger(settings.out));
+  // What is done for all articles stands in the first one's ledger.
+  let ledger = keepLedger(settings.out);
+  held.defer(() => ledger[Symbol.dispose]());
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     await using firstSpecs = await specsOf(session, first);
     const cluster = await openCluster(session);
@@ -78,6 +80,10 @@ await main(async () => {
       const checked: Checked[] = [];
       for (const each of asked) {
         if (asked.length > 1) progress.say("article", each.article.id);
+        if (each !== first) {
+          ledger[Symbol.dispose]();
+          ledger = keepLedger(each.settings.out);
+        }
         const specs = each === first ? firstSpecs : undefined;
         checked.push(await check({ ...session, settings: each.settings }, cluster, each, specs));
         // What was done once is a part of each article's run.

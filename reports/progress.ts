@@ -30,8 +30,7 @@ const plainStep = 25;
 
 /**
  * Prints a line for each claim as soon as it is judged: whether that was expected, the verdict, its id, how long it
- * took, and the reason where it was not expected; below, or now and then, how far the run is. Specs that cannot be loaded and
- * stray errors are told at the end.
+ * took, and the reason where it was not expected; below, or now and then, how far the run is. Stray errors are told at the end.
  */
 export class ClaimProgress implements Reporter {
   readonly #out: string;
@@ -84,7 +83,11 @@ export class ClaimProgress implements Reporter {
     this.#takeBack();
     const tests = modules.flatMap((module) => [...module.children.allTests()]);
     // What a run has to keep to besides is of no claim.
-    const run = tests.filter((test) => "claim" in test.meta() && test.result().state !== "skipped").length;
+    const run = tests.filter((test) => {
+      const { state } = test.result();
+      // One that never began, since the process ended before, may have been a claim.
+      return state === "pending" || (state !== "skipped" && "claim" in test.meta());
+    }).length;
     writeFileSync(join(this.#out, testsFile), JSON.stringify({ run } satisfies z.infer<typeof TestsFile>));
     for (const module of modules) {
       for (const { message } of module.errors()) {

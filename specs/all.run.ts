@@ -4,9 +4,10 @@ import { afterAll, afterEach, test } from "vitest";
 import "../helpers/checks/ready-made.ts";
 import { controlsVariable } from "../helpers/claim/control.ts";
 import { recordingVariable } from "../helpers/claim/recording.ts";
-import { filesVariable, runBegun } from "../helpers/cluster/context.ts";
+import { filesVariable, readyMadeSpec, runBegun } from "../helpers/cluster/context.ts";
 import { readSettings } from "../helpers/host/settings.ts";
 import "../helpers/index.ts";
+import { unreadable } from "../helpers/lab/longest-first.ts";
 import { castIsThere, leaveCast, openRun } from "../helpers/lab/stage.ts";
 
 // All specs in one file, and so in one process: to read the suite's modules and the article takes longer than most of what is
@@ -20,16 +21,15 @@ if (live) {
   await runBegun();
   openRun();
 }
+const meant = JSON.parse(process.env[filesVariable] ?? "[]") as string[];
+const isMeant = (name: string) => meant.length === 0 || meant.includes(name);
 // What a run has to keep to besides is a check.
 const ending = controls || !live ? /\.spec\.ts$/ : /\.(?:spec|check)\.ts$/;
-const words = JSON.parse(process.env[filesVariable] ?? "[]") as string[];
-const isMeant = (name: string) => words.length === 0 || words.some((word) => join(article, name).includes(word));
 const files = readdirSync(article).filter((name) => ending.test(name) && isMeant(name));
 // The article's order, which the names follow; but its lab, whose steps wait for each other, begins at once.
 const inOrder = files.toSorted((a, b) => Number(isLab(b)) - Number(isLab(a)) || (a < b ? -1 : 1));
 for (const file of inOrder) await load(file, () => import(/* @vite-ignore */ join(article, file)));
-const readyMade = "ready-made.spec.ts";
-if (isMeant(readyMade)) await load(readyMade, () => import("./ready-made.spec.ts"));
+if (isMeant(readyMadeSpec)) await load(readyMadeSpec, () => import("./ready-made.spec.ts"));
 if (live) await castIsThere();
 
 // Where all went well, everything that a check did is undone. Controls are there to change things.
@@ -50,7 +50,7 @@ async function load(file: string, read: () => Promise<unknown>): Promise<void> {
   try {
     await read();
   } catch (error) {
-    test(`${file} can be read`, () => {
+    test(`${file} ${unreadable}`, () => {
       throw error;
     });
   }

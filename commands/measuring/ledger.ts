@@ -11,15 +11,21 @@ import { resultsAt } from "../../reports/results.ts";
 import type { Ledger } from "../../reports/speed.ts";
 import { timesPageFile } from "../../reports/words.ts";
 import { ProcessorSampler } from "./processor.ts";
+import { refuseKept } from "./rounds.ts";
 
 /** Milliseconds between two looks at who uses the processor. */
 const betweenSamples = 500;
 
 /** Runs `npm test` once and returns who used the processor in which phase; the run's page of times shows it, too. */
-export async function measureLedger(): Promise<Ledger> {
+export async function measureLedger(interrupt: AbortSignal): Promise<Ledger> {
+  refuseKept();
   const settings = readSettings();
   const { out } = settings;
-  const child = execa("npm", ["test"], { cwd: projectRoot, reject: false, all: true, stdin: "ignore" });
+  const child = execa("npm", ["test"], {
+    ...{ cwd: projectRoot, reject: false, all: true, stdin: "ignore", cancelSignal: interrupt },
+    // It gives up its cluster first.
+    forceKillAfterDelay: false,
+  });
   const sampler = new ProcessorSampler(child.pid ?? 0);
   const samples: ProcessorSample[] = [];
   const look = () => samples.push({ at: Date.now(), seconds: sampler.sample(), pods: sampler.pods });
@@ -27,6 +33,7 @@ export async function measureLedger(): Promise<Ledger> {
   const timer = setInterval(look, betweenSamples);
   const result = await child.finally(() => clearInterval(timer));
   look();
+  interrupt.throwIfAborted();
   if (result.failed)
     throw new UserError(`npm test exited with ${result.exitCode}: ${lastLine(result.all)}`, "make it pass first");
   writeFileSync(join(out, processorFile), samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""));

@@ -59,6 +59,8 @@ const ticksPerSecond = 100;
 
 interface Process {
   readonly pid: number;
+  /** In clock ticks: tells it from a later one with the same id. */
+  readonly started: string;
   readonly parent: number;
   readonly program: string;
   readonly seconds: number;
@@ -112,7 +114,7 @@ export class ProcessorSampler {
     return this.#sum();
   }
 
-  #count({ pid, program, cgroup, seconds }: Process, parents: ReadonlyMap<number, number>): void {
+  #count({ pid, started, program, cgroup, seconds }: Process, parents: ReadonlyMap<number, number>): void {
     const node = containerIn(cgroup);
     const pod = podIn(cgroup);
     if (node !== undefined && !this.#nodes.has(node)) this.#nodes.set(node, { total: 0, pods: 0 });
@@ -131,7 +133,7 @@ export class ProcessorSampler {
             : undefined
         : nodePrograms[program];
     if (user === undefined) return;
-    const key = `${pid} ${program}`;
+    const key = `${pid} ${started} ${program}`;
     const known = this.#processes.get(key);
     if (known === undefined) this.#processes.set(key, { user, seconds, before: this.#first ? seconds : 0 });
     else known.seconds = seconds;
@@ -212,6 +214,7 @@ function readProcesses(): Process[] {
         return [
           {
             pid: Number(name),
+            started: fields[19] ?? "",
             program: stat.slice(stat.indexOf("(") + 1, end),
             parent: Number(fields[1]),
             seconds: (Number(fields[11]) + Number(fields[12])) / ticksPerSecond,

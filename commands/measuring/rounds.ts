@@ -5,7 +5,7 @@ import { createCluster, findKind } from "../../helpers/cluster/kind.ts";
 import { findImage, planCluster, withEngine } from "../../helpers/cluster/lifecycle.ts";
 import { keptRun } from "../../helpers/cluster/runs.ts";
 import { lastLine } from "../../helpers/host/command.ts";
-import { interruption, UserError } from "../../helpers/host/errors.ts";
+import { UserError } from "../../helpers/host/errors.ts";
 import { runMarker } from "../../helpers/host/process.ts";
 import { Progress } from "../../helpers/host/progress.ts";
 import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
@@ -13,32 +13,33 @@ import { readLedger } from "../../reports/ledger.ts";
 import type { Growth, Kept, Round } from "../../reports/speed.ts";
 
 /** Returns the seconds of one round: a bare cluster first, then what it is compared with, each on a cluster of its own. */
-export async function measureRound(articles: number): Promise<Round> {
-  const bare = await bareCluster();
-  const { seconds: quick } = await timed(["test", "--", "--tags-filter", "not slow"]);
-  const { seconds: whole, begun } = await timed(["test"]);
+export async function measureRound(articles: number, interrupt: AbortSignal): Promise<Round> {
+  const bare = await bareCluster(interrupt);
+  const { seconds: quick } = await timed(["test", "--", "--tags-filter", "not slow"], interrupt);
+  const { seconds: whole, begun } = await timed(["test"], interrupt);
   const verdicts = readLedger(readSettings().out).flatMap((entry) =>
     entry.kind === "claim" ? [entry.begun + entry.lasted] : [],
   );
   return {
     ...{ bare, quick, whole },
     first: (Math.min(...verdicts) - begun) / 1000,
-    ...(articles < 2 ? {} : { both: (await timed(["test", "--", "--article", "all"])).seconds }),
+    ...(articles < 2 ? {} : { both: (await timed(["test", "--", "--article", "all"], interrupt)).seconds }),
   };
 }
 
 /** Returns the seconds that a claim, and all that are not slow, take on a cluster that is kept, each as often as asked. */
-export async function measureKept(claim: string, times: number): Promise<Kept> {
-  await timed(["run", "cluster", "--", "up"]);
+export async function measureKept(claim: string, times: number, interrupt: AbortSignal): Promise<Kept> {
+  refuseKept();
+  await timed(["run", "cluster", "--", "up"], interrupt);
   try {
     const repeat = async (...words: string[]) => {
       const seconds: number[] = [];
-      for (let time = 0; time < times; time++) seconds.push((await timed(["test", "--", ...words])).seconds);
+      for (let time = 0; time < times; time++) seconds.push((await timed(["test", "--", ...words], interrupt)).seconds);
       return seconds;
     };
-    return { claim: await repeat("-t", claim), quick: await repeat("--tags-filter", "not slow") };
+    return { claim: await repeat("-t", `^(${claim})$`), quick: await repeat("--tags-filter", "not slow") };
   } finally {
-    await timed(["run", "cluster", "--", "down"]);
+    await timed(["run", "cluster", "--", "down"], undefined);
   }
 }
 
@@ -46,16 +47,17 @@ export async function measureKept(claim: string, times: number): Promise<Kept> {
 const usualAtOnce = 30;
 
 /** Returns how the seconds grow with the claims that are judged, and with how many of them are judged at once. */
-export async function measureGrowth(claims: readonly string[]): Promise<Growth> {
-  const bare = await bareCluster();
+export async function measureGrowth(claims: readonly string[], interrupt: AbortSignal): Promise<Growth> {
+  const bare = await bareCluster(interrupt);
   const share = async (one: number) => {
     const some = claims.filter((_, index) => index % one === 0);
-    const { seconds } = await timed(["test", "--", ...(one === 1 ? [] : ["-t", `^(${some.join("|")})$`])]);
+    const selection = one === 1 ? [] : ["-t", `^(${some.join("|")})$`];
+    const { seconds } = await timed(["test", "--", ...selection], interrupt);
     return { claims: some.length, seconds };
   };
   const together = async (atOnce: number) => ({
     atOnce,
-    seconds: (await timed(["test", "--", "--maxConcurrency", String(atOnce)])).seconds,
+    seconds: (await timed(["test", "--", "--maxConcurrency", String(atOnce)], interrupt)).seconds,
   });
   const whole = await share(1);
   return {
@@ -66,10 +68,19 @@ export async function measureGrowth(claims: readonly string[]): Promise<Growth> 
 }
 
 /** Returns how long an npm command took, in seconds. @throws UserError where it failed */
-async function timed(words: readonly string[]): Promise<{ readonly begun: number; readonly seconds: number }> {
+async function timed(
+  words: readonly string[],
+  interrupt: AbortSignal | undefined,
+): Promise<{ readonly begun: number; readonly seconds: number }> {
   const begun = Date.now();
   const started = performance.now();
-  const result = await execa("npm", words, { cwd: projectRoot, reject: false, all: true, stdin: "ignore" });
+  const result = await execa("npm", words, {
+    ...{ cwd: projectRoot, reject: false, all: true, stdin: "ignore" },
+    ...(interrupt === undefined ? {} : { cancelSignal: interrupt }),
+    // It gives up its cluster first.
+    forceKillAfterDelay: false,
+  });
+  interrupt?.throwIfAborted();
   if (result.failed)
     throw new UserError(
       `npm ${words.join(" ")} exited with ${result.exitCode}: ${lastLine(result.all)}`,
@@ -79,25 +90,25 @@ async function timed(words: readonly string[]): Promise<{ readonly begun: number
 }
 
 /** Returns the seconds of `kind create cluster --wait` with the suite's image and configuration. */
-async function bareCluster(): Promise<number> {
+async function bareCluster(interrupt: AbortSignal): Promise<number> {
+  refuseKept();
   const settings = readSettings();
-  if (keptRun(settings.cache) !== undefined)
-    throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
-  const { value } = await withEngine(
-    settings,
-    new Progress(() => {}),
-    interruption((line) => process.stderr.write(`${line}\n`)),
-    async (session) => {
-      const { engine, run, signal } = session;
-      const say = () => {};
-      const lock = imageLockFor(settings);
-      const image = await findImage(session, lock, settings.nodeImage, say);
-      const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
-      const { plan } = planCluster(session, lock, image);
-      const begun = performance.now();
-      await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
-      return (performance.now() - begun) / 1000;
-    },
-  );
+  const { value } = await withEngine(settings, new Progress(() => {}), interrupt, async (session) => {
+    const { engine, run, signal } = session;
+    const say = () => {};
+    const lock = imageLockFor(settings);
+    const image = await findImage(session, lock, settings.nodeImage, say);
+    const kind = await findKind(lock.kind, engine, settings.cache, say, signal);
+    const { plan } = planCluster(session, lock, image);
+    const begun = performance.now();
+    await createCluster(kind, engine, plan, say, signal, { [runMarker]: run.id });
+    return (performance.now() - begun) / 1000;
+  });
   return value;
+}
+
+/** @throws UserError where a cluster is kept */
+export function refuseKept(): void {
+  if (keptRun(readSettings().cache) !== undefined)
+    throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
 }

@@ -2,9 +2,10 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readArticle } from "../../helpers/article/article.ts";
 import { projectRoot } from "../../helpers/host/settings.ts";
-import { fileFiltersIn, selectionOf } from "./selection.ts";
+import { filesIn, selectionOf } from "./selection.ts";
 
-const { claims } = readArticle(join(projectRoot, "specs", "tiny"));
+const tiny = join(projectRoot, "specs", "tiny");
+const { claims } = readArticle(tiny);
 
 test.each([
   [[]],
@@ -47,12 +48,18 @@ test.each([
 
 test.each([
   [[], [], []],
-  [["10-packets"], [], ["10-packets"]],
+  [["-t", "is answered"], ["-t", "is answered"], []],
+  [["01-TINY"], [], ["01-tiny.spec.ts"]],
   [
-    ["--tags-filter", "not slow", "10-packets", "-t", "is answered"],
-    ["--tags-filter", "not slow", "-t", "is answered"],
-    ["10-packets"],
+    ["--tags-filter", "not slow", "./specs/tiny/01-tiny.spec.ts", "ready-made"],
+    ["--tags-filter", "not slow"],
+    ["01-tiny.spec.ts", "ready-made.spec.ts"],
   ],
-])("of %j, words that name spec files are told from options", async (words, rest, filters) => {
-  expect(await fileFiltersIn(words)).toEqual({ rest, filters });
+  [["-t", "tiny", "tiny"], ["-t", "tiny"], ["01-tiny.spec.ts"]],
+])("of %j, words that name spec files are told from options", async (words, rest, files) => {
+  expect(await filesIn(words, tiny)).toEqual({ rest, files });
+});
+
+test("a word that no spec has in its name is refused", async () => {
+  await expect(filesIn(["02-huge"], tiny)).rejects.toThrow("no spec has 02-huge in its name");
 });

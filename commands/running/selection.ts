@@ -1,4 +1,7 @@
+import { readdirSync } from "node:fs";
+import { basename } from "node:path";
 import type { Claim } from "../../helpers/article/article.ts";
+import { readyMadeSpec } from "../../helpers/cluster/context.ts";
 import { UserError } from "../../helpers/host/errors.ts";
 
 /**
@@ -23,12 +26,26 @@ export async function selectionOf(words: readonly string[], claims: readonly Cla
   return words.map((word) => (word.endsWith(asked) ? `${word.slice(0, -asked.length)}${sentences}` : word));
 }
 
-/** Returns a command's arguments without the words that are to be in the names of spec files, and those words. */
-export async function fileFiltersIn(words: readonly string[]): Promise<{ rest: string[]; filters: string[] }> {
-  if (words.length === 0) return { rest: [], filters: [] };
+/**
+ * Returns a command's arguments without the words that name spec files of an article, and these files; none where no word does.
+ *
+ * @throws UserError where no file has such a word in its name
+ */
+export async function filesIn(
+  words: readonly string[],
+  article: string,
+): Promise<{ readonly rest: readonly string[]; readonly files: readonly string[] }> {
+  if (words.length === 0) return { rest: [], files: [] };
   const { parseCLI } = await import("vitest/node");
-  const filters = parseCLI(["vitest", "run", ...words]).filter;
-  return { rest: words.filter((word) => !filters.includes(word)), filters };
+  const named = parseCLI(["vitest", "run", ...words]).filter;
+  if (named.length === 0) return { rest: words, files: [] };
+  const rest = [...words];
+  for (const word of named) rest.splice(rest.lastIndexOf(word), 1);
+  const specs = [...readdirSync(article).filter((name) => /\.(?:spec|check)\.ts$/.test(name)), readyMadeSpec];
+  const files = specs.filter((name) => named.some((word) => name.toLowerCase().includes(basename(word).toLowerCase())));
+  if (files.length === 0)
+    throw new UserError(`no spec has ${named.join(" or ")} in its name`, `there are ${specs.join(", ")}`);
+  return { rest, files };
 }
 
 function patternOf(asked: string): RegExp {

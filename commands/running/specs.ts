@@ -7,7 +7,7 @@ import { cellOf, imageLockFor, settingsOf } from "../../helpers/cluster/cells.ts
 import { contextVariable, filesVariable, writeContext } from "../../helpers/cluster/context.ts";
 import type { RunningCluster, Session } from "../../helpers/cluster/lifecycle.ts";
 import {
-  containerShells,
+  containerNodes,
   controlPlaneContainers,
   defaultBridge,
   publishedPorts,
@@ -28,7 +28,7 @@ import { processorFile } from "../../reports/ledger.ts";
 import { resultsAt } from "../../reports/results.ts";
 import { rememberRun } from "../../reports/runs.ts";
 import { timesPageFile } from "../../reports/words.ts";
-import { fileFiltersIn } from "./selection.ts";
+import { filesIn } from "./selection.ts";
 import { vitestOfSpecs } from "./vitest.ts";
 
 /** Results of an earlier run would read as this one's. */
@@ -132,7 +132,7 @@ export async function beginRun(
       adaptations: [...adaptations],
     };
     const reaches = (address: string, authority: string) => reachesNode(engine, address, authority);
-    const world = await detectWorld(containerShells(engine), controlPlane, given, reaches, article.lab);
+    const world = await detectWorld(containerNodes(engine), controlPlane, given, reaches, article.lab);
     writeOutput(settings, "world.json", world);
     if (world.proxyFailure !== undefined && world.mayNotStart !== true)
       throw new UserError(
@@ -153,7 +153,7 @@ export async function beginRun(
   writeContext(contextFile(run), {
     run: cluster.run.id,
     out: settings.out,
-    castFile: join(cluster.run.folder, "cast.json"),
+    castFile: join(run.folder, "cast.json"),
     ...{ kubeconfig, controlPlane, outsider },
     engine: { cli: engine.cli, program: engine.program, environment: { ...engine.environment } },
     images: Object.fromEntries(
@@ -188,7 +188,7 @@ export async function startSpecs(
   selection: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<RunningSpecs> {
-  const { rest: options, filters } = await fileFiltersIn(selection);
+  const { rest: options, files } = await filesIn(selection, settings.article);
   const [command, ...rest] = inEngineNetwork(engine, [...vitestOfSpecs(), ...options]);
   const stop = new AbortController();
   const running = execa(command, rest, {
@@ -198,7 +198,7 @@ export async function startSpecs(
       PATH: process.env["PATH"],
       [contextVariable]: contextFile(run),
       [runMarker]: run.id,
-      [filesVariable]: JSON.stringify(filters),
+      [filesVariable]: JSON.stringify(files),
       KNC_OUT: settings.out,
       KNC_ARTICLE: settings.article,
       // allure-js-commons makes labels of such variables; a report of several cells tells them apart by this one.

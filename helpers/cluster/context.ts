@@ -1,12 +1,17 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
+import { isOwned } from "./runs.ts";
 
 /** Environment variable that tells the claims' process where the context of its run is. */
 export const contextVariable = "KIND_NETWORK_CONFORMANCE_CONTEXT";
 
-/** Environment variable with words, as a JSON array: where there are any, only spec files are read that have one in their names. */
+/** Environment variable with the names of the spec files that are read, as a JSON array; all of the article's if it is empty. */
 export const filesVariable = "KIND_NETWORK_CONFORMANCE_FILES";
+
+/** The spec of all claims that name a ready-made check, beside those of an article. */
+export const readyMadeSpec = "ready-made.spec.ts";
 
 const Context = z.strictObject({
   run: z.string().describe("the run's id"),
@@ -41,11 +46,11 @@ function contextFile(): string {
   return file;
 }
 
-/** Waits until the run that this process is part of has a cluster. @throws Error if its parent ends before */
+/** Waits until the run that this process is part of has a cluster. @throws Error if whoever makes it ends before */
 export async function runBegun(): Promise<void> {
-  const parent = process.ppid;
-  while (!existsSync(contextFile())) {
-    if (process.ppid !== parent) throw new Error("the run ended before it had a cluster");
+  const file = contextFile();
+  while (!existsSync(file)) {
+    if (!isOwned(dirname(file))) throw new Error("the run ended before it had a cluster");
     await delay(50);
   }
 }

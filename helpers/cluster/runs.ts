@@ -74,6 +74,12 @@ function allRecords(cache: string): Record[] {
   return existsSync(folder) ? readdirSync(folder).flatMap((id) => readRecord(cache, id) ?? []) : [];
 }
 
+/** Returns whether the process that owns the run in a folder is alive. */
+export function isOwned(folder: string): boolean {
+  const file = join(folder, "run.json");
+  return existsSync(file) && isAlive(Record.parse(JSON.parse(readFileSync(file, "utf8"))).owner);
+}
+
 function readRecord(cache: string, id: string): Record | undefined {
   const file = join(runsFolder(cache), id, "run.json");
   // A run that was killed between making its folder and its record owns nothing yet, and nobody else is in between.

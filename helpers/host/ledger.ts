@@ -30,6 +30,9 @@ export const ledgerFile = "ledger.jsonl";
 /** Everything that was done is a message on this channel when it ends: a {@link LedgerEntry}. */
 export const ledger = channel("kind-network-conformance:ledger");
 
+/** Characters of what an entry says: commands can have whole files among their words. */
+const longest = 200;
+
 const claims = new AsyncLocalStorage<string>();
 
 /** Does something for a claim: what it comes to do stands in the ledger under the claim's name. */
@@ -60,7 +63,12 @@ export function begin(kind: LedgerEntry["kind"], what: string): (more?: Partial<
   const by = kind === "wait" ? { by: placeIn(new Error("waiting").stack ?? "") } : {};
   return (more = {}) =>
     ledger.publish({
-      ...{ kind, what, begun: performance.timeOrigin + started, lasted: performance.now() - started },
+      ...{
+        kind,
+        what: what.slice(0, longest),
+        begun: performance.timeOrigin + started,
+        lasted: performance.now() - started,
+      },
       ...(claim === undefined ? {} : { claim }),
       ...by,
       ...more,

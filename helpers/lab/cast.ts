@@ -163,8 +163,9 @@ async function servicesAnswer(
 async function giveKubeconfig({ engine, controlPlane, outsider }: Context): Promise<void> {
   const containers = containerNodes(engine);
   const { stdout } = await containers.run(controlPlane, ["cat", "/etc/kubernetes/admin.conf"]);
-  const script = 'mkdir -p /root/.kube && printf %s "$1" > /root/.kube/config';
-  await containers.run(outsider, ["sh", "-c", script, "sh", stdout]);
+  // As input: a command's words are seen by others on the machine, and kept.
+  const script = "mkdir -p /root/.kube && cat > /root/.kube/config";
+  await containers.run(outsider, ["sh", "-c", script], { input: stdout });
 }
 
 /**

@@ -51,8 +51,8 @@ export function timesPage({ results, article, entries, processor, pages }: Times
         "p",
         {},
         both({
-          en: `${seconds(span.length)} from the engine to the last verdict. The suite asked the API server ${requests} times, ran ${commands} commands and asked for ${pods} pods.`,
-          zh: `從啟動引擎到最後一項判定共 ${seconds(span.length)}。測試套件向 API 伺服器發出 ${requests} 次請求，執行 ${commands} 個指令，要求建立 ${pods} 個 Pod。`,
+          en: `${seconds(span.length)} in all. The suite asked the API server ${requests} times, ran ${commands} commands and asked for ${pods} pods.`,
+          zh: `共 ${seconds(span.length)}。測試套件向 API 伺服器發出 ${requests} 次請求，執行 ${commands} 個指令，要求建立 ${pods} 個 Pod。`,
         }),
       ),
       h("h2", {}, both({ en: "Phases", zh: "階段" })),
