@@ -60,6 +60,10 @@ export const World = z.strictObject({
     .array(z.string())
     .default([])
     .describe("ports of nodes that the machine publishes besides the API server's, as `worker 31000/tcp`"),
+  masqueradesAll: z
+    .literal(true)
+    .optional()
+    .describe("there where kube-proxy was told to masquerade all that goes to Services (masqueradeAll)"),
   poolRefusal: z
     .string()
     .optional()

@@ -172,8 +172,11 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
     const nodes = await nodeContainers(engine, run.cluster);
     const network = await networkOf(engine, nodes);
     const outsider = await startOutsider(engine, run.id, image.reference, network);
-    const removed = image.carriesWorkloads ? await asPublished(session, nodes) : [];
-    for (const line of removed) say(`adapted: ${line}`);
+    const otherwise = [
+      ...(image.carriesWorkloads ? await asPublished(session, nodes) : []),
+      ...(engine.owner === "suite" ? await forwarding(engine, nodes) : []),
+    ];
+    for (const line of otherwise) say(`adapted: ${line}`);
     return {
       run,
       name: run.cluster,
@@ -183,7 +186,7 @@ export async function makeCluster(session: Session): Promise<RunningCluster> {
       engine,
       kind,
       image,
-      adaptations: [...adaptations, ...installed, ...removed],
+      adaptations: [...adaptations, ...installed, ...otherwise],
       fresh: true,
     };
   });
@@ -196,6 +199,18 @@ async function asPublished({ settings, engine }: Session, nodes: readonly string
   const script = 'for program; do path=$(command -v "$program") && rm "$path"; done; true';
   for (const node of nodes) await engineOutput(engine, ["exec", node, "sh", "-c", script, "sh", ...lacks]);
   return [`nodes without ${lacks.join(", ")}, which the published image of this version does not have`];
+}
+
+/**
+ * Has nodes forward packets before the first pod of theirs makes them, and returns that in words. Elsewhere they do: Docker turns it
+ * on in the machine's own network namespace, from which new ones have it (kernel documentation, sysctl/net, devconf_inherit_init_net).
+ */
+async function forwarding(engine: Engine, nodes: readonly string[]): Promise<string[]> {
+  const script = "echo 1 > /proc/sys/net/ipv4/ip_forward";
+  await Promise.all(nodes.map((node) => engineOutput(engine, ["exec", node, "sh", "-c", script])));
+  return [
+    "net.ipv4.ip_forward=1 on nodes, which Docker's have from the machine where it is not in a namespace of its own",
+  ];
 }
 
 /** Returns the CNI plugin that the settings' cell has in the place of kind's own, built where it is not there. */

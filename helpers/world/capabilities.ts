@@ -47,6 +47,10 @@ const capabilities: Readonly<Record<string, Probe>> = {
       : `a cluster of which only the API server's port is published, as kind does when told nothing: this one publishes ${publishedPorts.join(", ")}`,
   "kube-proxy": ({ proxyMode }) =>
     proxyMode === "none" ? "kube-proxy on the nodes: this cluster runs none, whatever its rules are" : undefined,
+  "sources-that-services-keep": ({ masqueradesAll }) =>
+    masqueradesAll === undefined
+      ? undefined
+      : "a kube-proxy that was not told to change the source of all that goes to Services (masqueradeAll)",
   "rules-that-name-services": ({ proxyMode }) =>
     proxyMode === "ipvs"
       ? "a mode of kube-proxy in which rules name Services: in ipvs mode the kernel's IPVS has their addresses instead"

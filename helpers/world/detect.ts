@@ -71,8 +71,14 @@ const ProxyPods = z.object({
   ),
 });
 const ProxyConfigMap = z.object({ data: z.object({ "config.conf": z.string() }) });
-/** An empty mode is the default one. */
-const ProxyConfiguration = z.object({ mode: z.string().transform((mode) => ProxyMode.parse(mode || "iptables")) });
+const Masquerading = z.object({ masqueradeAll: z.boolean().default(false) }).optional();
+const ProxyConfiguration = z.object({
+  /** An empty one is the default one. */
+  mode: z.string().transform((mode) => ProxyMode.parse(mode || "iptables")),
+  /** ipvs mode heeds it too (kube-proxy reference, KubeProxyConfiguration). */
+  iptables: Masquerading,
+  nftables: Masquerading,
+});
 
 /** Asks the cluster through its control plane about kube-system. */
 type Kubectl = (...words: string[]) => Promise<string>;
@@ -158,7 +164,7 @@ export async function detectWorld(
   const [address = ""] = worldNodes.find(({ name }) => name === controlPlane)?.addresses ?? [];
   const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
   const corefileOnly = ["--ignore-not-found", "--output=jsonpath={.data.Corefile}"];
-  const [links, cni, apiServer, poolRefusal, corefile, authority, ofNodes] = await Promise.all([
+  const [links, cni, apiServer, poolRefusal, corefile, authority, ofNodes, masqueradesAll] = await Promise.all([
     output(nodes, controlPlane, ["ip", "-oneline", "address"]),
     cniOn(nodes, controlPlane),
     output(nodes, controlPlane, ["cat", manifest]),
@@ -166,6 +172,7 @@ export async function detectWorld(
     kubectl("get", "configmap", "coredns", ...corefileOnly),
     output(nodes, controlPlane, ["cat", "/etc/kubernetes/pki/ca.crt"]),
     detectFeatures(nodes, controlPlane, given.engine.owner === "user"),
+    hasKubeProxy && masquerades(kubectl, same(worldNodes, "proxyMode")),
   ]);
   const hostReachesNodes = await reaches(address, authority);
   const nodeLink =
@@ -194,6 +201,7 @@ export async function detectWorld(
     taken: inTheWay(inDefault, lab),
     takenNodePorts: takenNodePorts(services, ownNamespaces),
     ...(poolRefusal === undefined ? {} : { poolRefusal }),
+    ...(masqueradesAll ? { masqueradesAll } : {}),
     dnsForwardsTo: forwardedTo(corefile),
     features: { ...ofNodes, hostReachesNodes },
     nodes: worldNodes.sort((a, b) =>
@@ -359,9 +367,20 @@ async function failureOn(node: string, kubectl: Kubectl): Promise<string | undef
   return said.trim() === "" || said.startsWith("unable to retrieve") ? undefined : said.trim();
 }
 
+/** Returns whether kube-proxy in that mode was told to masquerade all that goes to Services. */
+async function masquerades(kubectl: Kubectl, mode: World["proxyMode"]): Promise<boolean> {
+  const configured = await kubectl("get", "configmap", "kube-proxy", "--ignore-not-found", "--output=json");
+  if (configured.trim() === "") return false;
+  const { iptables, nftables } = configurationIn(ProxyConfigMap.parse(JSON.parse(configured)));
+  return (mode === "nftables" ? nftables : iptables)?.masqueradeAll === true;
+}
+
 async function wantedMode(kubectl: Kubectl): Promise<Proxy["mode"]> {
-  const { data } = await get(kubectl, ProxyConfigMap, "configmap", "kube-proxy");
-  return ProxyConfiguration.parse(parse(data["config.conf"])).mode;
+  return configurationIn(await get(kubectl, ProxyConfigMap, "configmap", "kube-proxy")).mode;
+}
+
+function configurationIn({ data }: z.infer<typeof ProxyConfigMap>): z.infer<typeof ProxyConfiguration> {
+  return ProxyConfiguration.parse(parse(data["config.conf"]));
 }
 
 async function get<Schema extends z.ZodType>(
