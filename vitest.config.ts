@@ -28,8 +28,8 @@ function claims(): InlineConfig {
     runner: join(import.meta.dirname, "helpers", "lab", `longest-first${moduleEnding}`),
     maxWorkers: 1,
     sequence: { concurrent: true, setupFiles: "list" },
-    // The claims share a cast of pods, and each waits for much.
-    maxConcurrency: 30,
+    // The claims share a cast of pods, and each waits for much; those of the lab wait for each other's steps, too.
+    maxConcurrency: 40,
     passWithNoTests: false,
     onStackTrace: (_error, { file }) => !file.includes("allure-vitest"),
     reporters: [new ClaimProgress(out), collectCases, allureReporter(join(out, "allure-results"))],

@@ -32,7 +32,7 @@ export function speedAsMarkdown(speed: Speed, matrix: Matrix | undefined): strin
       : [
           "## How it grows",
           `![seconds by the number of claims, of claims at once, and of machines](${speedPicture})`,
-          `Left: a whole run by the number of its claims, a bare cluster took ${growth.bare.toFixed(1)} s. Middle: by how many claims are judged at once; the suite has 30.`,
+          `Left: a whole run by the number of its claims, a bare cluster took ${growth.bare.toFixed(1)} s. Middle: by how many claims are judged at once; the suite has 40.`,
         ]),
     ...(matrix === undefined || growth === undefined ? [] : [machinesInWords(matrix, growth.bare)]),
     ...(ledger === undefined ? [] : ledgerAsMarkdown(ledger)),

@@ -1,4 +1,5 @@
 import type { EvidenceItem } from "../claim/evidence.ts";
+import { entered } from "../host/ledger.ts";
 import type { Session } from "./session.ts";
 
 /** Experiments that several checks of a run look at, by name. */
@@ -23,7 +24,7 @@ export async function together<T>(
   const { experiments } = session.stage;
   const earlier = experiments.get(name);
   if (earlier !== undefined) {
-    const { observation, evidence: items, standIns } = await earlier;
+    const { observation, evidence: items, standIns } = await entered("wait", `what others see: ${name}`, () => earlier);
     for (const standIn of standIns) evidence.standIns.add(standIn);
     if (mention)
       session.note(`before: ${name}`, "done once for all checks that follow it; what came of it stands with its own");

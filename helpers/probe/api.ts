@@ -119,7 +119,7 @@ export class KubernetesApi implements Disposable {
     body?: unknown,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<ApiAnswer> {
-    const pods = method === "POST" ? podsOf(body) : 0;
+    const pods = method === "POST" && !path.includes("dryRun=") ? podsOf(body) : 0;
     return entered("request", `${method} ${path}`, () => this.#request(method, path, body, headers), {
       ...(pods === 0 ? {} : { pods }),
     });
