@@ -19,14 +19,7 @@ export function speedAsMarkdown(speed: Speed, matrix: Matrix | undefined): strin
       : [
           `${rounds.rounds.length} rounds on ${rounds.date}, Kubernetes ${rounds.kubernetes}, ${rounds.cores} cores; a bare cluster took ${median(rounds.rounds.map(({ bare }) => bare)).toFixed(1)} s (median)${kept === undefined ? "" : `; on a kept cluster on ${kept.date}`}.`,
         ]),
-    table(
-      ["", "goal", "median", "from", "to"],
-      goalsOf(speed).map(({ what, goal, unit, values }) => [
-        what,
-        `≤ ${goal} ${unit}`,
-        ...[median(values), Math.min(...values), Math.max(...values)].map((value) => `${value.toFixed(2)} ${unit}`),
-      ]),
-    ),
+    ...(goalsOf(speed).length === 0 ? [] : [goalsAsMarkdown(speed)]),
     ...(growth === undefined
       ? []
       : [
@@ -37,6 +30,17 @@ export function speedAsMarkdown(speed: Speed, matrix: Matrix | undefined): strin
     ...(matrix === undefined || growth === undefined ? [] : [machinesInWords(matrix, growth.bare)]),
     ...(ledger === undefined ? [] : ledgerAsMarkdown(ledger)),
   ].join("\n\n")}\n`;
+}
+
+function goalsAsMarkdown(speed: Speed): string {
+  return table(
+    ["", "goal", "median", "from", "to"],
+    goalsOf(speed).map(({ what, goal, unit, values }) => [
+      what,
+      `≤ ${goal} ${unit}`,
+      ...[median(values), Math.min(...values), Math.max(...values)].map((value) => `${value.toFixed(2)} ${unit}`),
+    ]),
+  );
 }
 
 function machinesInWords(matrix: Matrix, bare: number): string {
@@ -64,11 +68,11 @@ export function ledgerTable({ spans, users }: Ledger): string {
   );
 }
 
-function ledgerAsMarkdown(ledger: Ledger): string[] {
-  const { requests, commands, pods } = ledger;
+function ledgerAsMarkdown(ledger: NonNullable<Speed["ledger"]>): string[] {
+  const { requests, commands, pods, date, commit, cores } = ledger;
   return [
     "## Where the time goes",
-    `Processor seconds of one whole run by phase and by whom, from \`npm run bench -- --ledger\`, which also shows each claim as a bar in \`reports/out/times.html\`. It made ${pods} pods, sent ${requests} requests to the API server and ran ${commands} commands.`,
+    `Processor seconds of one whole run by phase and by whom, on ${date}, ${cores} cores, at ${commit.slice(0, 7)}, from \`npm run bench -- --ledger\`, which also shows each claim as a bar in \`reports/out/times.html\`. It made ${pods} pods, sent ${requests} requests to the API server and ran ${commands} commands.`,
     ledgerTable(ledger),
   ];
 }
