@@ -18,7 +18,6 @@ const allSpecs = join(import.meta.dirname, "specs", `all.run${moduleEnding}`);
 function claims(): InlineConfig {
   return {
     name: "claims",
-    include: [allSpecs],
     // Allure's reporter would put its own in front.
     setupFiles: [
       join(import.meta.dirname, "helpers", "lab", `setup${moduleEnding}`),
@@ -26,7 +25,6 @@ function claims(): InlineConfig {
       fileURLToPath(import.meta.resolve("allure-vitest/setup")),
     ],
     runner: join(import.meta.dirname, "helpers", "lab", `longest-first${moduleEnding}`),
-    maxWorkers: 1,
     sequence: { concurrent: true, setupFiles: "list" },
     // The claims share a cast of pods, and each waits for much; those of the lab wait for each other's steps, too.
     maxConcurrency: 40,
@@ -40,8 +38,6 @@ function claims(): InlineConfig {
 function controls(): InlineConfig {
   return {
     name: "controls",
-    include: [allSpecs],
-    maxWorkers: 1,
     // They all begin at once and wait for their turns themselves.
     sequence: { concurrent: true },
     maxConcurrency: 1_000,
@@ -54,8 +50,6 @@ function controls(): InlineConfig {
 function rejudge(): InlineConfig {
   return {
     name: "rejudge",
-    include: [allSpecs],
-    maxWorkers: 1,
     // Each value of an observation is judged with others in its place, on a machine that may be busy.
     testTimeout: 60_000,
     reporters: ["dot"],
@@ -75,6 +69,8 @@ export default defineConfig({
     alias: { "kind-network-conformance": join(import.meta.dirname, "helpers", `index${moduleEnding}`) },
   },
   test: {
+    include: [allSpecs],
+    maxWorkers: 1,
     // Nothing is left out: in the package, ready-made.spec.js is below node_modules.
     exclude: [],
     // What was seen is told in full: it is the explanation of a verdict.

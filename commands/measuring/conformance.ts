@@ -17,6 +17,7 @@ import { engineTools } from "../../helpers/source/tools.ts";
 import { type Comparison, comparisonFile } from "../../reports/conformance.ts";
 import { collectResults } from "../../reports/results.ts";
 import { beginRun, startSpecs, takeOutput, writeOutput } from "../running/specs.ts";
+import { rounded } from "./npm.ts";
 
 /** Those that are about the network, and that every cluster has to pass. */
 const focus = String.raw`\[sig-network\].*\[Conformance\]`;
@@ -138,8 +139,4 @@ async function runTests(
       seconds,
     };
   });
-}
-
-function rounded(seconds: number): number {
-  return Math.round(seconds * 10) / 10;
 }

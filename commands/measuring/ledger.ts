@@ -1,17 +1,15 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { execa } from "execa";
 import { readArticle } from "../../helpers/article/article.ts";
-import { lastLine } from "../../helpers/host/command.ts";
 import { UserError } from "../../helpers/host/errors.ts";
-import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
+import { readSettings } from "../../helpers/host/settings.ts";
 import { type ProcessorSample, processorFile, readLedger, sumOf } from "../../reports/ledger.ts";
 import { writePages } from "../../reports/pages/pages.ts";
 import { resultsAt } from "../../reports/results.ts";
 import type { Ledger } from "../../reports/speed.ts";
 import { timesPageFile } from "../../reports/words.ts";
+import { refuseFailed, refuseKept, rounded, startNpm } from "./npm.ts";
 import { ProcessorSampler } from "./processor.ts";
-import { refuseKept } from "./rounds.ts";
 
 /** Milliseconds between two looks at who uses the processor. */
 const betweenSamples = 500;
@@ -21,11 +19,7 @@ export async function measureLedger(interrupt: AbortSignal): Promise<Ledger> {
   refuseKept();
   const settings = readSettings();
   const { out } = settings;
-  const child = execa("npm", ["test"], {
-    ...{ cwd: projectRoot, reject: false, all: true, stdin: "ignore", cancelSignal: interrupt },
-    // It gives up its cluster first.
-    forceKillAfterDelay: false,
-  });
+  const child = startNpm(["test"], interrupt);
   const sampler = new ProcessorSampler(child.pid ?? 0);
   const samples: ProcessorSample[] = [];
   const look = () => samples.push({ at: Date.now(), seconds: sampler.sample(), pods: sampler.pods });
@@ -34,8 +28,7 @@ export async function measureLedger(interrupt: AbortSignal): Promise<Ledger> {
   const result = await child.finally(() => clearInterval(timer));
   look();
   interrupt.throwIfAborted();
-  if (result.failed)
-    throw new UserError(`npm test exited with ${result.exitCode}: ${lastLine(result.all)}`, "make it pass first");
+  refuseFailed(["test"], result);
   writeFileSync(join(out, processorFile), samples.map((sample) => `${JSON.stringify(sample)}\n`).join(""));
   const results = resultsAt(join(out, "results.json"));
   if (results === undefined) throw new UserError(`${out} has no results`, "run it again");
@@ -55,15 +48,11 @@ function summed(entries: ReturnType<typeof readLedger>, samples: readonly Proces
   const at = (moment: number) => samples.findLast((sample) => sample.at <= moment) ?? first;
   const { requests, commands } = sumOf(entries);
   return {
-    spans: spans.map(({ name, from, to }) => ({ name, seconds: tenths((to - from) / 1000) })),
+    spans: spans.map(({ name, from, to }) => ({ name, seconds: rounded((to - from) / 1000) })),
     users: Object.keys(last.seconds).map((name) => ({
       name,
-      seconds: spans.map(({ from, to }) => tenths((at(to).seconds[name] ?? 0) - (at(from).seconds[name] ?? 0))),
+      seconds: spans.map(({ from, to }) => rounded((at(to).seconds[name] ?? 0) - (at(from).seconds[name] ?? 0))),
     })),
     ...{ requests, commands, pods: last.pods },
   };
-}
-
-function tenths(seconds: number): number {
-  return Math.round(seconds * 10) / 10;
 }

@@ -1,16 +1,13 @@
 import { performance } from "node:perf_hooks";
-import { execa } from "execa";
 import { imageLockFor } from "../../helpers/cluster/cells.ts";
 import { createCluster, findKind } from "../../helpers/cluster/kind.ts";
 import { findImage, planCluster, withEngine } from "../../helpers/cluster/lifecycle.ts";
-import { keptRun } from "../../helpers/cluster/runs.ts";
-import { lastLine } from "../../helpers/host/command.ts";
-import { UserError } from "../../helpers/host/errors.ts";
 import { runMarker } from "../../helpers/host/process.ts";
 import { Progress } from "../../helpers/host/progress.ts";
-import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
+import { readSettings } from "../../helpers/host/settings.ts";
 import { readLedger } from "../../reports/ledger.ts";
 import type { Growth, Kept, Round } from "../../reports/speed.ts";
+import { refuseFailed, refuseKept, startNpm } from "./npm.ts";
 
 /** Returns the seconds of one round: a bare cluster first, then what it is compared with, each on a cluster of its own. */
 export async function measureRound(articles: number, interrupt: AbortSignal): Promise<Round> {
@@ -74,18 +71,9 @@ async function timed(
 ): Promise<{ readonly begun: number; readonly seconds: number }> {
   const begun = Date.now();
   const started = performance.now();
-  const result = await execa("npm", words, {
-    ...{ cwd: projectRoot, reject: false, all: true, stdin: "ignore" },
-    ...(interrupt === undefined ? {} : { cancelSignal: interrupt }),
-    // It gives up its cluster first.
-    forceKillAfterDelay: false,
-  });
+  const result = await startNpm(words, interrupt);
   interrupt?.throwIfAborted();
-  if (result.failed)
-    throw new UserError(
-      `npm ${words.join(" ")} exited with ${result.exitCode}: ${lastLine(result.all)}`,
-      "make it pass before measuring it",
-    );
+  refuseFailed(words, result);
   return { begun, seconds: (performance.now() - started) / 1000 };
 }
 
@@ -105,10 +93,4 @@ async function bareCluster(interrupt: AbortSignal): Promise<number> {
     return (performance.now() - begun) / 1000;
   });
   return value;
-}
-
-/** @throws UserError where a cluster is kept */
-export function refuseKept(): void {
-  if (keptRun(readSettings().cache) !== undefined)
-    throw new UserError("a cluster is kept, and a run that uses it measures nothing", "npm run cluster -- down");
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { z } from "zod";
 import { identify, isAlive } from "../host/process.ts";
 
@@ -46,9 +46,7 @@ export function startRun(cache: string): Run {
 
 /** Marks a run's cluster as kept: it outlives its process, and later commands use it. */
 export function keepRun(cache: string, run: Run, kept: Kept): Run {
-  const record = readRecord(cache, run.id);
-  if (record === undefined) throw new Error(`run ${run.id} has no record`);
-  return save(cache, { ...record, kept });
+  return save(cache, { ...readRecord(cache, run.id), kept });
 }
 
 /** Ends a run: nothing of it is left on disk. */
@@ -71,19 +69,23 @@ export function deadRuns(cache: string): Run[] {
 
 function allRecords(cache: string): Record[] {
   const folder = runsFolder(cache);
-  return existsSync(folder) ? readdirSync(folder).flatMap((id) => readRecord(cache, id) ?? []) : [];
+  return existsSync(folder) ? readdirSync(folder).map((id) => readRecord(cache, id)) : [];
 }
 
 /** Returns whether the process that owns the run in a folder is alive. */
 export function isOwned(folder: string): boolean {
-  const file = join(folder, "run.json");
-  return existsSync(file) && isAlive(Record.parse(JSON.parse(readFileSync(file, "utf8"))).owner);
+  return isAlive(recordIn(folder).owner);
 }
 
-function readRecord(cache: string, id: string): Record | undefined {
-  const file = join(runsFolder(cache), id, "run.json");
+function readRecord(cache: string, id: string): Record {
+  return recordIn(join(runsFolder(cache), id));
+}
+
+function recordIn(folder: string): Record {
+  const file = join(folder, "run.json");
   // A run that was killed between making its folder and its record owns nothing yet, and nobody else is in between.
-  if (!existsSync(file)) return { id, owner: { pid: 0, startTicks: 0 }, started: new Date(0).toISOString() };
+  if (!existsSync(file))
+    return { id: basename(folder), owner: { pid: 0, startTicks: 0 }, started: new Date(0).toISOString() };
   return Record.parse(JSON.parse(readFileSync(file, "utf8")));
 }
 

@@ -5,7 +5,7 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { ownLabel, World, type WorldNode } from "../claim/world.ts";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
-import { collectionPath, KubernetesApi, type KubernetesObject } from "../probe/api.ts";
+import { collectionPath, KubernetesApi } from "../probe/api.ts";
 import { hostPort } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { timeouts } from "../probe/timeouts.ts";
@@ -19,24 +19,12 @@ export function namespaceLabels(run: string): Record<string, string> {
   return { [namespaceLabel]: run, "pod-security.kubernetes.io/enforce": "privileged" };
 }
 
-/** Where the cast is. */
-interface Namespaces {
-  readonly namespace: string;
-  readonly otherNamespace: string;
-}
-
 /** The fixed cast of pods, as specs get to know it. */
 export interface Cast {
   readonly namespace: string;
   readonly otherNamespace: string;
   readonly pods: readonly V1Pod[];
   readonly services: readonly V1Service[];
-}
-
-/** A cast, and what it was made from. */
-interface KeptCast {
-  readonly cast: Cast;
-  readonly manifest: string;
 }
 
 /**
@@ -47,38 +35,29 @@ interface KeptCast {
  */
 export async function castOf(context: Context, world: World): Promise<Cast> {
   const { castFile } = context;
-  const kept = existsSync(castFile) ? (JSON.parse(readFileSync(castFile, "utf8")) as KeptCast) : undefined;
+  const kept = existsSync(castFile) ? (JSON.parse(readFileSync(castFile, "utf8")) as Cast) : undefined;
   rmSync(castFile, { force: true });
-  return (kept === undefined ? undefined : await castAgain(context, world, kept)) ?? (await makeCast(context, world));
+  return (kept === undefined ? undefined : await castAgain(context, kept)) ?? (await makeCast(context, world));
 }
 
 /** Keeps a cast for the next specs on the same cluster. */
-export function keepCast(context: Context, world: World, cast: Cast): void {
-  const kept: KeptCast = { cast, manifest: manifestOf(context, world, cast) };
-  writeFileSync(context.castFile, JSON.stringify(kept));
-}
-
-function manifestOf(context: Context, world: World, { namespace, otherNamespace }: Namespaces): string {
-  return JSON.stringify(castObjects(context, world, { namespace, otherNamespace }));
+export function keepCast({ castFile }: Context, cast: Cast): void {
+  writeFileSync(castFile, JSON.stringify(cast));
 }
 
 /** Returns a cast that was kept, if all of it is there as it was made; what earlier specs left beside it is deleted. */
-async function castAgain(context: Context, world: World, { cast, manifest }: KeptCast): Promise<Cast | undefined> {
-  if (manifest !== manifestOf(context, world, cast)) return undefined;
-  const { kubeconfig, timeoutFactor } = context;
+async function castAgain({ kubeconfig, timeoutFactor }: Context, kept: Cast): Promise<Cast | undefined> {
   using api = new KubernetesApi(kubeconfig);
   const { deletion, podsReady: patience } = timeouts(timeoutFactor);
-  const namespaces = [cast.namespace, cast.otherNamespace];
-  const identity = ({ metadata }: V1Pod) => [metadata?.uid, metadata?.labels];
-  const inOrder = (pods: readonly V1Pod[]) => pods.map((pod) => JSON.stringify(identity(pod))).toSorted();
-  const there = new Set(inOrder(await podsOf(api, namespaces)));
-  if (!inOrder(cast.pods).every((pod) => there.has(pod))) return undefined;
+  const namespaces = [kept.namespace, kept.otherNamespace];
+  const identity = ({ metadata }: V1Pod) => JSON.stringify([metadata?.uid, metadata?.labels]);
+  const there = new Set((await podsOf(api, namespaces)).map(identity));
+  if (!kept.pods.every((pod) => there.has(identity(pod)))) return undefined;
   const [pods] = await Promise.all([
     podsReady(api, namespaces, (name) => name !== "never-ready", patience),
-    giveKubeconfig(context),
     ...strikeLeftovers(api, deletion),
   ]);
-  return { ...cast, pods };
+  return { ...kept, pods };
 }
 
 /** Returns what this run is about. @throws Error where this process is part of none */
@@ -107,7 +86,16 @@ async function makeCast(context: Context, world: World): Promise<Cast> {
       kind: "Namespace",
       metadata: { name, labels: namespaceLabels(context.run) },
     });
-  const objects = castObjects(context, world, { namespace, otherNamespace });
+  const [worker1, worker2] = workersOf(world);
+  const objects = readManifest("cast.yaml", {
+    namespace,
+    otherNamespace,
+    worker1: worker1.name,
+    worker2: worker2.name,
+    controlPlane: controlPlaneOf(world).name,
+    readiness: String(Math.ceil(waits.readiness / 1000)),
+    ...imageValues(context),
+  });
   // A pod is refused until its namespace's default ServiceAccount is there.
   await until(
     "the default ServiceAccounts",
@@ -127,19 +115,6 @@ async function makeCast(context: Context, world: World): Promise<Cast> {
   const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
   await Promise.all([servicesAnswer(context, world, services, waits.propagation), giveKubeconfig(context)]);
   return { namespace, otherNamespace, pods, services };
-}
-
-/** Returns the objects of fixtures/workloads/cast.yaml for this cluster. */
-function castObjects(context: Context, world: World, namespaces: Namespaces): KubernetesObject[] {
-  const [worker1, worker2] = workersOf(world);
-  return readManifest("cast.yaml", {
-    ...{ namespace: namespaces.namespace, otherNamespace: namespaces.otherNamespace },
-    worker1: worker1.name,
-    worker2: worker2.name,
-    controlPlane: controlPlaneOf(world).name,
-    readiness: String(Math.ceil(timeouts(context.timeoutFactor).readiness / 1000)),
-    ...imageValues(context),
-  });
 }
 
 async function servicesAnswer(

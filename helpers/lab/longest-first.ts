@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { type RunnerTestFile, TestRunner } from "vitest";
 import { z } from "zod";
 import { previousResults } from "../claim/results.ts";
-import { readContext } from "../cluster/context.ts";
 import { readSettings } from "../host/settings.ts";
 
 const Timed = z.object({ claims: z.array(z.object({ en: z.string(), milliseconds: z.number().optional() })) });
@@ -44,12 +43,13 @@ export function longestFirst<Test extends { readonly name: string }>(
 
 /** Returns how long each claim took, by its sentence: in the article's recorded run, or in the one before in the same folder. */
 function durations(): Map<string, number> {
-  const recordings = join(readSettings().article, "recordings");
+  const { article, out } = readSettings();
+  const recordings = join(article, "recordings");
   const recorded = existsSync(recordings)
     ? readdirSync(recordings).map((run) => join(recordings, run, "results.json"))
     : [];
   // Of several the last one counts; a run may have been asked for some claims only.
-  const files = [...recorded, join(readContext().out, previousResults)];
+  const files = [...recorded, join(out, previousResults)];
   const claims = files.flatMap((file) => timedClaims(file));
   return new Map(claims.flatMap(({ en, milliseconds }) => (milliseconds === undefined ? [] : [[en, milliseconds]])));
 }

@@ -71,6 +71,12 @@ const ProxyPods = z.object({
   ),
 });
 const ProxyConfigMap = z.object({ data: z.object({ "config.conf": z.string() }) });
+const Data = z.record(z.string(), z.string());
+type Data = z.infer<typeof Data>;
+/** kubectl makes a list of several, even if only one of them is there. */
+const ConfigMaps = z.object({
+  items: z.array(z.object({ metadata: z.object({ name: z.string() }), data: Data.default({}) })),
+});
 const Masquerading = z.object({ masqueradeAll: z.boolean().default(false) }).optional();
 const ProxyConfiguration = z.object({
   /** An empty one is the default one. */
@@ -163,18 +169,19 @@ export async function detectWorld(
   const worldNodes = described.map(({ node }) => node);
   const [address = ""] = worldNodes.find(({ name }) => name === controlPlane)?.addresses ?? [];
   const manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
-  const corefileOnly = ["--ignore-not-found", "--output=jsonpath={.data.Corefile}"];
-  const [links, cni, apiServer, poolRefusal, corefile, authority, ofNodes, masqueradesAll] = await Promise.all([
+  const [links, cni, apiServer, poolRefusal, configured, authority, ofNodes] = await Promise.all([
     output(nodes, controlPlane, ["ip", "-oneline", "address"]),
     cniOn(nodes, controlPlane),
     output(nodes, controlPlane, ["cat", manifest]),
     poolRefusalOn(nodes, controlPlane),
-    kubectl("get", "configmap", "coredns", ...corefileOnly),
+    configMaps(kubectl, "coredns", "kube-proxy"),
     output(nodes, controlPlane, ["cat", "/etc/kubernetes/pki/ca.crt"]),
     detectFeatures(nodes, controlPlane, given.engine.owner === "user"),
-    hasKubeProxy && masquerades(kubectl, same(worldNodes, "proxyMode")),
   ]);
   const hostReachesNodes = await reaches(address, authority);
+  const corefile = configured.get("coredns")?.["Corefile"] ?? "";
+  const proxyConfig = hasKubeProxy ? configured.get("kube-proxy")?.["config.conf"] : undefined;
+  const masqueradesAll = proxyConfig !== undefined && masquerades(proxyConfig, same(worldNodes, "proxyMode"));
   const nodeLink =
     links
       .split("\n")
@@ -367,20 +374,22 @@ async function failureOn(node: string, kubectl: Kubectl): Promise<string | undef
   return said.trim() === "" || said.startsWith("unable to retrieve") ? undefined : said.trim();
 }
 
+/** Returns what the ConfigMaps of these names have, by their names; those that are not there are left out. */
+async function configMaps(kubectl: Kubectl, ...names: [string, string, ...string[]]): Promise<Map<string, Data>> {
+  const found = await kubectl("get", "configmaps", ...names, "--ignore-not-found", "--output=json");
+  const items = found.trim() === "" ? [] : ConfigMaps.parse(JSON.parse(found)).items;
+  return new Map(items.map(({ metadata, data }) => [metadata.name, data]));
+}
+
 /** Returns whether kube-proxy in that mode was told to masquerade all that goes to Services. */
-async function masquerades(kubectl: Kubectl, mode: World["proxyMode"]): Promise<boolean> {
-  const configured = await kubectl("get", "configmap", "kube-proxy", "--ignore-not-found", "--output=json");
-  if (configured.trim() === "") return false;
-  const { iptables, nftables } = configurationIn(ProxyConfigMap.parse(JSON.parse(configured)));
+function masquerades(config: string, mode: World["proxyMode"]): boolean {
+  const { iptables, nftables } = ProxyConfiguration.parse(parse(config));
   return (mode === "nftables" ? nftables : iptables)?.masqueradeAll === true;
 }
 
 async function wantedMode(kubectl: Kubectl): Promise<Proxy["mode"]> {
-  return configurationIn(await get(kubectl, ProxyConfigMap, "configmap", "kube-proxy")).mode;
-}
-
-function configurationIn({ data }: z.infer<typeof ProxyConfigMap>): z.infer<typeof ProxyConfiguration> {
-  return ProxyConfiguration.parse(parse(data["config.conf"]));
+  const { data } = await get(kubectl, ProxyConfigMap, "configmap", "kube-proxy");
+  return ProxyConfiguration.parse(parse(data["config.conf"])).mode;
 }
 
 async function get<Schema extends z.ZodType>(
