@@ -8,6 +8,8 @@ const tests: Readonly<Record<string, InlineConfig>> = {
     include: ["{commands,helpers,reports,specs}/**/*.test.ts"],
     // Modules are read once for all files of a process. What a test changes for its process is changed back for it.
     isolate: false,
+    // vitest would leave a core to others: of two that is half.
+    maxWorkers: "100%",
     ...{ restoreMocks: true, unstubEnvs: true },
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { Semaphore } from "async-mutex";
 import { execa } from "execa";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot } from "../helpers/host/settings.ts";
@@ -28,6 +29,7 @@ function recordedRuns(): string[] {
 }
 
 const recordedRun = "recorded run";
+const unitTests = "unit tests";
 
 const checks: Readonly<Record<string, readonly string[]>> = {
   types: ["tsc", "-p", "."],
@@ -41,39 +43,53 @@ const checks: Readonly<Record<string, readonly string[]>> = {
     ]),
   ),
   workflows: ["go", "run", "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12", ...workflows],
-  "unit tests": ["vitest", "run", "--config", "vitest.tests.config.ts", "--mode", "unit"],
+  [unitTests]: ["vitest", "run", "--config", "vitest.tests.config.ts", "--mode", "unit"],
 };
 
 /** What checks need that npm does not bring, by the checks' names. */
 const needs: Readonly<Record<string, string>> = { workflows: "go" };
 
+/** Returns how a check ended, and what it said; or what it lacks. */
+async function ended(name: string, [program = "", ...words]: readonly string[]) {
+  const lacks = needs[name];
+  if (lacks !== undefined && (await execa(lacks, ["version"], { reject: false, stdin: "ignore" })).failed)
+    return { lacks };
+  const started = Date.now();
+  const { failed, all } = await execa(program, words, {
+    cwd: projectRoot,
+    preferLocal: true,
+    localDir: join(projectRoot),
+    reject: false,
+    all: true,
+    stdin: "ignore",
+    // The project's own tests speak of the article that is checked when none is named.
+    env: { NO_COLOR: "1", FORCE_COLOR: undefined, KNC_ARTICLE: undefined },
+  });
+  return { failed, said: all.trimEnd(), seconds: ((Date.now() - started) / 1000).toFixed(1) };
+}
+
+/** How many checks run at a time: most of them use one core. The unit tests run alone, since they use all. */
+const atATime = 2;
+
 /** The project's own checks, which need no cluster; all of them run, and each failed one is shown. */
 await main(async () => {
   let failed = 0;
   let skipped = 0;
-  for (const [name, [program = "", ...words]] of Object.entries(checks)) {
-    const needed = needs[name];
-    if (needed !== undefined && (await execa(needed, ["version"], { reject: false, stdin: "ignore" })).failed) {
-      process.stdout.write(`– ${name}: skipped, since ${needed} is not on PATH\n`);
+  const turns = new Semaphore(atATime);
+  const running = Object.entries(checks).map(([name, words]) => ({
+    name,
+    ended: turns.runExclusive(() => ended(name, words), name === unitTests ? atATime : 1),
+  }));
+  for (const { name, ended } of running) {
+    const end = await ended;
+    if ("lacks" in end) {
+      process.stdout.write(`– ${name}: skipped, since ${end.lacks} is not on PATH\n`);
       skipped++;
       continue;
     }
-    const started = Date.now();
-    const result = await execa(program, words, {
-      cwd: projectRoot,
-      preferLocal: true,
-      localDir: join(projectRoot),
-      reject: false,
-      all: true,
-      stdin: "ignore",
-      // The project's own tests speak of the article that is checked when none is named.
-      env: { NO_COLOR: "1", FORCE_COLOR: undefined, KNC_ARTICLE: undefined },
-    });
-    const seconds = ((Date.now() - started) / 1000).toFixed(1);
-    process.stdout.write(`${result.failed ? "✗" : "✓"} ${name} (${seconds} s)\n`);
-    if (result.failed) failed++;
-    if (result.failed || name === "unit tests" || name.startsWith(recordedRun))
-      process.stdout.write(`${result.all.trimEnd()}\n`);
+    process.stdout.write(`${end.failed ? "✗" : "✓"} ${name} (${end.seconds} s)\n`);
+    if (end.failed) failed++;
+    if (end.failed || name === unitTests || name.startsWith(recordedRun)) process.stdout.write(`${end.said}\n`);
   }
   const passed = Object.keys(checks).length - failed - skipped;
   process.stdout.write(`${passed} passed, ${failed} failed${skipped === 0 ? "" : `, ${skipped} skipped`}\n`);
