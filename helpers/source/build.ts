@@ -1,13 +1,23 @@
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Semaphore } from "async-mutex";
 import { execa } from "execa";
 import { type Engine, engineCommand, engineOutput } from "../engine/engine.ts";
 import { acquireLock } from "../host/lock.ts";
 import type { Say } from "../host/progress.ts";
 import { type ArchivedImage, type LayerEntry, writeArchive, writeLayer } from "./archive.ts";
 import { debianMirror, PrivateApt } from "./debian.ts";
-import { type GoBuild, goConstant, goModulePart, goSourcePart, goVersion, moduleSource, removeGoCaches } from "./go.ts";
+import {
+  type GoBuild,
+  goConstant,
+  goModulePart,
+  goSourcePart,
+  goVersion,
+  memoryIsAmple,
+  moduleSource,
+  removeGoCaches,
+} from "./go.ts";
 import { type ImageLock, readImageLock } from "./image-lock.ts";
 import { goPart, labels, licences, type Parts, programEntry, rootfsTar } from "./layers.ts";
 import { baseName, kindSource, loadBase } from "./node-base.ts";
@@ -110,17 +120,34 @@ async function withPackages(
   return { ...rootfs, packages: [...packages, ...rootfs.packages] };
 }
 
-async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal }: Surroundings): Promise<Parts> {
+/** Returns all parts of a recipe. What waits for a network or a disk is done beside what the processor is needed for. */
+async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal: interrupt }: Surroundings): Promise<Parts> {
   const store = new PartStore(cache);
   // Asked first: half an hour of other parts would be for nothing.
   await goVersion();
   const apt = new PrivateApt(join(cache, "apt"), await debianMirror(), [engineSuite]);
-  const build: GoBuild = { cache, say, signal };
-  const makers: [name: string, kind: keyof Parts, make: (step: Say) => Promise<Part>][] = [
-    ...Object.entries(recipe.rootfs).map(([name, rootfs]): (typeof makers)[number] => [
-      name,
-      "rootfs",
-      async (step) =>
+  const stop = new AbortController();
+  const signal = AbortSignal.any([interrupt, stop.signal]);
+  const count = [recipe.rootfs, recipe.modules, recipe.sources].flatMap(Object.keys).length;
+  let begun = 0;
+  let checked = false;
+  const made: { go: Record<string, Part>; rootfs: Record<string, Part> } = { go: {}, rootfs: {} };
+  const compiling = new Semaphore(memoryIsAmple() ? 2 : 1);
+  const debian = new Semaphore(1);
+  const part = (turns: Semaphore, kind: keyof Parts, name: string, make: (step: Say) => Promise<Part>) =>
+    turns.runExclusive(async () => {
+      signal.throwIfAborted();
+      const place = ++begun;
+      made[kind][name] = await make((line) => {
+        if (!checked) requireDisk(cache, diskForBuild, "building the node image's parts", say);
+        checked = true;
+        say(`part ${place} of ${count}: ${line}`);
+      });
+    });
+  const build = (step: Say): GoBuild => ({ cache, say: step, signal });
+  const parts = [
+    ...Object.entries(recipe.rootfs).map(([name, rootfs]) =>
+      part(debian, "rootfs", name, async (step) =>
         rootfsPart(
           name,
           await withPackages(rootfs, recipe, cache, signal),
@@ -130,26 +157,21 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal }: Sur
           step,
           signal,
         ),
-    ]),
-    ...Object.entries(recipe.modules).map(([name, module]): (typeof makers)[number] => [
-      name,
-      "go",
-      (step) => goModulePart(name, module, { ...build, say: step }),
-    ]),
-    ...Object.entries(recipe.sources).map(([name, source]): (typeof makers)[number] => [
-      name,
-      "go",
-      (step) => goSourcePart(name, source, recipe.debianSuite, apt, { ...build, say: step }),
-    ]),
+      ),
+    ),
+    ...Object.entries(recipe.modules).map(([name, module]) =>
+      part(compiling, "go", name, (step) => goModulePart(name, module, build(step))),
+    ),
+    ...Object.entries(recipe.sources).map(([name, source]) =>
+      part(compiling, "go", name, (step) => goSourcePart(name, source, recipe.debianSuite, apt, build(step))),
+    ),
   ];
-  let checked = false;
-  const made: { go: Record<string, Part>; rootfs: Record<string, Part> } = { go: {}, rootfs: {} };
-  for (const [index, [name, kind, make]] of makers.entries()) {
-    made[kind][name] = await make((line) => {
-      if (!checked) requireDisk(cache, diskForBuild, "building the node image's parts", say);
-      checked = true;
-      say(`part ${index + 1} of ${makers.length}: ${line}`);
-    });
+  try {
+    await Promise.all(parts);
+  } finally {
+    // Nothing is compiled or unpacked any more, when this is left.
+    stop.abort(new Error("another part of the node image could not be made"));
+    await Promise.allSettled(parts);
   }
   return made;
 }

@@ -28,6 +28,14 @@ export interface Part {
   readonly provenance: Provenance;
 }
 
+/** Ends the name of the folder of a part that is not whole. */
+const unfinished = ".unfinished";
+
+/** Returns the lock of a part's folder. */
+function lockOf(folder: string): string {
+  return `${folder}.lock`;
+}
+
 /** Built parts, kept below one folder by the content of their recipes. */
 export class PartStore {
   readonly folder: string;
@@ -49,7 +57,7 @@ export class PartStore {
 
   /**
    * Returns the part of that recipe, building it first where it is not there. `build` fills an empty folder and returns
-   * what it was made from; the part appears only when it is whole, and one process builds at a time.
+   * what it was made from; the part appears only when it is whole, and nobody builds it meanwhile.
    */
   async make(
     name: string,
@@ -60,25 +68,26 @@ export class PartStore {
   ): Promise<Part> {
     const early = this.find(name, recipe);
     if (early !== undefined) return early;
-    using _ = await acquireLock(join(this.folder, "lock"), `build ${name}`, say, signal);
+    const folder = join(this.folder, `${name}-${keyOf(recipe)}`);
+    using _ = await acquireLock(lockOf(folder), `build ${name}`, say, signal);
     const found = this.find(name, recipe);
     if (found !== undefined) return found;
-    const folder = join(this.folder, `${name}-${keyOf(recipe)}`);
-    const unfinished = `${folder}.unfinished`;
-    rmSync(unfinished, { recursive: true, force: true });
+    const beginnings = folder + unfinished;
+    rmSync(beginnings, { recursive: true, force: true });
     rmSync(folder, { recursive: true, force: true });
-    mkdirSync(unfinished, { recursive: true });
-    const provenance = await build(unfinished);
-    writeFileSync(join(unfinished, "provenance.json"), JSON.stringify(provenance, undefined, 2));
-    renameSync(unfinished, folder);
+    mkdirSync(beginnings, { recursive: true });
+    const provenance = await build(beginnings);
+    writeFileSync(join(beginnings, "provenance.json"), JSON.stringify(provenance, undefined, 2));
+    renameSync(beginnings, folder);
     return { folder, key: keyOf(recipe), provenance };
   }
 
-  /** Removes what an interrupted build left of parts; while somebody builds, nothing. */
+  /** Removes what interrupted builds left of parts, but not what is being built. */
   sweep(): void {
-    if (!existsSync(this.folder) || lockHolder(join(this.folder, "lock")) !== undefined) return;
-    for (const entry of readdirSync(this.folder)) {
-      if (entry.endsWith(".unfinished")) rmSync(join(this.folder, entry), { recursive: true, force: true });
+    if (!existsSync(this.folder)) return;
+    for (const entry of readdirSync(this.folder).filter((name) => name.endsWith(unfinished))) {
+      const folder = join(this.folder, entry.slice(0, -unfinished.length));
+      if (lockHolder(lockOf(folder)) === undefined) rmSync(folder + unfinished, { recursive: true, force: true });
     }
   }
 }
