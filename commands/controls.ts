@@ -34,7 +34,7 @@ await main(async () => {
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await makeCluster(session);
     try {
-      await beginRun(session, cluster, selection);
+      await beginRun(session, cluster, article, selection);
       const run = async (environment = {}) => (await startSpecs(session, selection, environment)).ended();
       const claims = () => run();
       await progress.phase("claims", claims);

@@ -188,7 +188,7 @@ async function check(
 ): Promise<Checked> {
   const { article: original, selection, corrected } = asked;
   const { settings, progress } = session;
-  await beginRun(session, cluster, selection, { corrected });
+  await beginRun(session, cluster, original, selection, { corrected });
   const failed = await progress.phase("claims", async () => (specs ?? (await specsOf(session, asked))).ended());
   writeOutput(settings, "phases.json", progress.phases);
   const text = corrected ? correctedText(original, settings) : undefined;

@@ -50,7 +50,7 @@ export async function benchConformance(): Promise<number> {
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     const cluster = await openCluster(session);
     const { program, image } = await testsFor(session, cluster);
-    await beginRun(session, cluster, []);
+    await beginRun(session, cluster, article, []);
     const begun = performance.now();
     await progress.phase("claims", async () => (await startSpecs(session, [])).ended());
     const seconds = (performance.now() - begun) / 1000;

@@ -1,15 +1,15 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { execa } from "execa";
-import { readArticle } from "../../helpers/article/article.ts";
+import type { Article } from "../../helpers/article/article.ts";
 import { previousResults } from "../../helpers/claim/results.ts";
 import { cellOf, imageLockFor, settingsOf } from "../../helpers/cluster/cells.ts";
 import { contextVariable, filesVariable, writeContext } from "../../helpers/cluster/context.ts";
 import type { RunningCluster, Session } from "../../helpers/cluster/lifecycle.ts";
 import {
-  containerNodes,
   controlPlaneContainers,
   defaultBridge,
+  nodesToAsk,
   publishedPorts,
   reachesNode,
 } from "../../helpers/cluster/nodes.ts";
@@ -108,6 +108,7 @@ export async function beginRun(
     adaptations,
     ...cluster
   }: RunningCluster,
+  article: Article,
   selection: readonly string[],
   { corrected = false }: { readonly corrected?: boolean } = {},
 ): Promise<void> {
@@ -115,7 +116,6 @@ export async function beginRun(
   if (controlPlane === undefined)
     throw new UserError(`${name} has no node that is a control plane`, "check a cluster that kind made");
   const cell = cellOf(settings);
-  const article = readArticle(settings.article);
   await progress.phase("world", async (say) => {
     const given = {
       ...{ cluster: name, fresh, madeBy, network },
@@ -132,7 +132,8 @@ export async function beginRun(
       adaptations: [...adaptations],
     };
     const reaches = (address: string, authority: string) => reachesNode(engine, address, authority);
-    const world = await detectWorld(containerNodes(engine), controlPlane, given, reaches, article.lab);
+    using asked = nodesToAsk(engine);
+    const world = await detectWorld(asked, controlPlane, given, reaches, article.lab);
     writeOutput(settings, "world.json", world);
     if (world.proxyFailure !== undefined && world.mayNotStart !== true)
       throw new UserError(
@@ -153,7 +154,8 @@ export async function beginRun(
   writeContext(contextFile(run), {
     run: cluster.run.id,
     out: settings.out,
-    castFile: join(run.folder, "cast.json"),
+    // In a world, pods are made after its changes.
+    castFile: join(settings.worlds.length === 0 ? cluster.run.folder : run.folder, "cast.json"),
     ...{ kubeconfig, controlPlane, outsider },
     engine: { cli: engine.cli, program: engine.program, environment: { ...engine.environment } },
     images: Object.fromEntries(

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { type CommandOptions, type Engine, engineCommand, engineOutput, inEngineNetwork } from "../engine/engine.ts";
 import type { CommandResult } from "../host/command.ts";
 import { moduleEnding } from "../host/settings.ts";
-import { Shells } from "../host/shell.ts";
+import { ShellEnded, Shells } from "../host/shell.ts";
 
 /** Label that kind puts on the containers of a cluster. */
 const clusterLabel = "io.x-k8s.kind.cluster";
@@ -36,9 +36,9 @@ export function containerNodes(engine: Pick<Engine, "program" | "environment">):
 
 /**
  * Returns the same access for many commands: each container has a shell that stays open and runs them beside each other. They
- * end with this process.
+ * end with this process, or when they are disposed of.
  */
-export function containerShells(engine: Pick<Engine, "program" | "environment">): NodeAccess {
+export function containerShells(engine: Pick<Engine, "program" | "environment">): NodeAccess & Disposable {
   const shells = new Shells((container) => {
     const child = execa(engine.program, ["exec", ...pastProxies, "--interactive", container, "sh"], {
       env: engine.environment,
@@ -61,6 +61,23 @@ export function containerShells(engine: Pick<Engine, "program" | "environment">)
       // As execa gives it, and so does access without a shell.
       return { ...result, stdout: stdout.replace(/\n$/, ""), stderr: stderr.replace(/\n$/, "") };
     },
+    [Symbol.dispose]: () => shells[Symbol.dispose](),
+  };
+}
+
+/** Returns such access for what may be asked twice: where a container has no shell, the engine says why. */
+export function nodesToAsk(engine: Pick<Engine, "program" | "environment">): NodeAccess & Disposable {
+  const shells = containerShells(engine);
+  return {
+    run: async (node, command, options) => {
+      try {
+        return await shells.run(node, command, options);
+      } catch (error) {
+        if (!(error instanceof ShellEnded)) throw error;
+        return containerNodes(engine).run(node, command, options);
+      }
+    },
+    [Symbol.dispose]: () => shells[Symbol.dispose](),
   };
 }
 
