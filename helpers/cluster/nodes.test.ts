@@ -4,9 +4,18 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { execa } from "execa";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import type { Engine } from "../engine/engine.ts";
-import { clusterContainers, containerNodes, containerShells, nodeContainers, wantedNetwork } from "./nodes.ts";
+import {
+  clusterContainers,
+  containerNodes,
+  containerShells,
+  nodeContainers,
+  nodesToAsk,
+  wantedNetwork,
+} from "./nodes.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nodes-"));
 const server: Server = createServer((_request, response) => response.end("iptables"));
@@ -33,17 +42,35 @@ function client(name: string, script: string): Engine {
   };
 }
 
+/** What `docker exec` does, in a container that is this machine. */
+const exec =
+  'shift; while :; do case $1 in --env) export "$2"; shift 2;; --interactive) shift;; *) break;; esac; done; shift; exec "$@"';
+
 test.each([
   ["each on its own", containerNodes],
   ["by a shell that stays open", containerShells],
+  ["by one that ends when all is asked", nodesToAsk],
 ])("commands on nodes go past the proxies that the nodes were given: %s", async (_name, access) => {
-  // `exec` in a container that is this machine.
-  const engine = client(
-    "exec",
-    'shift; while :; do case $1 in --env) export "$2"; shift 2;; --interactive) shift;; *) break;; esac; done; shift; exec "$@"',
-  );
+  const engine = client("exec", exec);
   const words = ["curl", "--silent", "--show-error", "--max-time", "5", url];
   expect(await access(engine).run("a-node", words)).toMatchObject({ stdout: "iptables", exitCode: 0 });
+});
+
+test("a node that has no shell is asked once more, and the engine says why", async () => {
+  const engine = client("stopped", "echo container a-node is not running >&2; exit 1");
+  using nodes = nodesToAsk(engine);
+  expect(await nodes.run("a-node", ["ls"])).toMatchObject({ exitCode: 1, stderr: "container a-node is not running" });
+});
+
+test("a process that has nothing else to do waits for what it asked, and ends", async () => {
+  const { program } = client("slow", exec);
+  const script = `import { nodesToAsk } from "${pathToFileURL(join(import.meta.dirname, "nodes.ts")).href}";
+    using nodes = nodesToAsk({ program: ${JSON.stringify(program)}, environment: {} });
+    console.log((await nodes.run("a-node", ["sh", "-c", "sleep 0.2; echo asked"])).stdout);`;
+  const { stdout } = await execa(process.execPath, ["--input-type=module-typescript", "--eval", script], {
+    timeout: 20_000,
+  });
+  expect(stdout).toBe("asked");
 });
 
 test("kind's load balancer is no node, and is removed with its cluster", async () => {

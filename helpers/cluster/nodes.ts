@@ -36,9 +36,17 @@ export function containerNodes(engine: Pick<Engine, "program" | "environment">):
 
 /**
  * Returns the same access for many commands: each container has a shell that stays open and runs them beside each other. They
- * end with this process, or when they are disposed of.
+ * end with this process.
  */
-export function containerShells(engine: Pick<Engine, "program" | "environment">): NodeAccess & Disposable {
+export function containerShells(engine: Pick<Engine, "program" | "environment">): NodeAccess {
+  return shellsOf(engine, { hold: false });
+}
+
+/** @param hold whether this process goes on until they are disposed of, rather than ending them */
+function shellsOf(
+  engine: Pick<Engine, "program" | "environment">,
+  { hold }: { readonly hold: boolean },
+): NodeAccess & Disposable {
   const shells = new Shells((container) => {
     const child = execa(engine.program, ["exec", ...pastProxies, "--interactive", container, "sh"], {
       env: engine.environment,
@@ -48,10 +56,11 @@ export function containerShells(engine: Pick<Engine, "program" | "environment">)
       buffer: false,
       reject: false,
     });
-    // Nothing waits for a shell: what is asked of it has a time-out.
-    child.nodeChildProcess.unref();
     const { stdin, stdout, stderr } = child;
-    for (const stream of [stdin, stdout, stderr]) (stream as unknown as Socket).unref();
+    if (!hold) {
+      child.nodeChildProcess.unref();
+      for (const stream of [stdin, stdout, stderr]) (stream as unknown as Socket).unref();
+    }
     return { stdin, stdout, stderr, end: () => void child.kill() };
   });
   return {
@@ -67,7 +76,7 @@ export function containerShells(engine: Pick<Engine, "program" | "environment">)
 
 /** Returns such access for what may be asked twice: where a container has no shell, the engine says why. */
 export function nodesToAsk(engine: Pick<Engine, "program" | "environment">): NodeAccess & Disposable {
-  const shells = containerShells(engine);
+  const shells = shellsOf(engine, { hold: true });
   return {
     run: async (node, command, options) => {
       try {

@@ -4,7 +4,6 @@ import { rules } from "../../helpers/changes/iptables.ts";
 import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
 import { answered, whoAnswers } from "../../helpers/lab/ask.ts";
-import { withIngress } from "../../helpers/lab/ingress.ts";
 import type { Lab } from "../../helpers/lab/lab.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
@@ -13,6 +12,7 @@ import { inBackground } from "../../helpers/probe/background.ts";
 import { meet, request } from "../../helpers/probe/http.ts";
 import { outputOf } from "../../helpers/probe/peer.ts";
 import { claim } from "./article.ts";
+import { ingressName, ingressTurns, routed } from "./ingress.ts";
 
 claim("pod-unreachable-from-outside-by-default", {
   observe: async (lab) => {
@@ -124,14 +124,16 @@ claim("outside-traffic-needs-a-service", {
 
 claim("ingress-lets-the-outside-in", {
   slow: true,
-  observe: (lab) => withIngress(lab, "lets-in", 18_200),
+  observe: routed,
   judge: ({ before, answers: [answer] }) => {
     positiveControl(before.status === 404, "the controller answers, and leads nowhere while there is no Ingress");
     expect(answer?.body, `who answers an outsider at ${answer?.host} by the Ingress (HTTP ${answer?.status})`).toBe(
       answer?.backend,
     );
   },
-  control: live("the Ingress is of a class that no controller serves", (lab) =>
-    mutate.ingress(lab, "lets-in", patch.add("/spec/ingressClassName", "nobody")),
+  control: live(
+    "the Ingress is of a class that no controller serves",
+    (lab) => mutate.ingress(lab, ingressName, patch.add("/spec/ingressClassName", "nobody")),
+    ingressTurns,
   ),
 });

@@ -2,13 +2,13 @@ import { expect } from "vitest";
 import { mutate } from "../../helpers/changes/admission.ts";
 import { patch } from "../../helpers/changes/json-patch.ts";
 import { positiveControl } from "../../helpers/claim/verdict.ts";
-import { withIngress } from "../../helpers/lab/ingress.ts";
 import { leadsTo } from "../../helpers/lab/objects.ts";
 import type { NodePeer } from "../../helpers/lab/peers.ts";
 import { nameOf } from "../../helpers/lab/pods.ts";
 import { live } from "../../helpers/lab/spec.ts";
 import { type Meeting, meet } from "../../helpers/probe/http.ts";
 import { claim, printed } from "./article.ts";
+import { ingressName, ingressTurns, routed } from "./ingress.ts";
 
 /** The files that the lab has applied, each with the type of the Service printed before. */
 function appliedInTheLab(): { file: string; type: string | null }[] {
@@ -61,7 +61,7 @@ claim("reachable-however-the-pods-change", {
     const generation = (which: Generation) => ({ ...app, generation: which });
     // With a grace period a pod's object goes last: once it is gone, nobody but the Service can refuse in its place.
     const deployment = (which: Generation, node: NodePeer) =>
-      lab.objects.serverDeployment(`the-${which}`, 2, generation(which), {
+      lab.objects.serverDeployment(`the-${which}`, 1, generation(which), {
         nodeName: node.name,
         terminationGracePeriodSeconds: 1,
       });
@@ -86,12 +86,12 @@ claim("reachable-however-the-pods-change", {
       );
       return { change, pods, answer };
     };
-    const before = await stage("the first pods", 2, "first");
+    const before = await stage("the first pod", 1, "first");
     await lab.api.create("another Deployment, on another node where there is one", second);
-    await lab.api.patch("none of the first pods any more", first, { spec: { replicas: 0 } });
-    const replaced = await stage("others in their place", 2, "second", before.pods);
-    await lab.api.patch("more pods", second, { spec: { replicas: 3 } });
-    const more = await stage("one more", 3, "second");
+    await lab.api.patch("the first pod no more", first, { spec: { replicas: 0 } });
+    const replaced = await stage("another in its place", 1, "second", before.pods);
+    await lab.api.patch("more pods", second, { spec: { replicas: 2 } });
+    const more = await stage("one more", 2, "second");
     await lab.api.patch("no pods", second, { spec: { replicas: 0 } });
     await lab.pods.gone(more.pods);
     // A node that has not heard of it yet still leads connections to where they were: no answer, but no refusal.
@@ -107,7 +107,7 @@ claim("reachable-however-the-pods-change", {
   judge: ({ before, changed }) => {
     positiveControl(
       before.pods.some((pod) => pod === before.answer.pod),
-      "with its first pods the Service answers",
+      "with its first pod the Service answers",
     );
     let pods = before.pods;
     for (const stage of changed) {
@@ -124,13 +124,15 @@ claim("reachable-however-the-pods-change", {
 
 claim("ingress-routes-http", {
   slow: true,
-  observe: (lab) => withIngress(lab, "routes", 18_600),
+  observe: routed,
   judge: ({ before, answers }) => {
     positiveControl(before.status === 404, "the controller answers, and leads nowhere while there is no Ingress");
     for (const { host, path, backend, status, body } of answers)
       expect(body, `who answers an outsider at ${host}${path} (HTTP ${status})`).toBe(backend);
   },
-  control: live("the Ingress has another path", (lab) =>
-    mutate.ingress(lab, "routes", patch.replace("/spec/rules/0/http/paths/1/path", "/elsewhere")),
+  control: live(
+    "the Ingress has another path",
+    (lab) => mutate.ingress(lab, ingressName, patch.replace("/spec/rules/0/http/paths/1/path", "/elsewhere")),
+    ingressTurns,
   ),
 });
