@@ -3,12 +3,14 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { readArticle } from "../helpers/article/article.ts";
+import type { Results } from "../helpers/claim/results.ts";
 import { imageLockFor } from "../helpers/cluster/cells.ts";
 import { interruption, UserError } from "../helpers/host/errors.ts";
 import { main } from "../helpers/host/main.ts";
 import { projectRoot, readSettings, readSettingsOfAll } from "../helpers/host/settings.ts";
 import { readRecordedMatrix } from "../reports/matrix.ts";
 import { suiteCommit } from "../reports/results.ts";
+import { differencesOf } from "../reports/soak.ts";
 import { goalsOf, median, type Round, readSpeed, type Speed, speedFile } from "../reports/speed.ts";
 import { ledgerTable, speedAsMarkdown, speedAsSvg, speedPicture } from "../reports/speed-page.ts";
 import { benchConformance } from "./measuring/conformance.ts";
@@ -19,7 +21,7 @@ const usage = "npm run bench -- [--rounds 3 | --kept | --growth | --ledger | --c
 
 /**
  * Measures how fast the suite is, as ratios to a bare `kind create cluster --wait` of the same image and configuration: in rounds,
- * unless something else is asked for. `--kept`: on a cluster that is there. `--growth`: by the number of claims, and of those that are judged at once.
+ * unless something else is asked for. `--kept`: on a cluster that is there. `--growth`: by the number of claims, of articles, and of workers.
  * `--ledger`: who uses the processor in one run, and for what. `--record` keeps what was measured, and writes docs/speed.md anew; `--page` only writes it.
  * `--conformance`: the article beside Kubernetes' own conformance tests.
  */
@@ -37,14 +39,18 @@ await main(async () => {
   const measured: Speed = asked.ledger
     ? { ledger: { ...ofNow(), ...(await measureLedger(interrupt)) } }
     : asked.growth
-      ? { growth: { ...ofNow(), ...(await measureGrowth(claims, interrupt)) } }
+      ? { growth: { ...ofNow(), ...(await measureGrowth(claims, outsOfAll().length, interrupt)) } }
       : asked.kept
         ? { kept: { ...ofNow(), ...(await measureKept(claims[0] ?? "", asked.rounds, interrupt)) } }
-        : { rounds: { ...ofNow(), rounds: await rounds(asked.rounds, interrupt) } };
+        : { rounds: { ...ofNow(), ...(await rounds(asked.rounds, interrupt)) } };
   for (const { what, goal, unit, values } of goalsOf(measured))
     process.stdout.write(
       `${what}: median ${median(values).toFixed(2)} ${unit}, from ${Math.min(...values).toFixed(2)} to ${Math.max(...values).toFixed(2)}; goal ${goal} ${unit}\n`,
     );
+  const { verdicts } = measured.rounds ?? {};
+  if (verdicts !== undefined)
+    process.stdout.write(`${verdicts.runs} whole runs: ${verdicts.different.length} verdicts differ\n`);
+  for (const line of verdicts?.different ?? []) process.stdout.write(`✗ ${line}\n`);
   if (measured.growth !== undefined) process.stdout.write(`${JSON.stringify(measured.growth)}\n`);
   if (measured.ledger !== undefined) process.stdout.write(`${ledgerTable(measured.ledger)}\n`);
   if (!asked.record) return 0;
@@ -64,18 +70,28 @@ function ofNow() {
   };
 }
 
+/** Returns the output folders of all articles, the main one's first. */
+function outsOfAll(): string[] {
+  return readSettingsOfAll({ ...process.env, KNC_ARTICLE: "all" }).map(({ out }) => out);
+}
+
 async function rounds(times: number, interrupt: AbortSignal) {
-  const articles = readSettingsOfAll({ ...process.env, KNC_ARTICLE: "all" }).length;
   const measured: Round[] = [];
+  const found: Results[] = [];
   for (let round = 1; round <= times; round++) {
-    const seconds = await measureRound(articles, interrupt);
+    const { seconds, results } = await measureRound(outsOfAll(), interrupt);
     measured.push(seconds);
+    found.push(...results);
     const said = Object.entries(seconds as Record<string, number>).map(
       ([name, value]) => `${name} ${value.toFixed(1)} s (${(value / seconds.bare).toFixed(2)} ×)`,
     );
     process.stdout.write(`round ${round}: ${said.join(", ")}\n`);
   }
-  return measured;
+  const byArticle = [...Map.groupBy(found, ({ article }) => article.sha256).values()];
+  return {
+    rounds: measured,
+    verdicts: { runs: byArticle[0]?.length ?? 0, different: byArticle.flatMap((runs) => differencesOf(runs)) },
+  };
 }
 
 /** The page is of the article that is meant when none is named. */

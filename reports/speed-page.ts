@@ -20,12 +20,13 @@ export function speedAsMarkdown(speed: Speed, matrix: Matrix | undefined): strin
           `${rounds.rounds.length} rounds on ${rounds.date}, Kubernetes ${rounds.kubernetes}, ${rounds.cores} cores; a bare cluster took ${median(rounds.rounds.map(({ bare }) => bare)).toFixed(1)} s (median)${kept === undefined ? "" : `; on a kept cluster on ${kept.date}`}.`,
         ]),
     ...(goalsOf(speed).length === 0 ? [] : [goalsAsMarkdown(speed)]),
+    ...(rounds === undefined ? [] : [verdictsInWords(rounds.verdicts)]),
     ...(growth === undefined
       ? []
       : [
           "## How it grows",
-          `![seconds by the number of claims, of claims at once, and of machines](${speedPicture})`,
-          `Left: a whole run by the number of its claims, a bare cluster took ${growth.bare.toFixed(1)} s. Middle: by how many claims are judged at once; the suite has 40.`,
+          `![seconds by the number of claims, of articles, of workers, and of machines](${speedPicture})`,
+          `From left to right: a run by the number of its claims; by the number of articles that are checked on one cluster; a whole run by the number of its cluster's workers, of which kind's default configuration has none and the suite's has two. A bare cluster took ${growth.bare.toFixed(1)} s.`,
         ]),
     ...(matrix === undefined || growth === undefined ? [] : [machinesInWords(matrix, growth.bare)]),
     ...(ledger === undefined ? [] : ledgerAsMarkdown(ledger)),
@@ -43,12 +44,18 @@ function goalsAsMarkdown(speed: Speed): string {
   );
 }
 
+function verdictsInWords({ runs, different }: NonNullable<Speed["rounds"]>["verdicts"]): string {
+  return different.length === 0
+    ? `The ${runs} whole runs of these rounds came to the same verdicts.`
+    : `The ${runs} whole runs of these rounds differ in this: ${different.join("; ")}.`;
+}
+
 function machinesInWords(matrix: Matrix, bare: number): string {
   const cells = secondsOfCells(matrix, bare);
   const longest = cells.toSorted((a, b) => b.seconds - a.seconds)[0];
   const times = machineCounts.map((count) => ({ count, seconds: wallTime(matrix, bare, count) }));
   const said = times.map(({ count, seconds }) => `${(seconds / 60).toFixed(1)} min on ${count}`).join(", ");
-  return `Right: the ${cells.length} recorded cells of the matrix on several machines, the longest first, computed from how long each took: ${said}. Its longest cell, ${longest?.cells[0]}, bounds it: ${((longest?.seconds ?? 0) / 60).toFixed(1)} min.`;
+  return `At the right: the ${cells.length} recorded cells of the matrix on several machines, the longest first, computed from how long each took: ${said}. Its longest cell, ${longest?.cells[0]}, bounds it: ${((longest?.seconds ?? 0) / 60).toFixed(1)} min.`;
 }
 
 function wallTime(matrix: Matrix, bare: number, machines: number): number {
@@ -98,10 +105,15 @@ export function speedAsSvg({ growth }: Speed, matrix: Matrix | undefined): strin
       base: growth.bare,
     },
     {
-      title: "claims at once",
+      title: "articles",
       unit: "s",
-      points: growth.atOnce.map(({ atOnce, seconds }) => ({ x: atOnce, y: seconds })),
+      points: growth.articles.map(({ articles, seconds }) => ({ x: articles, y: seconds })),
       base: growth.bare,
+    },
+    {
+      title: "workers",
+      unit: "s",
+      points: growth.workers.map(({ workers, seconds }) => ({ x: workers, y: seconds })),
     },
     ...(matrix === undefined
       ? []

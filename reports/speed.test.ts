@@ -22,7 +22,7 @@ test("goals are compared with the ratios of a round to its own bare cluster", ()
     { bare: 10, first: 11, quick: 15, whole: 30 },
     { bare: 20, first: 22, quick: 40, whole: 50 },
   ];
-  const goals = goalsOf({ rounds: { ...measured, rounds } });
+  const goals = goalsOf({ rounds: { ...measured, rounds, verdicts: { runs: 2, different: [] } } });
   expect(goals.map(({ what, values }) => [what, values])).toEqual([
     ["a whole run", [3, 2.5]],
     ["without what is slow", [1.5, 2]],

@@ -15,6 +15,11 @@ const Round = z.strictObject({
 /** Seconds of one round. */
 export type Round = z.infer<typeof Round>;
 
+const Verdicts = z.strictObject({
+  runs: z.int().describe("whole runs of the main article, in all rounds"),
+  different: z.array(z.string()).describe("what was not the same in all of them, and in those of other articles"),
+});
+
 const Kept = z.strictObject({ claim: z.array(Seconds), quick: z.array(Seconds) });
 /** Seconds on a cluster that is kept: of one claim, and of all that are not slow. */
 export type Kept = z.infer<typeof Kept>;
@@ -22,9 +27,10 @@ export type Kept = z.infer<typeof Kept>;
 const Growth = z.strictObject({
   bare: Seconds,
   claims: z.array(z.strictObject({ claims: z.int(), seconds: Seconds })),
-  atOnce: z.array(z.strictObject({ atOnce: z.int(), seconds: Seconds })),
+  articles: z.array(z.strictObject({ articles: z.int(), seconds: Seconds })),
+  workers: z.array(z.strictObject({ workers: z.int(), seconds: Seconds })),
 });
-/** Seconds of whole runs by the number of claims, and by how many of them are judged at once. */
+/** Seconds of runs by the number of claims, of articles on one cluster, and of the cluster's workers. */
 export type Growth = z.infer<typeof Growth>;
 
 const Ledger = z.strictObject({
@@ -42,7 +48,7 @@ export type Ledger = z.infer<typeof Ledger>;
 const measured = { date: z.iso.date(), commit: z.string(), kubernetes: z.string(), cores: z.int() };
 
 const Speed = z.strictObject({
-  rounds: z.strictObject({ ...measured, rounds: z.array(Round) }).optional(),
+  rounds: z.strictObject({ ...measured, rounds: z.array(Round), verdicts: Verdicts }).optional(),
   kept: z.strictObject({ ...measured, ...Kept.shape }).optional(),
   growth: z.strictObject({ ...measured, ...Growth.shape }).optional(),
   ledger: z.strictObject({ ...measured, ...Ledger.shape }).optional(),

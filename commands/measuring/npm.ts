@@ -5,8 +5,13 @@ import { UserError } from "../../helpers/host/errors.ts";
 import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
 
 /** Starts an npm command as a user would; an interrupted one gives up its cluster before it ends. */
-export function startNpm(words: readonly string[], interrupt: AbortSignal | undefined) {
+export function startNpm(
+  words: readonly string[],
+  interrupt: AbortSignal | undefined,
+  env: Readonly<Record<string, string>> = {},
+) {
   return execa("npm", words, {
+    env,
     ...{ cwd: projectRoot, reject: false, all: true, stdin: "ignore", forceKillAfterDelay: false },
     ...(interrupt === undefined ? {} : { cancelSignal: interrupt }),
   });

@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import type { Results } from "../../helpers/claim/results.ts";
 import { imageLockFor } from "../../helpers/cluster/cells.ts";
 import { createCluster, findKind } from "../../helpers/cluster/kind.ts";
 import { findImage, planCluster, withEngine } from "../../helpers/cluster/lifecycle.ts";
@@ -6,23 +8,34 @@ import { runMarker } from "../../helpers/host/process.ts";
 import { Progress } from "../../helpers/host/progress.ts";
 import { readSettings } from "../../helpers/host/settings.ts";
 import { readLedger } from "../../reports/ledger.ts";
+import { resultsAt } from "../../reports/results.ts";
 import type { Growth, Kept, Round } from "../../reports/speed.ts";
 import { refuseFailed, refuseKept, startNpm } from "./npm.ts";
 
-/** Returns the seconds of one round: a bare cluster first, then what it is compared with, each on a cluster of its own. */
-export async function measureRound(articles: number, interrupt: AbortSignal): Promise<Round> {
+/** One round: its seconds, and what each of its whole runs came to. */
+interface MeasuredRound {
+  readonly seconds: Round;
+  readonly results: readonly Results[];
+}
+
+/** Measures one round: a bare cluster first, then what it is compared with, each on a cluster of its own. */
+export async function measureRound(outs: readonly string[], interrupt: AbortSignal): Promise<MeasuredRound> {
+  const [out = ""] = outs;
   const bare = await bareCluster(interrupt);
   const { seconds: quick } = await timed(["test", "--", "--tags-filter", "not slow"], interrupt);
   const { seconds: whole, begun } = await timed(["test"], interrupt);
-  const verdicts = readLedger(readSettings().out).flatMap((entry) =>
-    entry.kind === "claim" ? [entry.begun + entry.lasted] : [],
-  );
-  return {
-    ...{ bare, quick, whole },
-    first: (Math.min(...verdicts) - begun) / 1000,
-    ...(articles < 2 ? {} : { both: (await timed(["test", "--", "--article", "all"], interrupt)).seconds }),
-  };
+  const verdicts = readLedger(out).flatMap((entry) => (entry.kind === "claim" ? [entry.begun + entry.lasted] : []));
+  const first = (Math.min(...verdicts) - begun) / 1000;
+  const resultsOf = (folders: readonly string[]) =>
+    folders.flatMap((folder) => resultsAt(join(folder, "results.json")) ?? []);
+  const ofWhole = resultsOf([out]);
+  if (outs.length < 2) return { seconds: { bare, first, quick, whole }, results: ofWhole };
+  const { seconds: both } = await timed(everyArticle, interrupt);
+  return { seconds: { bare, first, quick, whole, both }, results: [...ofWhole, ...resultsOf(outs)] };
 }
+
+/** The words after `npm` that have all articles checked. */
+const everyArticle = ["test", "--", "--article", "all"];
 
 /** Returns the seconds that a claim, and all that are not slow, take on a cluster that is kept, each as often as asked. */
 export async function measureKept(claim: string, times: number, interrupt: AbortSignal): Promise<Kept> {
@@ -40,11 +53,15 @@ export async function measureKept(claim: string, times: number, interrupt: Abort
   }
 }
 
-/** How many claims are judged at once unless something else is asked for (vitest.config.ts). */
-const usualAtOnce = 40;
+/** Worlds of fixtures/clusters/worlds.yaml that have another number of workers than the two that are usual. */
+const worldsOfWorkers = { 0: "one-node", 5: "five-workers" } as const;
 
-/** Returns how the seconds grow with the claims that are judged, and with how many of them are judged at once. */
-export async function measureGrowth(claims: readonly string[], interrupt: AbortSignal): Promise<Growth> {
+/** Returns how the seconds grow with the claims that are judged, with articles, and with workers. */
+export async function measureGrowth(
+  claims: readonly string[],
+  articles: number,
+  interrupt: AbortSignal,
+): Promise<Growth> {
   const bare = await bareCluster(interrupt);
   const share = async (one: number) => {
     const some = claims.filter((_, index) => index % one === 0);
@@ -52,15 +69,20 @@ export async function measureGrowth(claims: readonly string[], interrupt: AbortS
     const { seconds } = await timed(["test", "--", ...selection], interrupt);
     return { claims: some.length, seconds };
   };
-  const together = async (atOnce: number) => ({
-    atOnce,
-    seconds: (await timed(["test", "--", "--maxConcurrency", String(atOnce)], interrupt)).seconds,
+  const withWorkers = async (workers: keyof typeof worldsOfWorkers) => ({
+    workers,
+    seconds: (await timed(["test"], interrupt, { KNC_WORLDS: worldsOfWorkers[workers] })).seconds,
   });
   const whole = await share(1);
+  const { seconds } = whole;
   return {
     bare,
     claims: [await share(4), await share(2), whole],
-    atOnce: [await together(10), { atOnce: usualAtOnce, seconds: whole.seconds }, await together(90)],
+    articles: [
+      { articles: 1, seconds },
+      ...(articles < 2 ? [] : [{ articles, seconds: (await timed(everyArticle, interrupt)).seconds }]),
+    ],
+    workers: [await withWorkers(0), { workers: 2, seconds }, await withWorkers(5)],
   };
 }
 
@@ -68,10 +90,11 @@ export async function measureGrowth(claims: readonly string[], interrupt: AbortS
 async function timed(
   words: readonly string[],
   interrupt: AbortSignal | undefined,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<{ readonly begun: number; readonly seconds: number }> {
   const begun = Date.now();
   const started = performance.now();
-  const result = await startNpm(words, interrupt);
+  const result = await startNpm(words, interrupt, env);
   interrupt?.throwIfAborted();
   refuseFailed(words, result);
   return { begun, seconds: (performance.now() - started) / 1000 };

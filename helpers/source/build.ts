@@ -146,19 +146,22 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal: inter
     });
   const build = (step: Say): GoBuild => ({ cache, say: step, signal });
   const parts = [
-    ...Object.entries(recipe.rootfs).map(([name, rootfs]) =>
-      part(debian, "rootfs", name, async (step) =>
-        rootfsPart(
-          name,
-          await withPackages(rootfs, recipe, cache, signal),
-          recipe.debianSuite,
-          tools,
-          store,
-          step,
-          signal,
+    // The small ones, which come last there, are made first: whoever is interrupted has some.
+    ...Object.entries(recipe.rootfs)
+      .toReversed()
+      .map(([name, rootfs]) =>
+        part(debian, "rootfs", name, async (step) =>
+          rootfsPart(
+            name,
+            await withPackages(rootfs, recipe, cache, signal),
+            recipe.debianSuite,
+            tools,
+            store,
+            step,
+            signal,
+          ),
         ),
       ),
-    ),
     ...Object.entries(recipe.modules).map(([name, module]) =>
       part(compiling, "go", name, (step) => goModulePart(name, module, build(step))),
     ),
