@@ -53,12 +53,13 @@ await main(async () => {
   for (const line of verdicts?.different ?? []) process.stdout.write(`✗ ${line}\n`);
   if (measured.growth !== undefined) process.stdout.write(`${JSON.stringify(measured.growth)}\n`);
   if (measured.ledger !== undefined) process.stdout.write(`${ledgerTable(measured.ledger)}\n`);
-  if (!asked.record) return 0;
+  const code = (verdicts?.different ?? []).length > 0 ? 1 : 0;
+  if (!asked.record) return code;
   const file = join(article.folder, speedFile);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `${JSON.stringify({ ...readSpeed(article.folder), ...measured }, undefined, 2)}\n`);
   writeSpeedPage();
-  return 0;
+  return code;
 });
 
 function ofNow() {

@@ -35,7 +35,7 @@ function traces(): Record<string, string[]> {
     });
   return {
     processes: commands
-      .filter((name) => /^(dockerd|containerd|kind|kubelet|kube-|etcd|mmdebstrap)/.test(name))
+      .filter((name) => /^(dockerd|containerd|kind|kubelet|kube-|etcd|mmdebstrap|compile|link)/.test(name))
       .toSorted(),
     runs: [...runsWithProcesses()].toSorted(),
     namespaces: list("/run/netns").toSorted(),

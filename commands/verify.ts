@@ -50,7 +50,7 @@ const checks: Readonly<Record<string, readonly string[]>> = {
 const needs: Readonly<Record<string, string>> = { workflows: "go" };
 
 /** Returns how a check ended, and what it said; or what it lacks. */
-async function ended(name: string, [program = "", ...words]: readonly string[]) {
+async function carryOut(name: string, [program = "", ...words]: readonly string[]) {
   const lacks = needs[name];
   if (lacks !== undefined && (await execa(lacks, ["version"], { reject: false, stdin: "ignore" })).failed)
     return { lacks };
@@ -78,10 +78,10 @@ await main(async () => {
   const turns = new Semaphore(atATime);
   const running = Object.entries(checks).map(([name, words]) => ({
     name,
-    ended: turns.runExclusive(() => ended(name, words), name === unitTests ? atATime : 1),
+    ending: turns.runExclusive(() => carryOut(name, words), name === unitTests ? atATime : 1),
   }));
-  for (const { name, ended } of running) {
-    const end = await ended;
+  for (const { name, ending } of running) {
+    const end = await ending;
     if ("lacks" in end) {
       process.stdout.write(`– ${name}: skipped, since ${end.lacks} is not on PATH\n`);
       skipped++;

@@ -26,7 +26,7 @@ export function speedAsMarkdown(speed: Speed, matrix: Matrix | undefined): strin
       : [
           "## How it grows",
           `![seconds by the number of claims, of articles, of workers, and of machines](${speedPicture})`,
-          `From left to right: a run by the number of its claims; by the number of articles that are checked on one cluster; a whole run by the number of its cluster's workers, of which kind's default configuration has none and the suite's has two. A bare cluster took ${growth.bare.toFixed(1)} s.`,
+          `From left to right: a run by the number of its claims; by the number of articles that are checked on one cluster; a whole run by the number of its cluster's workers, of which kind's default configuration has none and the suite's has two (${growth.workers.map(({ workers, claims }) => `with ${workers}, ${claims} claims could be judged`).join("; ")}). A bare cluster took ${growth.bare.toFixed(1)} s.`,
         ]),
     ...(matrix === undefined || growth === undefined ? [] : [machinesInWords(matrix, growth.bare)]),
     ...(ledger === undefined ? [] : ledgerAsMarkdown(ledger)),

@@ -28,7 +28,9 @@ const Growth = z.strictObject({
   bare: Seconds,
   claims: z.array(z.strictObject({ claims: z.int(), seconds: Seconds })),
   articles: z.array(z.strictObject({ articles: z.int(), seconds: Seconds })),
-  workers: z.array(z.strictObject({ workers: z.int(), seconds: Seconds })),
+  workers: z.array(
+    z.strictObject({ workers: z.int(), seconds: Seconds, claims: z.int().describe("that were not external there") }),
+  ),
 });
 /** Seconds of runs by the number of claims, of articles on one cluster, and of the cluster's workers. */
 export type Growth = z.infer<typeof Growth>;

@@ -154,8 +154,7 @@ export async function beginRun(
   writeContext(contextFile(run), {
     run: cluster.run.id,
     out: settings.out,
-    // In a world, pods are made after its changes.
-    castFile: join(settings.worlds.length === 0 ? cluster.run.folder : run.folder, "cast.json"),
+    castFile: join(run.folder, "cast.json"),
     ...{ kubeconfig, controlPlane, outsider },
     engine: { cli: engine.cli, program: engine.program, environment: { ...engine.environment } },
     images: Object.fromEntries(

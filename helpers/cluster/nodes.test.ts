@@ -1,17 +1,18 @@
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { execa } from "execa";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Engine } from "../engine/engine.ts";
 import {
   clusterContainers,
   containerNodes,
   containerShells,
+  type NodeAccess,
   nodeContainers,
   nodesToAsk,
   wantedNetwork,
@@ -49,17 +50,31 @@ const exec =
 test.each([
   ["each on its own", containerNodes],
   ["by a shell that stays open", containerShells],
-  ["by one that ends when all is asked", nodesToAsk],
+  ["by one that stays open until all is asked", nodesToAsk],
 ])("commands on nodes go past the proxies that the nodes were given: %s", async (_name, access) => {
   const engine = client("exec", exec);
   const words = ["curl", "--silent", "--show-error", "--max-time", "5", url];
-  expect(await access(engine).run("a-node", words)).toMatchObject({ stdout: "iptables", exitCode: 0 });
+  const nodes: NodeAccess & Partial<Disposable> = access(engine);
+  onTestFinished(() => nodes[Symbol.dispose]?.());
+  expect(await nodes.run("a-node", words)).toMatchObject({ stdout: "iptables", exitCode: 0 });
 });
 
 test("a node that has no shell is asked once more, and the engine says why", async () => {
   const engine = client("stopped", "echo container a-node is not running >&2; exit 1");
   using nodes = nodesToAsk(engine);
   expect(await nodes.run("a-node", ["ls"])).toMatchObject({ exitCode: 1, stderr: "container a-node is not running" });
+});
+
+test("who asks late is refused, and starts nothing", async () => {
+  const started = join(folder, "started");
+  const engine = client("late", `echo >>${started}; ${exec}`);
+  const nodes = nodesToAsk(engine);
+  await nodes.run("a-node", ["true"]);
+  const slow = nodes.run("a-node", ["sleep", "1"]);
+  nodes[Symbol.dispose]();
+  await expect(slow).rejects.toThrow("ended before an exit status arrived");
+  await expect(nodes.run("a-node", ["true"])).rejects.toThrow("nobody waits for a-node any more");
+  expect(readFileSync(started, "utf8")).toBe("\n");
 });
 
 test("a process that has nothing else to do waits for what it asked, and ends", async () => {

@@ -77,16 +77,22 @@ function shellsOf(
 /** Returns such access for what may be asked twice: where a container has no shell, the engine says why. */
 export function nodesToAsk(engine: Pick<Engine, "program" | "environment">): NodeAccess & Disposable {
   const shells = shellsOf(engine, { hold: true });
+  let disposed = false;
   return {
     run: async (node, command, options) => {
+      // Whoever is late must not start a shell that nobody ends.
+      if (disposed) throw new Error(`nobody waits for ${node} any more`);
       try {
         return await shells.run(node, command, options);
       } catch (error) {
-        if (!(error instanceof ShellEnded)) throw error;
+        if (disposed || !(error instanceof ShellEnded)) throw error;
         return containerNodes(engine).run(node, command, options);
       }
     },
-    [Symbol.dispose]: () => shells[Symbol.dispose](),
+    [Symbol.dispose]: () => {
+      disposed = true;
+      shells[Symbol.dispose]();
+    },
   };
 }
 

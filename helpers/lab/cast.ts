@@ -1,11 +1,11 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { ownLabel, World, type WorldNode } from "../claim/world.ts";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
-import { collectionPath, KubernetesApi, type KubernetesObject } from "../probe/api.ts";
+import { collectionPath, KubernetesApi } from "../probe/api.ts";
 import { hostPort } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { timeouts } from "../probe/timeouts.ts";
@@ -27,12 +27,6 @@ export interface Cast {
   readonly services: readonly V1Service[];
 }
 
-/** A cast that is kept, and the world that it was made in. */
-interface KeptCast {
-  readonly cast: Cast;
-  readonly madeIn: string;
-}
-
 /**
  * Returns the cast for the specs of a run: the one that earlier specs on this cluster left as it was, else a new one. It is kept no
  * longer: whoever leaves it as it is keeps it again.
@@ -41,59 +35,29 @@ interface KeptCast {
  */
 export async function castOf(context: Context, world: World): Promise<Cast> {
   const { castFile } = context;
-  const kept = existsSync(castFile) ? (JSON.parse(readFileSync(castFile, "utf8")) as KeptCast) : undefined;
+  const kept = existsSync(castFile) ? (JSON.parse(readFileSync(castFile, "utf8")) as Cast) : undefined;
   rmSync(castFile, { force: true });
-  const again = kept?.madeIn === worldOfCast(context, world) ? await castAgain(context, kept.cast) : undefined;
-  return again ?? (await makeCast(context, world));
+  return (kept === undefined ? undefined : await castAgain(context, kept)) ?? (await makeCast(context, world));
 }
 
 /** Keeps a cast for the next specs on the same cluster. */
-export function keepCast(context: Context, world: World, cast: Cast): void {
-  writeFileSync(context.castFile, JSON.stringify({ cast, madeIn: worldOfCast(context, world) } satisfies KeptCast));
+export function keepCast({ castFile }: Context, cast: Cast): void {
+  writeFileSync(castFile, JSON.stringify(cast));
 }
 
-/** Returns words that differ where a cast would be made otherwise, or of what the cluster's nodes do otherwise for its pods. */
-function worldOfCast(context: Context, world: World): string {
-  const {
-    fresh: _,
-    taken: _taken,
-    takenNodePorts: _ports,
-    provenance: _origin,
-    adaptations: _adapted,
-    ...same
-  } = world;
-  const names = { namespace: "", otherNamespace: "" };
-  return createHash("sha256")
-    .update(JSON.stringify([same, castObjects(context, world, names)]))
-    .digest("hex");
-}
-
-/** Returns a cast that was kept, if all of it is there as it was made; what earlier specs left beside it goes first. */
+/** Returns a cast that was kept, if all of it is there as it was made; what earlier specs left beside it is deleted. */
 async function castAgain({ kubeconfig, timeoutFactor }: Context, kept: Cast): Promise<Cast | undefined> {
   using api = new KubernetesApi(kubeconfig);
   const { deletion, podsReady: patience } = timeouts(timeoutFactor);
   const namespaces = [kept.namespace, kept.otherNamespace];
-  const there = new Set((await podsOf(api, namespaces)).map(lifeOf));
-  if (!kept.pods.every((pod) => there.has(lifeOf(pod)))) return undefined;
-  const ofCast = new Set(kept.pods.map(({ metadata }) => metadata?.uid));
+  const identity = ({ metadata }: V1Pod) => JSON.stringify([metadata?.uid, metadata?.labels]);
+  const there = new Set((await podsOf(api, namespaces)).map(identity));
+  if (!kept.pods.every((pod) => there.has(identity(pod)))) return undefined;
   const [pods] = await Promise.all([
     podsReady(api, namespaces, (name) => name !== "never-ready", patience),
     ...strikeLeftovers(api, deletion),
-    strike(api, deletion, "v1", "Namespace", { except: namespaces }),
-    until(
-      "pods of earlier checks to be gone",
-      deletion,
-      async () => (await podsOf(api, namespaces)).filter(({ metadata }) => !ofCast.has(metadata?.uid)),
-      (others) => others.length === 0,
-    ),
   ]);
-  return { ...kept, pods: pods.filter(({ metadata }) => ofCast.has(metadata?.uid)) };
-}
-
-/** Returns words that differ where a pod was made anew, changed or started again. */
-function lifeOf({ metadata, status }: V1Pod): string {
-  const starts = status?.containerStatuses?.map(({ restartCount }) => restartCount);
-  return JSON.stringify([metadata?.uid, metadata?.labels, status?.podIPs, starts]);
+  return { ...kept, pods };
 }
 
 /** Returns what this run is about. @throws Error where this process is part of none */
@@ -122,7 +86,16 @@ async function makeCast(context: Context, world: World): Promise<Cast> {
       kind: "Namespace",
       metadata: { name, labels: namespaceLabels(context.run) },
     });
-  const objects = castObjects(context, world, { namespace, otherNamespace });
+  const [worker1, worker2] = workersOf(world);
+  const objects = readManifest("cast.yaml", {
+    namespace,
+    otherNamespace,
+    worker1: worker1.name,
+    worker2: worker2.name,
+    controlPlane: controlPlaneOf(world).name,
+    readiness: String(Math.ceil(waits.readiness / 1000)),
+    ...imageValues(context),
+  });
   // A pod is refused until its namespace's default ServiceAccount is there.
   await until(
     "the default ServiceAccounts",
@@ -142,23 +115,6 @@ async function makeCast(context: Context, world: World): Promise<Cast> {
   const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
   await Promise.all([servicesAnswer(context, world, services, waits.propagation), giveKubeconfig(context)]);
   return { namespace, otherNamespace, pods, services };
-}
-
-/** Returns the objects of fixtures/workloads/cast.yaml for a world. */
-function castObjects(
-  context: Context,
-  world: World,
-  namespaces: { readonly namespace: string; readonly otherNamespace: string },
-): KubernetesObject[] {
-  const [worker1, worker2] = workersOf(world);
-  return readManifest("cast.yaml", {
-    ...namespaces,
-    worker1: worker1.name,
-    worker2: worker2.name,
-    controlPlane: controlPlaneOf(world).name,
-    readiness: String(Math.ceil(timeouts(context.timeoutFactor).readiness / 1000)),
-    ...imageValues(context),
-  });
 }
 
 async function servicesAnswer(
@@ -198,9 +154,9 @@ async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Pro
 /** Deletes what followed an article in the namespace default. */
 function strikeLeftovers(api: KubernetesApi, milliseconds: number): Promise<void>[] {
   return [
-    strike(api, milliseconds, "apps/v1", "Deployment", { namespace: "default" }),
-    strike(api, milliseconds, "v1", "Service", { namespace: "default" }),
-    strike(api, milliseconds, "v1", "Pod", { namespace: "default" }),
+    strike(api, milliseconds, "apps/v1", "Deployment", "default"),
+    strike(api, milliseconds, "v1", "Service", "default"),
+    strike(api, milliseconds, "v1", "Pod", "default"),
   ];
 }
 
@@ -210,7 +166,7 @@ async function strike(
   milliseconds: number,
   apiVersion: string,
   kind: string,
-  { namespace, except = [] }: { readonly namespace?: string; readonly except?: readonly string[] } = {},
+  namespace?: string,
 ): Promise<void> {
   const object = (name: string) => ({
     ...{ apiVersion, kind },
@@ -218,8 +174,7 @@ async function strike(
   });
   const path = `${collectionPath(object(""))}?labelSelector=${namespaceLabel}`;
   const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(path);
-  const names = items.map(({ metadata }) => metadata.name).filter((name) => !except.includes(name));
-  await Promise.all(names.map((name) => api.delete(object(name), milliseconds)));
+  await Promise.all(items.map(({ metadata }) => api.delete(object(metadata.name), milliseconds)));
 }
 
 /** Returns two nodes that take pods, different ones where there are two. */

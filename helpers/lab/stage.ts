@@ -67,7 +67,7 @@ export async function castIsThere(): Promise<void> {
 export async function leaveCast(): Promise<void> {
   const { run, cast } = openRun();
   const made = await cast.catch(() => undefined);
-  if (made !== undefined) keepCast(run.context, run.world, made);
+  if (made !== undefined) keepCast(run.context, made);
 }
 
 /** Returns the cluster of the run that this process is part of, as what claims are checked on. @throws Error if it is part of none */

@@ -131,44 +131,45 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal: inter
   const count = [recipe.rootfs, recipe.modules, recipe.sources].flatMap(Object.keys).length;
   let begun = 0;
   let checked = false;
-  const made: { go: Record<string, Part>; rootfs: Record<string, Part> } = { go: {}, rootfs: {} };
   const compiling = new Semaphore(memoryIsAmple() ? 2 : 1);
   const debian = new Semaphore(1);
-  const part = (turns: Semaphore, kind: keyof Parts, name: string, make: (step: Say) => Promise<Part>) =>
+  const part = (turns: Semaphore, name: string, make: (step: Say) => Promise<Part>) =>
     turns.runExclusive(async () => {
       signal.throwIfAborted();
       const place = ++begun;
-      made[kind][name] = await make((line) => {
+      const made = await make((line) => {
         if (!checked) requireDisk(cache, diskForBuild, "building the node image's parts", say);
         checked = true;
         say(`part ${place} of ${count}: ${line}`);
       });
+      return [name, made] as const;
     });
   const build = (step: Say): GoBuild => ({ cache, say: step, signal });
-  const parts = [
-    // The small ones, which come last there, are made first: whoever is interrupted has some.
-    ...Object.entries(recipe.rootfs)
-      .toReversed()
-      .map(([name, rootfs]) =>
-        part(debian, "rootfs", name, async (step) =>
-          rootfsPart(
-            name,
-            await withPackages(rootfs, recipe, cache, signal),
-            recipe.debianSuite,
-            tools,
-            store,
-            step,
-            signal,
-          ),
+  // The small ones, which are the recipe's last, come first, so that an interrupted build leaves finished parts.
+  const rootfs = Object.entries(recipe.rootfs)
+    .toReversed()
+    .map(([name, its]) =>
+      part(debian, name, async (step) =>
+        rootfsPart(
+          name,
+          await withPackages(its, recipe, cache, signal),
+          recipe.debianSuite,
+          tools,
+          store,
+          step,
+          signal,
         ),
       ),
+    );
+  const go = [
     ...Object.entries(recipe.modules).map(([name, module]) =>
-      part(compiling, "go", name, (step) => goModulePart(name, module, build(step))),
+      part(compiling, name, (step) => goModulePart(name, module, build(step))),
     ),
     ...Object.entries(recipe.sources).map(([name, source]) =>
-      part(compiling, "go", name, (step) => goSourcePart(name, source, recipe.debianSuite, apt, build(step))),
+      part(compiling, name, (step) => goSourcePart(name, source, recipe.debianSuite, apt, build(step))),
     ),
   ];
+  const parts = [...rootfs, ...go];
   try {
     await Promise.all(parts);
   } finally {
@@ -176,7 +177,7 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal: inter
     stop.abort(new Error("another part of the node image could not be made"));
     await Promise.allSettled(parts);
   }
-  return made;
+  return { rootfs: Object.fromEntries(await Promise.all(rootfs)), go: Object.fromEntries(await Promise.all(go)) };
 }
 
 async function assemble(

@@ -1,5 +1,5 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { freemem } from "node:os";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import semver from "semver";
@@ -150,21 +150,27 @@ export function removeGoCaches(cache: string): void {
   rmSync(join(cache, "go"), { recursive: true, force: true });
 }
 
-/** Free bytes with which compilers may use memory to save time. */
-const ampleMemory = 12e9;
+/** Bytes with which a compiler needs not look for memory to free, but for the largest packages. */
+const ampleMemory = 1.4e9;
 
-/** Returns whether two programs can be compiled at once, and compilers need not look often for memory to free. */
+/** Returns how many bytes each compiler may use if two programs are compiled at once, each by as many compilers as there are cores. */
+function memoryForEach(): number {
+  return process.availableMemory() / (4 * availableParallelism());
+}
+
+/** Returns whether two programs can be compiled at once. */
 export function memoryIsAmple(): boolean {
-  return freemem() > ampleMemory;
+  return memoryForEach() > ampleMemory;
 }
 
 /** Caches of the suite's own, so that it can empty them: the user's are the user's. */
 function goEnvironment(cache: string) {
   const flags = [process.env["GOFLAGS"] ?? "", "-modcacherw"].join(" ").trim();
   const caches = { GOCACHE: join(cache, "go", "build"), GOMODCACHE: join(cache, "go", "mod"), GOFLAGS: flags };
-  if (process.env["GOGC"] !== undefined || !memoryIsAmple()) return caches;
-  // A compiler spends a third of its time on looking for memory to free (measured). Two programs at once are four compilers.
-  return { ...caches, GOGC: "off", GOMEMLIMIT: `${Math.floor(freemem() / 8 / 2 ** 20)}MiB` };
+  const chosen = process.env["GOGC"] ?? process.env["GOMEMLIMIT"];
+  if (chosen !== undefined || !memoryIsAmple()) return caches;
+  // A compiler spends a third of its time on looking for memory to free (measured).
+  return { ...caches, GOGC: "off", GOMEMLIMIT: `${Math.floor(memoryForEach() / 2 ** 20)}MiB` };
 }
 
 async function download(module: string, cache: string, signal: AbortSignal): Promise<z.infer<typeof Downloaded>> {
@@ -228,10 +234,17 @@ async function build(
   const flags = ["-mod=mod", "-trimpath", `-tags=${tags.join(",")}`, "-ldflags", `-s -w ${ldflags}`.trim()];
   const names = programs.map(([program]) => program);
   say(`${name}: compiling ${names.join(" ")}`);
+  // Below the part's folder: what an interrupted build leaves there is swept.
+  const temporary = join(into, "tmp");
+  mkdirSync(temporary);
+  signal.throwIfAborted();
   const command = execa("go", [...verb, ...flags, "-o", output, ...programs.map(([, path]) => path)], {
-    ...{ cwd, cancelSignal: signal, reject: false, stdin: "ignore" },
-    env: { ...goEnvironment(cache), CGO_ENABLED: cgo ? "1" : "0" },
+    // A group of its own, since go leaves its compilers running when it is ended.
+    ...{ cwd, reject: false, stdin: "ignore", detached: true },
+    env: { ...goEnvironment(cache), CGO_ENABLED: cgo ? "1" : "0", GOTMPDIR: temporary },
   });
+  const end = () => endGroup(command.pid);
+  signal.addEventListener("abort", end, { once: true });
   let packages = 0;
   let told = started;
   for await (const line of command.iterable({ from: "stderr" })) {
@@ -241,7 +254,9 @@ async function build(
     say(`${name}: ${packages} packages compiled so far`);
   }
   const result = await command;
+  signal.removeEventListener("abort", end);
   signal.throwIfAborted();
+  rmSync(temporary, { recursive: true });
   if (result.failed) {
     // Between the errors stand the packages that were downloaded and compiled meanwhile.
     const errors = result.stderr.split("\n").filter((line) => !/^(go: (downloading|finding) |[\w./-]+$)/.test(line));
@@ -257,6 +272,16 @@ async function build(
     );
   await collectLicenses(goEnvironment(cache).GOMODCACHE, bin, join(into, "licenses"));
   say(`${name}: built in ${Math.round((Date.now() - started) / 1000)} s`);
+}
+
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    // It ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 /** Copies the licence files of every module that is linked into the programs: whoever gets the binary gets them too. */

@@ -66,13 +66,27 @@ test("sweeping removes what an interrupted build left and no finished part", asy
   expect(existsSync(part.folder)).toBe(true);
 });
 
-test("what somebody builds at the moment is not swept", async () => {
+test("what somebody builds at the moment is not swept, and others' leftovers are", async () => {
+  const left = join(store.folder, "eight-0.unfinished");
   const part = await store.make("seven", {}, silent, async (folder) => {
+    mkdirSync(left);
     new PartStore(cache).sweep();
     writeFileSync(join(folder, "file"), "");
     return { seven: "here" };
   });
   expect(existsSync(join(part.folder, "file"))).toBe(true);
+  expect(existsSync(left)).toBe(false);
+});
+
+test("parts are built beside each other", async () => {
+  const other = Promise.withResolvers<void>();
+  const waiting = store.make("nine", {}, silent, async () => {
+    await other.promise;
+    return {};
+  });
+  await store.make("ten", {}, silent, async () => ({}));
+  other.resolve();
+  expect((await waiting).folder).toContain("nine-");
 });
 
 test("a disk that is too full is told before anything is written, with both figures", () => {

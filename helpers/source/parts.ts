@@ -57,7 +57,7 @@ export class PartStore {
 
   /**
    * Returns the part of that recipe, building it first where it is not there. `build` fills an empty folder and returns
-   * what it was made from; the part appears only when it is whole, and nobody builds it meanwhile.
+   * what it was made from; the part appears only when it is whole, and nobody else builds it meanwhile.
    */
   async make(
     name: string,

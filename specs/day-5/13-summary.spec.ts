@@ -117,7 +117,7 @@ claim("reachable-however-the-pods-change", {
       ({ pods } = stage);
     }
   },
-  control: live("the Service selects by a label that only the first pods have", (lab) =>
+  control: live("the Service selects by a label that only the first pod has", (lab) =>
     mutate.selector(lab, "comes-and-goes", { app: "comes-and-goes", generation: "first" }),
   ),
 });

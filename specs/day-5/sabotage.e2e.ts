@@ -1,9 +1,8 @@
 import { readFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Results } from "../../helpers/claim/results.ts";
-import { ownLabel } from "../../helpers/claim/world.ts";
 import { containerNodes } from "../../helpers/cluster/nodes.ts";
 import { keptRun } from "../../helpers/cluster/runs.ts";
 import { projectRoot, readSettings } from "../../helpers/host/settings.ts";
@@ -87,21 +86,6 @@ const kubectl = (...words: string[]) =>
 
 test("an untouched cluster shows what is expected", nightly, async () => {
   expect(await surprises()).toMatchObject({ exitCode: 0, ids: [] });
-});
-
-test("the cast stays from one run to the next, until one of its pods is gone", nightly, async () => {
-  const namespaces = async () => {
-    const found = await kubectl("get", "namespaces", `--selector=${ownLabel}`, "--output=name");
-    return found.split("\n").filter((name) => /\/(?:cast|elsewhere)-/.test(name));
-  };
-  const first = await namespaces();
-  expect(first).toHaveLength(2);
-  expect(await surprises()).toMatchObject({ exitCode: 0, ids: [] });
-  expect(await namespaces()).toEqual(first);
-  const [cast = ""] = first;
-  await kubectl(`--namespace=${basename(cast)}`, "delete", "pod", "client-1", "--now");
-  expect(await surprises()).toMatchObject({ exitCode: 0, ids: [] });
-  for (const namespace of await namespaces()) expect(first).not.toContain(namespace);
 });
 
 test("without CoreDNS exactly the claims about names turn", nightly, async () => {
