@@ -81,6 +81,19 @@ function ledgerAsMarkdown(ledger: NonNullable<Speed["ledger"]>): string[] {
     "## Where the time goes",
     `Processor seconds of one whole run by phase and by whom, on ${date}, ${cores} cores, at ${commit.slice(0, 7)}, from \`npm run bench -- --ledger\`, which also shows each claim as a bar in \`reports/out/times.html\`. It made ${pods} pods, sent ${requests} requests to the API server and ran ${commands} commands.`,
     ledgerTable(ledger),
+    ...busyInWords(ledger),
+  ];
+}
+
+/** Returns how much of the cores was used while claims were judged: where that is all, waiting less makes no run shorter. */
+function busyInWords({ spans, users, cores }: NonNullable<Speed["ledger"]>): string[] {
+  const index = spans.findIndex(({ name }) => name === "claims");
+  const span = spans[index];
+  if (span === undefined) return [];
+  const used = users.reduce((sum, { seconds }) => sum + (seconds[index] ?? 0), 0);
+  const there = span.seconds * cores;
+  return [
+    `While claims are judged, ${used.toFixed(0)} of ${there.toFixed(0)} core-seconds are used (${Math.round((100 * used) / there)} %).`,
   ];
 }
 
