@@ -79,7 +79,7 @@ export async function measureGrowth(
   };
   const judged = () => {
     const { claims = [] } = resultsAt(join(readSettings().out, "results.json")) ?? {};
-    return claims.filter(({ verdict }) => verdict !== "external").length;
+    return claims.filter(({ verdict }) => verdict !== undefined && verdict !== "external").length;
   };
   const withWorkers = async (workers: keyof typeof worldsOfWorkers) => {
     const environment = { KNC_WORLDS: worldsOfWorkers[workers] };
