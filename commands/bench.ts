@@ -77,10 +77,11 @@ function outsOfAll(): string[] {
 }
 
 async function rounds(times: number, interrupt: AbortSignal) {
+  const outs = outsOfAll();
   const measured: Round[] = [];
   const found: Results[] = [];
   for (let round = 1; round <= times; round++) {
-    const { seconds, results } = await measureRound(outsOfAll(), interrupt);
+    const { seconds, results } = await measureRound(outs, interrupt);
     measured.push(seconds);
     found.push(...results);
     const said = Object.entries(seconds as Record<string, number>).map(

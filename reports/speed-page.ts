@@ -63,16 +63,21 @@ function wallTime(matrix: Matrix, bare: number, machines: number): number {
 }
 
 /** Returns whose the processor seconds were, phase by phase, as a table of Markdown. */
-export function ledgerTable({ spans, users }: Ledger): string {
-  const total = spans.map((_, index) => users.reduce((sum, { seconds }) => sum + (seconds[index] ?? 0), 0));
+export function ledgerTable(ledger: Ledger): string {
+  const { spans, users } = ledger;
   return table(
     ["", ...spans.map(({ name }) => name)],
     [
       ["seconds", ...spans.map(({ seconds }) => seconds.toFixed(1))],
       ...users.map(({ name, seconds }) => [name, ...seconds.map((each) => each.toFixed(1))]),
-      ["all", ...total.map((each) => each.toFixed(1))],
+      ["all", ...spans.map((_, index) => usedIn(ledger, index).toFixed(1))],
     ],
   );
+}
+
+/** Returns the processor seconds that all used in a span, by its place. */
+function usedIn({ users }: Ledger, index: number): number {
+  return users.reduce((sum, { seconds }) => sum + (seconds[index] ?? 0), 0);
 }
 
 function ledgerAsMarkdown(ledger: NonNullable<Speed["ledger"]>): string[] {
@@ -86,11 +91,12 @@ function ledgerAsMarkdown(ledger: NonNullable<Speed["ledger"]>): string[] {
 }
 
 /** Returns how much of the cores was used while claims were judged: where that is all, waiting less makes no run shorter. */
-function busyInWords({ spans, users, cores }: NonNullable<Speed["ledger"]>): string[] {
+function busyInWords(ledger: NonNullable<Speed["ledger"]>): string[] {
+  const { spans, cores } = ledger;
   const index = spans.findIndex(({ name }) => name === "claims");
   const span = spans[index];
   if (span === undefined) return [];
-  const used = users.reduce((sum, { seconds }) => sum + (seconds[index] ?? 0), 0);
+  const used = usedIn(ledger, index);
   const there = span.seconds * cores;
   return [
     `While claims are judged, ${used.toFixed(0)} of ${there.toFixed(0)} core-seconds are used (${Math.round((100 * used) / there)} %).`,

@@ -17,12 +17,13 @@ export function startNpm(
   });
 }
 
-/** @throws UserError where an npm command failed */
+/** @throws UserError where an npm command ended with none of these codes */
 export function refuseFailed(
   words: readonly string[],
-  { failed, exitCode, all }: { readonly failed: boolean; readonly exitCode?: number; readonly all: string },
+  { exitCode, all }: { readonly exitCode?: number; readonly all: string },
+  codes: readonly number[] = [0],
 ): void {
-  if (failed)
+  if (exitCode === undefined || !codes.includes(exitCode))
     throw new UserError(
       `npm ${words.join(" ")} exited with ${exitCode}: ${lastLine(all)}`,
       "make it pass before measuring it",

@@ -104,7 +104,7 @@ async function timed(
   words: readonly string[],
   interrupt: AbortSignal | undefined,
   {
-    codes = [0],
+    codes,
     environment = {},
   }: { readonly codes?: readonly number[]; readonly environment?: Readonly<Record<string, string>> } = {},
 ): Promise<{ readonly begun: number; readonly seconds: number }> {
@@ -112,7 +112,7 @@ async function timed(
   const started = performance.now();
   const result = await startNpm(words, interrupt, environment);
   interrupt?.throwIfAborted();
-  if (!codes.includes(result.exitCode ?? -1)) refuseFailed(words, result);
+  refuseFailed(words, result, codes);
   return { begun, seconds: (performance.now() - started) / 1000 };
 }
 

@@ -33,12 +33,16 @@ interface WithIngress {
 }
 
 /**
- * Starts an Ingress controller and two pods in a namespace of its own, creates an Ingress, and has an outsider ask at its hosts
- * and paths.
+ * Returns who answers by an Ingress, which is made once for all claims that ask: an Ingress controller and two pods are started in a
+ * namespace of their own, and an outsider asks at the Ingress' hosts and paths.
  *
- * @param ports the first of the node's ports from which the controller has one: claims that are judged at a time have others
+ * @param ports the first of the node's ports from which the controller has one: articles that are checked on one cluster have others
  */
 export async function withIngress(lab: Lab, name: string, ports: number): Promise<WithIngress> {
+  return lab.together(`who answers by the Ingress ${name}`, () => tryIngress(lab, name, ports));
+}
+
+async function tryIngress(lab: Lab, name: string, ports: number): Promise<WithIngress> {
   const namespace = await lab.ownNamespace("ingress");
   const node = lab.worker(0);
   const port = ports + randomInt(400);

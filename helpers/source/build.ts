@@ -169,15 +169,14 @@ async function makeParts(recipe: BuildRecipe, { tools, cache, say, signal: inter
       part(compiling, name, (step) => goSourcePart(name, source, recipe.debianSuite, apt, build(step))),
     ),
   ];
-  const parts = [...rootfs, ...go];
   try {
-    await Promise.all(parts);
+    const made = await Promise.all([Promise.all(rootfs), Promise.all(go)]);
+    return { rootfs: Object.fromEntries(made[0]), go: Object.fromEntries(made[1]) };
   } finally {
     // Nothing is compiled or unpacked any more, when this is left.
     stop.abort(new Error("another part of the node image could not be made"));
-    await Promise.allSettled(parts);
+    await Promise.allSettled([...rootfs, ...go]);
   }
-  return { rootfs: Object.fromEntries(await Promise.all(rootfs)), go: Object.fromEntries(await Promise.all(go)) };
 }
 
 async function assemble(

@@ -79,7 +79,7 @@ claim("ingress-needs-a-controller", {
   ),
 });
 
-const routed = (lab: Lab) => lab.together("routes of an Ingress", () => withIngress(lab, "model-routes", 19_000));
+const routed = (lab: Lab) => withIngress(lab, "model-routes", 19_000);
 
 claim("ingress-leads-by-host-and-path", {
   slow: true,
