@@ -13,7 +13,11 @@ import { delimiter, dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Results } from "../helpers/claim/results.ts";
-import { projectRoot } from "../helpers/host/settings.ts";
+import { ownLabel } from "../helpers/claim/world.ts";
+import { engineOfKept } from "../helpers/cluster/lifecycle.ts";
+import { containerNodes, controlPlaneContainers } from "../helpers/cluster/nodes.ts";
+import { keptRun } from "../helpers/cluster/runs.ts";
+import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 
 /** A step of docs/bring-your-own-article.md: commands that are typed, or a file that is written. */
 interface Step {
@@ -53,6 +57,19 @@ async function typed(command: string) {
     ...{ cwd: folder, extendEnv: false, env: environment },
     ...{ reject: false, all: true, stdin: "ignore" },
   });
+}
+
+/** Returns the namespaces of the suite's in the kept cluster that nobody has had deleted. */
+async function namespacesLeft(): Promise<string> {
+  const settings = readSettings();
+  const kept = keptRun(settings.cache);
+  if (kept === undefined) throw new Error("no cluster is kept");
+  const engine = await engineOfKept(settings, kept, () => {}, AbortSignal.timeout(60_000));
+  const [controlPlane = ""] = await controlPlaneContainers(engine, kept.cluster);
+  const selected = [`--selector=${ownLabel}`, "--field-selector=status.phase=Active", "--output=name"];
+  const command = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "namespaces", ...selected];
+  const { failed, stdout, stderr } = await containerNodes(engine).run(controlPlane, command);
+  return failed ? stderr : stdout;
 }
 
 beforeAll(async () => {
@@ -172,6 +189,7 @@ describe("an article of somebody else's", () => {
     try {
       const { exitCode, all } = await typed("npx knc check");
       expect(exitCode, all).toBe(0);
+      expect(await namespacesLeft()).toBe("");
       const results = Results.parse(JSON.parse(readFileSync(join(out, "results.json"), "utf8")));
       expect(results.claims.map(({ id, verdict }) => [id, verdict])).toEqual([
         ["service-found-by-name", "holds"],

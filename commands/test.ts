@@ -22,6 +22,7 @@ import { keepLedger } from "../helpers/host/ledger.ts";
 import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettingsOfAll, type Settings } from "../helpers/host/settings.ts";
+import { leaveCluster } from "../helpers/lab/leave.ts";
 import { missingCapability } from "../helpers/world/capabilities.ts";
 import { generateAllureReport } from "../reports/allure/allure.ts";
 import { tellGitHub } from "../reports/github.ts";
@@ -68,9 +69,11 @@ await main(async () => {
   // What is done for all articles stands in the first one's ledger.
   let ledger = keepLedger(settings.out);
   held.defer(() => ledger[Symbol.dispose]());
+  let left: Error | undefined;
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     await using firstSpecs = await specsOf(session, first);
     const cluster = await openCluster(session);
+    const stays = !cluster.fresh || settings.keepCluster;
     let undo = async () => {};
     try {
       await progress.phase("worlds", async (say) => {
@@ -101,8 +104,13 @@ await main(async () => {
     } finally {
       await undo().catch((error: unknown) => {
         // A fresh cluster goes as it is.
-        if (!cluster.fresh || settings.keepCluster) throw error;
+        if (stays) throw error;
       });
+      if (stays)
+        await leaveCluster(session.engine, cluster.name).catch((error: unknown) => {
+          left = error as Error;
+          progress.say("clean-up", left.message);
+        });
     }
   });
   for (const report of await value.reports) progress.say("reports", `report: ${report}`);
@@ -111,6 +119,7 @@ await main(async () => {
     tellGitHub(results, article);
   }
   if (leftovers.length > 0) throw new UserError(`left behind: ${leftovers.join(", ")}`, "npm run clean");
+  if (left !== undefined) throw left;
   return Math.max(...value.checked.map(codeOf));
 });
 

@@ -5,11 +5,12 @@ import type { V1Pod, V1Service } from "@kubernetes/client-node";
 import { ownLabel, World, type WorldNode } from "../claim/world.ts";
 import { type Context, readContext } from "../cluster/context.ts";
 import { containerNodes } from "../cluster/nodes.ts";
-import { collectionPath, KubernetesApi } from "../probe/api.ts";
+import { collectionPath, KubernetesApi, type WatchEvent } from "../probe/api.ts";
 import { hostPort } from "../probe/http.ts";
 import { readManifest } from "../probe/manifest.ts";
 import { timeouts } from "../probe/timeouts.ts";
 import { eventually, until } from "../probe/until.ts";
+import { Watch } from "../probe/watch.ts";
 
 /** Label of every namespace that the suite makes in a cluster, and of what it makes in another's. */
 export const namespaceLabel = ownLabel;
@@ -54,7 +55,7 @@ async function castAgain({ kubeconfig, timeoutFactor }: Context, kept: Cast): Pr
   const there = new Set((await podsOf(api, namespaces)).map(identity));
   if (!kept.pods.every((pod) => there.has(identity(pod)))) return undefined;
   const [pods] = await Promise.all([
-    podsReady(api, namespaces, (name) => name !== "never-ready", patience),
+    podsReady(api, namespaces, kept.pods.length - 1, patience),
     ...strikeLeftovers(api, deletion),
   ]);
   return { ...kept, pods };
@@ -111,8 +112,9 @@ async function makeCast(context: Context, world: World): Promise<Cast> {
   // Services first: a container's variables for them are fixed when it starts.
   const services: V1Service[] = [];
   for (const object of objects.filter(({ kind }) => kind === "Service")) services.push(await api.create(object));
-  await Promise.all(objects.filter(({ kind }) => kind === "Pod").map((object) => api.create(object)));
-  const pods = await podsReady(api, [namespace, otherNamespace], (name) => name !== "never-ready", waits.podsReady);
+  const wanted = objects.filter(({ kind }) => kind === "Pod");
+  await Promise.all(wanted.map((object) => api.create(object)));
+  const pods = await podsReady(api, [namespace, otherNamespace], wanted.length - 1, waits.podsReady);
   await Promise.all([servicesAnswer(context, world, services, waits.propagation), giveKubeconfig(context)]);
   return { namespace, otherNamespace, pods, services };
 }
@@ -144,11 +146,37 @@ async function giveKubeconfig({ engine, controlPlane, outsider }: Context): Prom
 }
 
 /**
- * A cluster that is used again has the cast of the specs' run before, and what followed the article there: names and
+ * A cluster that is used again may have the cast of a run that was ended by force, and what followed the article there: names and
  * ports that this one needs. A fresh one is used again too, where controls are tried.
  */
 async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
-  await Promise.all([...strikeLeftovers(api, milliseconds), strike(api, milliseconds, "v1", "Namespace")]);
+  await Promise.all([...strikeLeftovers(api, milliseconds), strikeNamespaces(api, milliseconds)]);
+}
+
+/**
+ * Deletes the namespaces that are the suite's, and waits for their pods only: the namespaces take several seconds more. Those that an
+ * earlier run has had deleted are in nobody's way.
+ */
+async function strikeNamespaces(api: KubernetesApi, milliseconds: number): Promise<void> {
+  const selected = `labelSelector=${namespaceLabel}&fieldSelector=status.phase%3DActive`;
+  const strikeOne = async (name: string) => {
+    const pods = `/api/v1/namespaces/${name}/pods`;
+    const ending = await named(api, pods);
+    // A pod that has a grace is there until its kubelet has ended it, and nothing listens on ports of its node any more.
+    await api.request("DELETE", pods, { gracePeriodSeconds: 1 });
+    await eventually(
+      milliseconds,
+      async () => named(api, pods),
+      (there) => !ending.some((pod) => there.includes(pod)),
+    );
+    await api.requestDeletion({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
+  };
+  await Promise.all((await named(api, `/api/v1/namespaces?${selected}`)).map(strikeOne));
+}
+
+/** Returns the names of the objects in a list. */
+async function named(api: KubernetesApi, path: string): Promise<string[]> {
+  return (await api.get<{ items: { metadata: { name: string } }[] }>(path)).items.map(({ metadata }) => metadata.name);
 }
 
 /** Deletes what followed an article in the namespace default. */
@@ -166,15 +194,11 @@ async function strike(
   milliseconds: number,
   apiVersion: string,
   kind: string,
-  namespace?: string,
+  namespace: string,
 ): Promise<void> {
-  const object = (name: string) => ({
-    ...{ apiVersion, kind },
-    metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
-  });
-  const path = `${collectionPath(object(""))}?labelSelector=${namespaceLabel}`;
-  const { items } = await api.get<{ items: { metadata: { name: string } }[] }>(path);
-  await Promise.all(items.map(({ metadata }) => api.delete(object(metadata.name), milliseconds)));
+  const object = (name: string) => ({ apiVersion, kind, metadata: { name, namespace } });
+  const names = await named(api, `${collectionPath(object(""))}?labelSelector=${namespaceLabel}`);
+  await Promise.all(names.map((name) => api.delete(object(name), milliseconds)));
 }
 
 /** Returns two nodes that take pods, different ones where there are two. */
@@ -199,23 +223,33 @@ export function imageValues(context: Pick<Context, "images">): Record<string, st
   );
 }
 
+/** Waits until so many pods are ready: all of the cast but the one that never is. */
 async function podsReady(
   api: KubernetesApi,
   namespaces: readonly string[],
-  which: (name: string) => boolean,
+  count: number,
   milliseconds: number,
 ): Promise<V1Pod[]> {
   let pods: V1Pod[] = [];
+  const ready = new Set<string | undefined>();
+  const all = ({ object }: WatchEvent<V1Pod>) => {
+    if (isReady(object)) ready.add(object.metadata?.name);
+    else ready.delete(object.metadata?.name);
+    return ready.size >= count;
+  };
+  const wakes = namespaces.map((namespace) => podWatch(api, namespace).wake(all));
   await until(
     "the cast's pods to be ready",
     milliseconds,
     async () => {
       pods = await podsOf(api, namespaces);
       return pods
-        .filter((pod) => which(pod.metadata?.name ?? "") && !isReady(pod))
+        .filter((pod) => pod.metadata?.name !== "never-ready" && !isReady(pod))
         .map((pod) => `${pod.metadata?.name}: ${whyNotReady(pod)}`);
     },
     (waiting) => waiting.length === 0,
+    undefined,
+    async (signal) => Promise.race(wakes.map((wake) => wake(signal))),
   );
   return pods;
 }
@@ -223,6 +257,11 @@ async function podsReady(
 async function podsOf(api: KubernetesApi, namespaces: readonly string[]): Promise<V1Pod[]> {
   const lists = namespaces.map((name) => api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`));
   return (await Promise.all(lists)).flatMap(({ items }) => items);
+}
+
+/** Returns a watch of a namespace's pods. */
+export function podWatch(api: KubernetesApi, namespace: string): Watch<V1Pod> {
+  return new Watch(api, `/api/v1/namespaces/${namespace}/pods`);
 }
 
 /** Returns whether a pod's containers are all ready, as the kubelet reports. */

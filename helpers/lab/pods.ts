@@ -26,13 +26,14 @@ export class Pods {
 
   /** Waits until a pod is ready, and returns it as a place to send probes from and to. */
   async ready(name: string, namespace = this.#namespace, options: PodPeerOptions = {}): Promise<PodPeer> {
-    const { api, timeouts } = this.#session.stage;
+    const { api, timeouts, podsIn } = this.#session.stage;
     const path = `${listPath("Pod", { namespace })}/${name}`;
     const found = await this.#session.until(
       `${name} to be ready`,
       async () => api.get<V1Pod>(path),
       staysReady,
       timeouts.podsReady,
+      podsIn(namespace).wake(({ object }) => nameOf(object) === name && staysReady(object)),
     );
     this.#session.keep(`${name} is ready`, `kubectl get --raw ${path}`, found);
     return podPeer(this.#session, found, options);
@@ -43,8 +44,9 @@ export class Pods {
     return this.#session.until(
       `${name} to run again`,
       () => this.#api.get(`the pod ${name}`, "Pod", name, namespace),
-      (pod) => isReady(pod) && (pod.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0,
+      runsAgain,
       this.#session.stage.timeouts.podsReady,
+      this.#session.stage.podsIn(namespace).wake(({ object }) => nameOf(object) === name && runsAgain(object)),
     );
   }
 
@@ -54,13 +56,16 @@ export class Pods {
     labels: Readonly<Record<string, string>>,
     namespace = this.#namespace,
   ): Promise<V1Pod[]> {
-    const { api, timeouts } = this.#session.stage;
+    const { api, timeouts, podsIn } = this.#session.stage;
     const path = listPath("Pod", { namespace, labels });
+    const hasLabels = ({ metadata }: V1Pod) =>
+      Object.entries(labels).every(([name, value]) => metadata?.labels?.[name] === value);
     const list = await this.#session.until(
       `${count} ready pods at ${path}`,
       async () => (await api.get<{ items: V1Pod[] }>(path)).items.filter(staysReady),
       (pods) => pods.length === count,
       timeouts.podsReady,
+      podsIn(namespace).wake(({ type, object }) => hasLabels(object) && (type === "DELETED" || staysReady(object))),
     );
     this.#session.keep("pods that are ready", `kubectl get --raw ${path}`, list);
     return list.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
@@ -85,8 +90,15 @@ export class Pods {
       async () => (await this.#api.list("the pods there", "Pod", { namespace })).map(nameOf),
       (there) => !there.some((name) => names.includes(name)),
       this.#session.stage.timeouts.deletion,
+      this.#session.stage
+        .podsIn(namespace)
+        .wake(({ type, object }) => type === "DELETED" && names.includes(nameOf(object))),
     );
   }
+}
+
+function runsAgain(pod: V1Pod): boolean {
+  return isReady(pod) && (pod.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0;
 }
 
 function staysReady(pod: V1Pod): boolean {

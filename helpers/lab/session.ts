@@ -1,7 +1,7 @@
 import { type Attachment, type Evidence, shellCommand } from "../claim/evidence.ts";
 import type { CommandResult } from "../host/command.ts";
 import type { KubernetesObject } from "../probe/api.ts";
-import { eventually, until } from "../probe/until.ts";
+import { eventually, until, type Wake } from "../probe/until.ts";
 import type { Stage } from "./stage.ts";
 
 /** One check's work on the stage: what it does is kept as evidence, and undone when it ends. */
@@ -49,8 +49,9 @@ export class Session {
     look: () => Promise<T>,
     done: (value: T) => boolean,
     milliseconds = this.stage.timeouts.propagation,
+    wake?: Wake,
   ): Promise<T> {
-    return until(what, milliseconds, look, done, this.#signal);
+    return until(what, milliseconds, look, done, this.#signal, wake);
   }
 
   /** Returns the first value of `look` that is `done`, or the last one seen after a while. */

@@ -8,8 +8,9 @@ import { type Outsider, outsiderOf } from "../cluster/outsider.ts";
 import { KubernetesApi } from "../probe/api.ts";
 import { type PodShells, podShells } from "../probe/exec.ts";
 import { type Timeouts, timeouts } from "../probe/timeouts.ts";
+import type { Watch } from "../probe/watch.ts";
 import { missingCapability } from "../world/capabilities.ts";
-import { type Cast, castOf, keepCast, readRun } from "./cast.ts";
+import { type Cast, castOf, keepCast, podWatch, readRun } from "./cast.ts";
 import type { Experiments } from "./experiments.ts";
 import { Lab } from "./lab.ts";
 import { failureOfPolicy } from "./policy-failure.ts";
@@ -29,6 +30,8 @@ export interface Stage {
   readonly timeouts: Timeouts;
   readonly pods: ReadonlyMap<string, V1Pod>;
   readonly services: ReadonlyMap<string, V1Service>;
+  /** Returns the watch of a namespace's pods. */
+  readonly podsIn: (namespace: string) => Watch<V1Pod>;
   /** Checks are carried out more than once on it, so that each has to wait until what it made is gone. */
   readonly again: boolean;
   readonly experiments: Experiments;
@@ -110,7 +113,18 @@ async function openStage({ context, world }: Pick<Stage, "context" | "world">, m
     timeouts: timeouts(context.timeoutFactor),
     pods: new Map(cast.pods.map((pod) => [pod.metadata?.name ?? "", pod])),
     services: new Map(cast.services.map((service) => [service.metadata?.name ?? "", service])),
+    podsIn: podWatches(api),
     again: false,
     experiments: new Map(),
+  };
+}
+
+/** Returns what returns the watch of a namespace's pods: one for all who wait for them. */
+function podWatches(api: KubernetesApi): Stage["podsIn"] {
+  const watches = new Map<string, Watch<V1Pod>>();
+  return (namespace) => {
+    const watch = watches.get(namespace) ?? podWatch(api, namespace);
+    watches.set(namespace, watch);
+    return watch;
   };
 }

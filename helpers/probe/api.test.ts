@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocketServer } from "ws";
 import { ApiError, ApiUnreachable, KubernetesApi } from "./api.ts";
 import { ExecTransportError, execInPod } from "./exec.ts";
+import { Watch } from "./watch.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "api-"));
 const target = { namespace: "cast", pod: "client-1", container: "client" };
@@ -107,6 +108,30 @@ test("a watch tells event by event until it is ended", async () => {
   const ended = (path: string) => api.watch(path, () => {}, new AbortController().signal);
   await expect(ended("/ended")).rejects.toThrow(ApiUnreachable);
   await expect(ended("/refused")).rejects.toThrow("not you (HTTP 403)");
+});
+
+test("who waits is woken by what is of interest, or by who ends the waiting; all share one watch", async () => {
+  const asked = seen.length;
+  const watch = new Watch<object>(api, "/pods");
+  const over = new AbortController();
+  const never = watch.wake(() => false)(over.signal);
+  await watch.wake(({ type }) => type === "DELETED")(over.signal);
+  expect(await Promise.race([never, Promise.resolve("waits on")])).toBe("waits on");
+  over.abort();
+  await never;
+  expect(seen.length - asked).toBe(1);
+});
+
+test("a watch that the server has ended begins anew with who waits next", async () => {
+  const watch = new Watch<object>(api, "/ended");
+  const asked = seen.length;
+  const wait = async () => watch.wake(({ type }) => type === "ADDED")(AbortSignal.timeout(100));
+  await wait();
+  const again = async () => {
+    await wait();
+    return seen.length - asked;
+  };
+  await expect.poll(again, { timeout: 5_000 }).toBeGreaterThan(1);
 });
 
 test("a refusal keeps the server's status and words", async () => {

@@ -3,7 +3,7 @@ import { Agent, type RequestOptions, request } from "node:https";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import type { KubeConfig } from "@kubernetes/client-node";
-import { entered } from "../host/ledger.ts";
+import { begin, entered } from "../host/ledger.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 import { until } from "./until.ts";
 
@@ -171,16 +171,19 @@ export class KubernetesApi implements Disposable {
   }
 
   /**
-   * Calls `tell` for each event of a watch, the objects that are there already first, until the signal ends it.
+   * Calls `tell` for each event of a watch, the objects that are there already first, until the signal ends it. Without a signal it lasts
+   * as long as the server has it, and does not keep this process from ending.
    *
    * @param path of a list
    * @throws ApiUnreachable if the server ends it, ApiError if it refuses
    */
-  async watch<T>(path: string, tell: (event: WatchEvent<T>) => void, signal: AbortSignal): Promise<void> {
+  async watch<T>(path: string, tell: (event: WatchEvent<T>) => void, signal?: AbortSignal): Promise<void> {
+    const end = begin("request", `WATCH ${path}`);
     const credentials = await this.#credentials();
     const url = new URL(`${this.#server.replace(/\/$/, "")}${path}${path.includes("?") ? "&" : "?"}watch=true`);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const sent = this.#send(url, { ...credentials, signal }, (response) => {
+    const sent = this.#send(url, { ...credentials, ...(signal === undefined ? {} : { signal }) }, (response) => {
+      end();
       if (response.statusCode !== 200) {
         text(response).then(
           (answer) => reject(new ApiError(response.statusCode ?? 0, messageOf(parse(answer)))),
@@ -195,7 +198,8 @@ export class KubernetesApi implements Disposable {
       response.on("error", reject);
     });
     sent.on("error", reject);
-    signal.addEventListener("abort", () => resolve());
+    signal?.addEventListener("abort", () => resolve());
+    if (signal === undefined) sent.on("socket", (socket) => socket.unref());
     sent.end();
     return promise;
   }

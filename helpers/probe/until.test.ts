@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type LedgerEntry, ledger } from "../host/ledger.ts";
 import { NotInTime, until } from "./until.ts";
@@ -72,4 +73,38 @@ test("how each wait went is entered in the ledger", async () => {
   ]);
   expect(heard[1]?.lasted).toBeGreaterThanOrEqual(150);
   expect(heard[0]?.by).toBe("helpers/probe/until.test.ts");
+});
+
+test("who is woken looks again at once, and no sooner", async () => {
+  const { promise: woken, resolve: wakeUp } = Promise.withResolvers<void>();
+  let asked = 0;
+  let isOver: AbortSignal | undefined;
+  const waiting = until(
+    "two",
+    60_000,
+    async () => ++asked,
+    (value) => value === 2,
+    undefined,
+    async (over) => {
+      isOver = over;
+      return woken;
+    },
+  );
+  await setTimeout(500);
+  expect({ asked, isOver: isOver?.aborted }).toEqual({ asked: 1, isOver: false });
+  wakeUp();
+  expect(await waiting).toBe(2);
+  expect(isOver?.aborted).toBe(true);
+});
+
+test("who is never woken looks all the same, and gives up in time", async () => {
+  let asked = 0;
+  const never = async () => new Promise<void>(() => {});
+  const look = async () => ++asked;
+  const twice = (value: number) => value === 2;
+  expect(await until("two", 60_000, look, twice, undefined, never)).toBe(2);
+  asked = 2;
+  await expect(until("two", 300, look, twice, undefined, never)).rejects.toThrow("waited 0.3 s for two");
+  const stopped = AbortSignal.timeout(300);
+  await expect(until("two", 60_000, look, twice, stopped, never)).rejects.toThrow("timeout");
 });

@@ -1,3 +1,5 @@
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 import pRetry from "p-retry";
 import { begin, claimedWords } from "../host/ledger.ts";
 
@@ -14,8 +16,15 @@ export class NotInTime extends Error {
 
 class NotYet extends Error {}
 
+/** Returns a promise that is kept when it is worthwhile to look again, and never broken. The signal tells that nobody waits any more. */
+export type Wake = (signal: AbortSignal) => Promise<void>;
+
+/** Who is woken looks again all the same: what wakes may have ended. Milliseconds. */
+const unwoken = 2_000;
+
 /**
- * Returns the first value of `look` that is `done`, asking again after 100 ms, then ever more slowly up to 1 s.
+ * Returns the first value of `look` that is `done`, asking again after 100 ms, then ever more slowly up to 1 s; or when it is woken, else
+ * every 2 s.
  *
  * @param what is awaited, as the rest of "waited … for"
  * @throws NotInTime with the value last seen, after `milliseconds`; whatever `look` throws, at once
@@ -26,23 +35,35 @@ export async function until<T>(
   look: () => Promise<T>,
   done: (value: T) => boolean,
   signal?: AbortSignal,
+  wake?: Wake,
 ): Promise<T> {
   let last: T | undefined;
+  let woken: Promise<void> | undefined;
+  const limit = performance.now() + milliseconds;
+  const over = new AbortController();
   const end = begin("wait", what);
   const ended = (came: boolean) => end({ limit: milliseconds, came });
   try {
     const found = await pRetry(
       async () => {
+        // Before the look: what changes meanwhile wakes, too.
+        woken = wake?.(over.signal);
         last = await look();
         if (!done(last)) throw new NotYet();
         return last;
       },
       {
         retries: Number.POSITIVE_INFINITY,
-        minTimeout: 100,
+        minTimeout: wake === undefined ? 100 : 0,
         maxTimeout: 1_000,
         factor: 1.5,
         maxRetryTime: milliseconds,
+        onFailedAttempt: async ({ error }) => {
+          if (woken === undefined || !(error instanceof NotYet)) return;
+          const rest = Math.min(unwoken, Math.max(0, limit - performance.now()));
+          const ended = AbortSignal.any([over.signal, ...(signal === undefined ? [] : [signal])]);
+          await Promise.race([woken, delay(rest, undefined, { signal: ended }).catch(() => {})]);
+        },
         shouldRetry: ({ error }) => error instanceof NotYet,
         ...(signal === undefined ? {} : { signal }),
       },
@@ -56,6 +77,8 @@ export async function until<T>(
       `waited ${milliseconds / 1000} s for ${what}; last seen: ${excerpt(JSON.stringify(last))}`,
       last,
     );
+  } finally {
+    over.abort();
   }
 }
 

@@ -97,17 +97,24 @@ claim("nodeport-is-static", {
 
 claim("nodeport-default-range", {
   observe: async (lab) => {
-    const created = await Promise.all(
-      Array.from({ length: 30 }, (_, index) =>
-        lab.services.create(`any-port-${index}`, { type: "NodePort", ...leadsTo({ app: "server" }) }),
-      ),
-    );
+    // Each port of a Service is given a node port of its own.
+    const ports = Array.from({ length: 30 }, (_, index) => ({
+      name: `any-${index}`,
+      port: 80 + index,
+      targetPort: 8080,
+    }));
+    const { nodePorts } = await lab.services.create("any-ports", {
+      type: "NodePort",
+      selector: { app: "server" },
+      ports,
+    });
     return {
-      allotted: created.map(({ nodePort }) => nodePort).sort((a, b) => a - b),
+      allotted: nodePorts.toSorted((a, b) => a - b),
       ends: await Promise.all([articleRange.first, articleRange.last].map((port) => tryPort(lab, port))),
     };
   },
   judge: ({ allotted, ends }) => {
+    positiveControl(allotted.length === 30, "all ports are given a node port");
     for (const port of allotted)
       expect(
         port >= articleRange.first && port <= articleRange.last,

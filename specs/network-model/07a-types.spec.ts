@@ -15,18 +15,19 @@ const [first, last] = [30_000, 32_767];
 
 claim("node-port-is-in-its-range", {
   observe: async (lab) => {
-    const create = (index: number) =>
-      lab.services.create(`given-a-port-${index}`, { type: "NodePort", ports: webPorts });
-    const given = await Promise.all(Array.from({ length: 10 }, (_, index) => create(index)));
+    // Each port of a Service is given a node port of its own.
+    const ports = Array.from({ length: 10 }, (_, index) => ({ name: `given-${index}`, port: 80 + index }));
+    const { nodePorts: given } = await lab.services.create("given-ports", { type: "NodePort", ports });
     const askFor = async (nodePort: number) => {
       const ports = webPorts.map((port) => ({ ...port, nodePort }));
       const service = lab.objects.service(`asks-for-${nodePort}`, { type: "NodePort", ports });
       const answer = await lab.api.tryCreate(`ask for node port ${nodePort}`, service);
       return { nodePort, code: answer.code, message: refusalOf(answer) };
     };
-    return { given: given.map(({ nodePort }) => nodePort), ends: [await askFor(first), await askFor(last)] };
+    return { given, ends: [await askFor(first), await askFor(last)] };
   },
   judge: ({ given, ends }) => {
+    positiveControl(given.length === 10, "all ports are given a node port");
     for (const port of given) expect(port >= first && port <= last, `${port} is in ${first}–${last}`).toBe(true);
     for (const { nodePort, code, message } of ends) {
       // Whoever has it already was given it.
