@@ -23,6 +23,7 @@ import { main } from "../helpers/host/main.ts";
 import { Progress } from "../helpers/host/progress.ts";
 import { readSettingsOfAll, type Settings } from "../helpers/host/settings.ts";
 import { leaveCluster } from "../helpers/lab/leave.ts";
+import { timeouts } from "../helpers/probe/timeouts.ts";
 import { missingCapability } from "../helpers/world/capabilities.ts";
 import { generateAllureReport } from "../reports/allure/allure.ts";
 import { tellGitHub } from "../reports/github.ts";
@@ -73,7 +74,7 @@ await main(async () => {
   const { value, leftovers } = await withEngine(settings, progress, interrupt, async (session) => {
     await using firstSpecs = await specsOf(session, first);
     const cluster = await openCluster(session);
-    const stays = !cluster.fresh || settings.keepCluster;
+    let stays = !cluster.fresh;
     let undo = async () => {};
     try {
       await progress.phase("worlds", async (say) => {
@@ -92,7 +93,10 @@ await main(async () => {
         // What was done once is a part of each article's run.
         progress.phases.length = shared;
       }
-      if (settings.keepCluster && cluster.fresh) keep(session, cluster);
+      if (settings.keepCluster && cluster.fresh) {
+        keep(session, cluster);
+        stays = true;
+      }
       // Made while the cluster is deleted: they read only what is on disk.
       progress.say("reports", "Allure's report is being made");
       const reports = reportsOf(checked, interrupt);
@@ -102,15 +106,14 @@ await main(async () => {
       if (!session.signal.aborted) await saveLogs(session, cluster);
       throw error;
     } finally {
-      await undo().catch((error: unknown) => {
-        // A fresh cluster goes as it is.
-        if (stays) throw error;
-      });
-      if (stays)
-        await leaveCluster(session.engine, cluster.name).catch((error: unknown) => {
-          left = error as Error;
-          progress.say("clean-up", left.message);
+      try {
+        await undo().catch((error: unknown) => {
+          // A fresh cluster goes as it is.
+          if (stays) throw error;
         });
+      } finally {
+        if (stays) left = await leave(session, cluster);
+      }
     }
   });
   for (const report of await value.reports) progress.say("reports", `report: ${report}`);
@@ -229,6 +232,18 @@ function codeOf({ results, failed }: Checked): number {
 function correctedText(article: Article, { out }: Settings): Corrected {
   const world = World.parse(JSON.parse(readFileSync(join(out, "world.json"), "utf8")));
   return correctedOn(article, world, (needs) => missingCapability(needs, world));
+}
+
+/** Deletes what was made in a cluster that stays, and returns why that could not be done. */
+async function leave({ settings, progress, engine }: Session, { name }: RunningCluster): Promise<Error | undefined> {
+  if (engine.died.aborted) return undefined;
+  try {
+    await leaveCluster(engine, name, timeouts(settings.timeoutFactor).propagation);
+    return undefined;
+  } catch (error) {
+    progress.say("clean-up", (error as Error).message);
+    return error as Error;
+  }
 }
 
 function keep(session: Session, cluster: RunningCluster): void {

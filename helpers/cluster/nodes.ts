@@ -111,11 +111,17 @@ export async function nodeContainers(engine: Engine, cluster: string): Promise<s
 }
 
 /** Returns the names of the containers, stopped ones too, that are control planes of that cluster, the first one first. */
-export async function controlPlaneContainers(engine: Engine, cluster: string): Promise<string[]> {
+export async function controlPlaneContainers(
+  engine: Pick<Engine, "cli" | "program" | "environment">,
+  cluster: string,
+): Promise<string[]> {
   return withLabels(engine, `${clusterLabel}=${cluster}`, `${roleLabel}=control-plane`);
 }
 
-async function withLabels(engine: Engine, ...labels: readonly string[]): Promise<string[]> {
+async function withLabels(
+  engine: Pick<Engine, "cli" | "program" | "environment">,
+  ...labels: readonly string[]
+): Promise<string[]> {
   const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
   const output = await engineOutput(engine, ["ps", "--all", ...filters, "--format", "{{.Names}}"]);
   return output.split("\n").filter(Boolean).sort();

@@ -146,16 +146,16 @@ async function giveKubeconfig({ engine, controlPlane, outsider }: Context): Prom
 }
 
 /**
- * A cluster that is used again may have the cast of a run that was ended by force, and what followed the article there: names and
- * ports that this one needs. A fresh one is used again too, where controls are tried.
+ * A cluster that is used again may have the cast of a run that was ended by force, or of an article before, and what followed an
+ * article there: names and ports that this one needs. A fresh one is used again too, where controls are tried.
  */
 async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Promise<void> {
   await Promise.all([...strikeLeftovers(api, milliseconds), strikeNamespaces(api, milliseconds)]);
 }
 
 /**
- * Deletes the namespaces that are the suite's, and waits for their pods only: the namespaces take several seconds more. Those that an
- * earlier run has had deleted are in nobody's way.
+ * Deletes the namespaces that are the suite's, and waits for the pods that they have: the namespaces take several seconds more. Those that
+ * an earlier run has had deleted are in nobody's way.
  */
 async function strikeNamespaces(api: KubernetesApi, milliseconds: number): Promise<void> {
   const selected = `labelSelector=${namespaceLabel}&fieldSelector=status.phase%3DActive`;

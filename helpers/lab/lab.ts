@@ -131,6 +131,7 @@ export class Lab {
     const unique = `${name}-${randomBytes(2).toString("hex")}`;
     const metadata = { name: unique, labels: namespaceLabels(this.#stage.context.run) };
     await this.api.create("a namespace", { apiVersion: "v1", kind: "Namespace", metadata });
+    this.afterwards(async () => this.#stage.podsIn(unique)[Symbol.dispose]());
     await this.until(
       "its default ServiceAccount",
       async () => (await this.#stage.api.request("GET", `/api/v1/namespaces/${unique}/serviceaccounts/default`)).code,

@@ -3,26 +3,40 @@ import { containerNodes, controlPlaneContainers } from "../cluster/nodes.ts";
 import type { Engine } from "../engine/engine.ts";
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
+import { eventually } from "../probe/until.ts";
 
 /**
- * Deletes what runs made in a cluster that stays: their namespaces, and what followed an article in the namespace default. It waits for
- * nothing: that takes the cluster ten seconds.
+ * Deletes what runs made in a cluster that stays: their namespaces, and what followed an article in the namespace default. It does not
+ * wait until that is gone, which takes the cluster ten seconds.
  *
+ * @param milliseconds for which it is tried again where an API server refuses or is away
  * @throws UserError with kubectl's last words where it could not be done
  */
-export async function leaveCluster(engine: Engine, cluster: string): Promise<void> {
+export async function leaveCluster(
+  engine: Pick<Engine, "cli" | "program" | "environment">,
+  cluster: string,
+  milliseconds: number,
+): Promise<void> {
   const [controlPlane = ""] = await controlPlaneContainers(engine, cluster);
   const kubectl = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"];
   const selected = [`--selector=${ownLabel}`, "--wait=false"];
-  const ends = await Promise.all(
-    [["namespaces"], ["deployments,services,pods", "--namespace=default"]].map((which) =>
-      containerNodes(engine).run(controlPlane, [...kubectl, "delete", ...which, ...selected], { timeout: 30_000 }),
-    ),
+  // A Deployment stays until its pods are gone: they have no label of the suite's, and by it the next run knows whose they are.
+  const inDefault = ["deployments,services,pods", "--namespace=default", "--cascade=foreground"];
+  const ends = await eventually(
+    milliseconds,
+    async () =>
+      Promise.all(
+        [["namespaces"], inDefault].map((which) =>
+          containerNodes(engine).run(controlPlane, [...kubectl, "delete", ...which, ...selected], { timeout: 30_000 }),
+        ),
+      ),
+    (found) => found.every(({ failed }) => !failed),
   );
   const failed = ends.find((end) => end.failed);
-  if (failed !== undefined)
-    throw new UserError(
-      `the suite's namespaces are left in ${cluster}: ${lastLine(failed.stderr) || "no answer within 30 s"}`,
-      `kubectl delete namespaces ${selected[0]}`,
-    );
+  if (failed === undefined) return;
+  const words = failed.timedOut ? "no answer within 30 s" : lastLine(failed.stderr);
+  throw new UserError(
+    `what the suite made is left in ${cluster}: ${words}`,
+    `kubectl delete namespaces ${selected[0]}; kubectl delete ${inDefault.slice(0, 2).join(" ")} ${selected[0]}`,
+  );
 }

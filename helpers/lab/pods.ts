@@ -59,13 +59,16 @@ export class Pods {
     const { api, timeouts, podsIn } = this.#session.stage;
     const path = listPath("Pod", { namespace, labels });
     const hasLabels = ({ metadata }: V1Pod) =>
-      Object.entries(labels).every(([name, value]) => metadata?.labels?.[name] === value);
+      Object.entries(labels).every(([name, value]) => {
+        const has = metadata?.labels?.[name];
+        return value === "" ? has !== undefined : has === value;
+      });
     const list = await this.#session.until(
       `${count} ready pods at ${path}`,
       async () => (await api.get<{ items: V1Pod[] }>(path)).items.filter(staysReady),
       (pods) => pods.length === count,
       timeouts.podsReady,
-      podsIn(namespace).wake(({ type, object }) => hasLabels(object) && (type === "DELETED" || staysReady(object))),
+      podsIn(namespace).wake(({ object }) => hasLabels(object)),
     );
     this.#session.keep("pods that are ready", `kubectl get --raw ${path}`, list);
     return list.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));

@@ -171,18 +171,23 @@ export class KubernetesApi implements Disposable {
   }
 
   /**
-   * Calls `tell` for each event of a watch, the objects that are there already first, until the signal ends it. Without a signal it lasts
-   * as long as the server has it, and does not keep this process from ending.
+   * Calls `tell` for each event of a watch, the objects that are there already first, until the signal ends it.
    *
    * @param path of a list
+   * @param options.hold whether this process goes on until then, rather than ending it
    * @throws ApiUnreachable if the server ends it, ApiError if it refuses
    */
-  async watch<T>(path: string, tell: (event: WatchEvent<T>) => void, signal?: AbortSignal): Promise<void> {
+  async watch<T>(
+    path: string,
+    tell: (event: WatchEvent<T>) => void,
+    signal: AbortSignal,
+    { hold = true }: { readonly hold?: boolean } = {},
+  ): Promise<void> {
     const end = begin("request", `WATCH ${path}`);
     const credentials = await this.#credentials();
     const url = new URL(`${this.#server.replace(/\/$/, "")}${path}${path.includes("?") ? "&" : "?"}watch=true`);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const sent = this.#send(url, { ...credentials, ...(signal === undefined ? {} : { signal }) }, (response) => {
+    const sent = this.#send(url, { ...credentials, signal }, (response) => {
       end();
       if (response.statusCode !== 200) {
         text(response).then(
@@ -197,9 +202,12 @@ export class KubernetesApi implements Disposable {
         .on("close", () => reject(new ApiUnreachable(`the server ended the watch of ${path}`)));
       response.on("error", reject);
     });
-    sent.on("error", reject);
-    signal?.addEventListener("abort", () => resolve());
-    if (signal === undefined) sent.on("socket", (socket) => socket.unref());
+    sent.on("error", (error) => {
+      end();
+      reject(error);
+    });
+    signal.addEventListener("abort", () => resolve());
+    if (!hold) sent.on("socket", (socket) => socket.unref());
     sent.end();
     return promise;
   }

@@ -16,15 +16,18 @@ export class NotInTime extends Error {
 
 class NotYet extends Error {}
 
-/** Returns a promise that is kept when it is worthwhile to look again, and never broken. The signal tells that nobody waits any more. */
+/** Returns a promise that resolves when it is worthwhile to look again, and never rejects. The signal tells that nobody waits any more. */
 export type Wake = (signal: AbortSignal) => Promise<void>;
 
-/** Who is woken looks again all the same: what wakes may have ended. Milliseconds. */
+/** Who is to be woken looks after so long all the same: what wakes may have ended. Milliseconds. */
 const unwoken = 2_000;
 
+/** Between two looks there is so much time at least. Milliseconds. */
+const shortest = 100;
+
 /**
- * Returns the first value of `look` that is `done`, asking again after 100 ms, then ever more slowly up to 1 s; or when it is woken, else
- * every 2 s.
+ * Returns the first value of `look` that is `done`, asking again after 100 ms, then ever more slowly up to 1 s. With `wake`: whenever it
+ * wakes, and every 2 s.
  *
  * @param what is awaited, as the rest of "waited … for"
  * @throws NotInTime with the value last seen, after `milliseconds`; whatever `look` throws, at once
@@ -54,15 +57,20 @@ export async function until<T>(
       },
       {
         retries: Number.POSITIVE_INFINITY,
-        minTimeout: wake === undefined ? 100 : 0,
+        minTimeout: wake === undefined ? shortest : 0,
         maxTimeout: 1_000,
         factor: 1.5,
         maxRetryTime: milliseconds,
         onFailedAttempt: async ({ error }) => {
           if (woken === undefined || !(error instanceof NotYet)) return;
-          const rest = Math.min(unwoken, Math.max(0, limit - performance.now()));
-          const ended = AbortSignal.any([over.signal, ...(signal === undefined ? [] : [signal])]);
-          await Promise.race([woken, delay(rest, undefined, { signal: ended }).catch(() => {})]);
+          const rest = limit - performance.now();
+          const pause = async (most: number) =>
+            delay(Math.max(0, most), undefined, signal === undefined ? {} : { signal }).catch(() => {});
+          // The last look is just before time is up.
+          await Promise.all([
+            Promise.race([woken, pause(Math.min(unwoken, rest - shortest))]),
+            pause(Math.min(shortest, rest)),
+          ]);
         },
         shouldRetry: ({ error }) => error instanceof NotYet,
         ...(signal === undefined ? {} : { signal }),

@@ -2,10 +2,11 @@ import type { KubernetesApi, WatchEvent } from "./api.ts";
 import type { Wake } from "./until.ts";
 
 /** A watch of a list, which begins when somebody waits for something in it. */
-export class Watch<T> {
+export class Watch<T> implements Disposable {
   readonly #api: Pick<KubernetesApi, "watch">;
   readonly #path: string;
   readonly #waiting = new Set<(event: WatchEvent<T>) => void>();
+  readonly #end = new AbortController();
   #isOpen = false;
 
   /** @param path of a list */
@@ -38,11 +39,16 @@ export class Watch<T> {
       for (const each of this.#waiting) each(event);
     };
     this.#api
-      .watch<T>(this.#path, tell)
+      .watch<T>(this.#path, tell, this.#end.signal, { hold: false })
       // Who waits looks by itself, too.
       .catch(() => {})
       .finally(() => {
         this.#isOpen = false;
       });
+  }
+
+  /** Nobody waits for anything in the list any more. */
+  [Symbol.dispose](): void {
+    this.#end.abort();
   }
 }
