@@ -87,6 +87,7 @@ function ledgerAsMarkdown(ledger: NonNullable<Speed["ledger"]>): string[] {
     `Processor seconds of one whole run by phase and by whom, on ${date}, ${cores} cores, at ${commit.slice(0, 7)}, from \`npm run bench -- --ledger\`, which also shows each claim as a bar in \`reports/out/times.html\`. It made ${pods} pods, sent ${requests} requests to the API server and ran ${commands} commands.`,
     ledgerTable(ledger),
     ...busyInWords(ledger),
+    "What was tried to make each line less, and what is left of it, stands in [CONTRIBUTING](../CONTRIBUTING.md#speed).",
   ];
 }
 
