@@ -15,7 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Results } from "../helpers/claim/results.ts";
 import { ownLabel } from "../helpers/claim/world.ts";
 import { engineOfKept } from "../helpers/cluster/lifecycle.ts";
-import { containerNodes, controlPlaneContainers } from "../helpers/cluster/nodes.ts";
+import { containerNodes, controlPlaneContainers, kubectlOnNode } from "../helpers/cluster/nodes.ts";
 import { keptRun } from "../helpers/cluster/runs.ts";
 import { projectRoot, readSettings } from "../helpers/host/settings.ts";
 
@@ -67,7 +67,7 @@ async function namespacesLeft(): Promise<string> {
   const engine = await engineOfKept(settings, kept, () => {}, AbortSignal.timeout(60_000));
   const [controlPlane = ""] = await controlPlaneContainers(engine, kept.cluster);
   const selected = [`--selector=${ownLabel}`, "--field-selector=status.phase=Active", "--output=name"];
-  const command = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "namespaces", ...selected];
+  const command = [...kubectlOnNode, "get", "namespaces", ...selected];
   const { failed, stdout, stderr } = await containerNodes(engine).run(controlPlane, command);
   return failed ? stderr : stdout;
 }

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import type { Engine } from "../engine/engine.ts";
 import type { Say } from "../host/progress.ts";
 import type { CniPlugin } from "../source/cni.ts";
-import { containerNodes } from "./nodes.ts";
+import { containerNodes, kubectlOnNode } from "./nodes.ts";
 
 /** A cluster that has no CNI plugin yet. */
 export interface BareCluster {
@@ -25,7 +25,7 @@ export async function installCni(
   signal: AbortSignal,
 ): Promise<string[]> {
   const kubectl = async (words: readonly string[], input?: string) => {
-    const command = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", ...words];
+    const command = [...kubectlOnNode, ...words];
     const result = await containerNodes(engine).run(controlPlane, command, {
       ...{ signal, timeout: 200_000 },
       ...(input === undefined ? {} : { input }),

@@ -4,7 +4,7 @@ import { type Engine, inEngineNetwork } from "../engine/engine.ts";
 import { type CommandResult, lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { moduleEnding } from "../host/settings.ts";
-import { containerNodes, controlPlaneContainers, nodeContainers } from "./nodes.ts";
+import { containerNodes, controlPlaneContainers, kubectlOnNode, nodeContainers } from "./nodes.ts";
 
 /** A kind cluster that a user's kubeconfig names. */
 export interface GivenCluster {
@@ -75,10 +75,8 @@ async function identify(engine: Engine, kubeconfig: string): Promise<CommandResu
 
 async function uidOn(engine: Engine, name: string): Promise<string> {
   const [controlPlane = ""] = await controlPlaneContainers(engine, name);
-  const kubectl = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "get", "namespace", "kube-system"];
-  const result = await containerNodes(engine).run(controlPlane, [...kubectl, "--output=jsonpath={.metadata.uid}"], {
-    timeout: 60_000,
-  });
+  const command = [...kubectlOnNode, "get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}"];
+  const result = await containerNodes(engine).run(controlPlane, command, { timeout: 60_000 });
   if (result.failed)
     throw new UserError(
       `kind's cluster ${name} cannot be asked on its node ${controlPlane}: ${lastLine(result.stderr)}`,

@@ -2,7 +2,14 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import { execa } from "execa";
 import { z } from "zod";
-import { type CommandOptions, type Engine, engineCommand, engineOutput, inEngineNetwork } from "../engine/engine.ts";
+import {
+  type CommandOptions,
+  type Engine,
+  type EngineClient,
+  engineCommand,
+  engineOutput,
+  inEngineNetwork,
+} from "../engine/engine.ts";
 import type { CommandResult } from "../host/command.ts";
 import { moduleEnding } from "../host/settings.ts";
 import { ShellEnded, Shells } from "../host/shell.ts";
@@ -21,6 +28,9 @@ export interface NodeAccess {
   /** Returns how the command ended on that node; a failed one is a result too. */
   run(node: string, command: readonly string[], options?: CommandOptions): Promise<CommandResult>;
 }
+
+/** The first words of kubectl on a control plane, where it is an administrator (kubeadm, `/etc/kubernetes/admin.conf`). */
+export const kubectlOnNode: readonly string[] = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"];
 
 /** Returns access to nodes that are containers of the engine. */
 export function containerNodes(engine: Pick<Engine, "program" | "environment">): NodeAccess {
@@ -111,17 +121,11 @@ export async function nodeContainers(engine: Engine, cluster: string): Promise<s
 }
 
 /** Returns the names of the containers, stopped ones too, that are control planes of that cluster, the first one first. */
-export async function controlPlaneContainers(
-  engine: Pick<Engine, "cli" | "program" | "environment">,
-  cluster: string,
-): Promise<string[]> {
+export async function controlPlaneContainers(engine: EngineClient, cluster: string): Promise<string[]> {
   return withLabels(engine, `${clusterLabel}=${cluster}`, `${roleLabel}=control-plane`);
 }
 
-async function withLabels(
-  engine: Pick<Engine, "cli" | "program" | "environment">,
-  ...labels: readonly string[]
-): Promise<string[]> {
+async function withLabels(engine: EngineClient, ...labels: readonly string[]): Promise<string[]> {
   const filters = labels.flatMap((label) => ["--filter", `label=${label}`]);
   const output = await engineOutput(engine, ["ps", "--all", ...filters, "--format", "{{.Names}}"]);
   return output.split("\n").filter(Boolean).sort();

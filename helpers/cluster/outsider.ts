@@ -1,4 +1,4 @@
-import { type Engine, engineOutput, removeContainers } from "../engine/engine.ts";
+import { type Engine, type EngineClient, engineOutput, removeContainers } from "../engine/engine.ts";
 
 /** Label by which the containers of a run that are no nodes are found again. */
 const runLabel = "kind-network-conformance.run";
@@ -38,10 +38,7 @@ export async function startOutsider(engine: Engine, runId: string, image: string
 }
 
 /** Returns the outsider of that name, which runs already. */
-export async function outsiderOf(
-  engine: Pick<Engine, "cli" | "program" | "environment">,
-  name: string,
-): Promise<Outsider> {
+export async function outsiderOf(engine: EngineClient, name: string): Promise<Outsider> {
   const output = await engineOutput(engine, [
     "inspect",
     "--format",

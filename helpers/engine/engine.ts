@@ -22,6 +22,9 @@ export interface Engine {
   readonly died: AbortSignal;
 }
 
+/** What it takes to run a command of an engine's client, and to say whose it is. */
+export type EngineClient = Pick<Engine, "cli" | "program" | "environment">;
+
 /** Options of {@link engineCommand}. */
 export interface CommandOptions {
   readonly signal?: AbortSignal | undefined;
@@ -69,7 +72,7 @@ export async function engineCommand(
 
 /** Returns the output of a command of the engine's client. @throws UserError with the client's own words where it fails */
 export async function engineOutput(
-  engine: Pick<Engine, "cli" | "program" | "environment">,
+  engine: EngineClient,
   words: readonly string[],
   options: CommandOptions = {},
 ): Promise<string> {
@@ -93,7 +96,7 @@ export async function engineOutput(
  * @throws Error with the client's own words where they are still there after half a minute more
  */
 export async function removeContainers(
-  engine: Pick<Engine, "cli" | "program" | "environment">,
+  engine: EngineClient,
   containers: readonly string[],
   before: () => void = () => {},
 ): Promise<void> {

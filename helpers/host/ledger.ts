@@ -55,16 +55,13 @@ export async function entered<T>(
   }
 }
 
-/** Returns what enters something in the ledger that begins now, when it is called at the end; it is entered once. */
+/** Returns what enters something in the ledger that begins now, when it is called at the end. */
 export function begin(kind: LedgerEntry["kind"], what: string): (more?: Partial<LedgerEntry>) => void {
   if (!ledger.hasSubscribers) return () => {};
   const started = performance.now();
   const claim = claims.getStore();
   const by = kind === "wait" ? { by: placeIn(new Error("waiting").stack ?? "") } : {};
-  let isOver = false;
-  return (more = {}) => {
-    if (isOver) return;
-    isOver = true;
+  return (more = {}) =>
     ledger.publish({
       ...{
         kind,
@@ -76,7 +73,6 @@ export function begin(kind: LedgerEntry["kind"], what: string): (more?: Partial<
       ...by,
       ...more,
     } satisfies LedgerEntry);
-  };
 }
 
 /** Returns the place in a spec that is among the calls of a stack, or the nearest in a helper. */

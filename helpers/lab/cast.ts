@@ -55,7 +55,7 @@ async function castAgain({ kubeconfig, timeoutFactor }: Context, kept: Cast): Pr
   const there = new Set((await podsOf(api, namespaces)).map(identity));
   if (!kept.pods.every((pod) => there.has(identity(pod)))) return undefined;
   const [pods] = await Promise.all([
-    podsReady(api, namespaces, kept.pods.length - 1, patience),
+    podsReady(api, namespaces, kept.pods.length, patience),
     ...strikeLeftovers(api, deletion),
   ]);
   return { ...kept, pods };
@@ -114,7 +114,7 @@ async function makeCast(context: Context, world: World): Promise<Cast> {
   for (const object of objects.filter(({ kind }) => kind === "Service")) services.push(await api.create(object));
   const wanted = objects.filter(({ kind }) => kind === "Pod");
   await Promise.all(wanted.map((object) => api.create(object)));
-  const pods = await podsReady(api, [namespace, otherNamespace], wanted.length - 1, waits.podsReady);
+  const pods = await podsReady(api, [namespace, otherNamespace], wanted.length, waits.podsReady);
   await Promise.all([servicesAnswer(context, world, services, waits.propagation), giveKubeconfig(context)]);
   return { namespace, otherNamespace, pods, services };
 }
@@ -160,7 +160,7 @@ async function strikeEarlierCasts(api: KubernetesApi, milliseconds: number): Pro
 async function strikeNamespaces(api: KubernetesApi, milliseconds: number): Promise<void> {
   const selected = `labelSelector=${namespaceLabel}&fieldSelector=status.phase%3DActive`;
   const strikeOne = async (name: string) => {
-    const pods = `/api/v1/namespaces/${name}/pods`;
+    const pods = podsPath(name);
     const ending = await named(api, pods);
     // A pod that has a grace is there until its kubelet has ended it, and nothing listens on ports of its node any more.
     await api.request("DELETE", pods, { gracePeriodSeconds: 1 });
@@ -223,7 +223,11 @@ export function imageValues(context: Pick<Context, "images">): Record<string, st
   );
 }
 
-/** Waits until so many pods are ready: all of the cast but the one that never is. */
+/**
+ * Waits until the cast is ready, and returns its pods.
+ *
+ * @param count of its pods, of which one is never ready
+ */
 async function podsReady(
   api: KubernetesApi,
   namespaces: readonly string[],
@@ -235,7 +239,7 @@ async function podsReady(
   const all = ({ object }: WatchEvent<V1Pod>) => {
     if (isReady(object)) ready.add(object.metadata?.name);
     else ready.delete(object.metadata?.name);
-    return ready.size >= count;
+    return ready.size >= count - 1;
   };
   const wakes = namespaces.map((namespace) => podWatch(api, namespace).wake(all));
   await until(
@@ -255,13 +259,17 @@ async function podsReady(
 }
 
 async function podsOf(api: KubernetesApi, namespaces: readonly string[]): Promise<V1Pod[]> {
-  const lists = namespaces.map((name) => api.get<{ items: V1Pod[] }>(`/api/v1/namespaces/${name}/pods`));
+  const lists = namespaces.map((name) => api.get<{ items: V1Pod[] }>(podsPath(name)));
   return (await Promise.all(lists)).flatMap(({ items }) => items);
+}
+
+function podsPath(namespace: string): string {
+  return `/api/v1/namespaces/${namespace}/pods`;
 }
 
 /** Returns a watch of a namespace's pods. */
 export function podWatch(api: KubernetesApi, namespace: string): Watch<V1Pod> {
-  return new Watch(api, `/api/v1/namespaces/${namespace}/pods`);
+  return new Watch(api, podsPath(namespace));
 }
 
 /** Returns whether a pod's containers are all ready, as the kubelet reports. */

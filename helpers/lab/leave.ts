@@ -1,6 +1,6 @@
 import { ownLabel } from "../claim/world.ts";
-import { containerNodes, controlPlaneContainers } from "../cluster/nodes.ts";
-import type { Engine } from "../engine/engine.ts";
+import { containerNodes, controlPlaneContainers, kubectlOnNode } from "../cluster/nodes.ts";
+import type { EngineClient } from "../engine/engine.ts";
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { eventually } from "../probe/until.ts";
@@ -12,13 +12,8 @@ import { eventually } from "../probe/until.ts";
  * @param milliseconds for which it is tried again where an API server refuses or is away
  * @throws UserError with kubectl's last words where it could not be done
  */
-export async function leaveCluster(
-  engine: Pick<Engine, "cli" | "program" | "environment">,
-  cluster: string,
-  milliseconds: number,
-): Promise<void> {
+export async function leaveCluster(engine: EngineClient, cluster: string, milliseconds: number): Promise<void> {
   const [controlPlane = ""] = await controlPlaneContainers(engine, cluster);
-  const kubectl = ["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf"];
   const selected = [`--selector=${ownLabel}`, "--wait=false"];
   // A Deployment stays until its pods are gone: they have no label of the suite's, and by it the next run knows whose they are.
   const inDefault = ["deployments,services,pods", "--namespace=default", "--cascade=foreground"];
@@ -27,7 +22,9 @@ export async function leaveCluster(
     async () =>
       Promise.all(
         [["namespaces"], inDefault].map((which) =>
-          containerNodes(engine).run(controlPlane, [...kubectl, "delete", ...which, ...selected], { timeout: 30_000 }),
+          containerNodes(engine).run(controlPlane, [...kubectlOnNode, "delete", ...which, ...selected], {
+            timeout: 30_000,
+          }),
         ),
       ),
     (found) => found.every(({ failed }) => !failed),

@@ -1,9 +1,10 @@
+import { once } from "node:events";
 import { Agent as PlainAgent, request as requestPlain } from "node:http";
 import { Agent, type RequestOptions, request } from "node:https";
 import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import type { KubeConfig } from "@kubernetes/client-node";
-import { begin, entered } from "../host/ledger.ts";
+import { entered } from "../host/ledger.ts";
 import { readKubeconfig } from "./kubeconfig.ts";
 import { until } from "./until.ts";
 
@@ -183,12 +184,10 @@ export class KubernetesApi implements Disposable {
     signal: AbortSignal,
     { hold = true }: { readonly hold?: boolean } = {},
   ): Promise<void> {
-    const end = begin("request", `WATCH ${path}`);
     const credentials = await this.#credentials();
     const url = new URL(`${this.#server.replace(/\/$/, "")}${path}${path.includes("?") ? "&" : "?"}watch=true`);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const sent = this.#send(url, { ...credentials, signal }, (response) => {
-      end();
       if (response.statusCode !== 200) {
         text(response).then(
           (answer) => reject(new ApiError(response.statusCode ?? 0, messageOf(parse(answer)))),
@@ -202,10 +201,9 @@ export class KubernetesApi implements Disposable {
         .on("close", () => reject(new ApiUnreachable(`the server ended the watch of ${path}`)));
       response.on("error", reject);
     });
-    sent.on("error", (error) => {
-      end();
-      reject(error);
-    });
+    sent.on("error", reject);
+    // It has been asked when the answer begins; an error is told above.
+    entered("request", `WATCH ${path}`, () => once(sent, "response")).catch(() => {});
     signal.addEventListener("abort", () => resolve());
     if (!hold) sent.on("socket", (socket) => socket.unref());
     sent.end();

@@ -15,7 +15,14 @@ import {
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { execa } from "execa";
-import { type CommandOptions, type Engine, engineCommand, engineOutput, removeContainers } from "../engine/engine.ts";
+import {
+  type CommandOptions,
+  type Engine,
+  type EngineClient,
+  engineCommand,
+  engineOutput,
+  removeContainers,
+} from "../engine/engine.ts";
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { endProcesses, findProcesses, identify, type ProcessIdentity, runMarker } from "../host/process.ts";
@@ -204,10 +211,7 @@ function runcOf(tools: EngineTools): string {
   return existsSync(unpacked) ? unpacked : "/usr/sbin/runc";
 }
 
-async function removeAllContainers(
-  place: PrivateEnginePlace,
-  engine: Pick<Engine, "cli" | "program" | "environment">,
-): Promise<void> {
+async function removeAllContainers(place: PrivateEnginePlace, engine: EngineClient): Promise<void> {
   const containers = (await engineOutput(engine, ["ps", "--all", "--quiet"])).split("\n").filter(Boolean);
   await removeContainers(engine, containers, () => thaw(place));
   await engineOutput(engine, ["network", "prune", "--force"]);

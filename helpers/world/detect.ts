@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import type { Lab } from "../article/article.ts";
 import { defaults, ownLabel, ProxyMode, World, type WorldNode } from "../claim/world.ts";
-import type { NodeAccess } from "../cluster/nodes.ts";
+import { kubectlOnNode, type NodeAccess } from "../cluster/nodes.ts";
 import { lastLine } from "../host/command.ts";
 import { UserError } from "../host/errors.ts";
 import { ipFamilyOf } from "../probe/ip.ts";
@@ -122,10 +122,7 @@ export async function detectWorld(
   lab?: Lab,
 ): Promise<World> {
   const kubectl: Kubectl = async (...words) =>
-    output(nodes, controlPlane, [
-      ...["kubectl", "--kubeconfig=/etc/kubernetes/admin.conf", "--namespace=kube-system"],
-      ...words,
-    ]);
+    output(nodes, controlPlane, [...kubectlOnNode, "--namespace=kube-system", ...words]);
   const [found, map, daemonSets, inDefault, services, ownNamespaces] = await Promise.all([
     get(kubectl, Nodes, "nodes"),
     get(kubectl, ConfigMap, "configmap", "kubeadm-config"),
@@ -301,7 +298,7 @@ async function cniOn(nodes: NodeAccess, node: string): Promise<string> {
 
 /** A MetalLB that is there and has addresses can be used; one that has none may refuse those of another, which is tried without creating any. */
 async function poolRefusalOn(nodes: NodeAccess, node: string): Promise<string | undefined> {
-  const kubectl = "kubectl --kubeconfig=/etc/kubernetes/admin.conf";
+  const kubectl = kubectlOnNode.join(" ");
   const metadata = { name: "pool", namespace: "default" };
   const pool = {
     apiVersion: "metallb.io/v1beta1",
